@@ -6,23 +6,26 @@ import { dirname, join } from 'node:path'
 
 const root = dirname(import.meta.dirname)
 
-const steps = [
-  ['typescript/bin/tsc', '--noEmit'],
-  ['@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
-  ['tap/dist/esm/run.mjs', ...process.argv.slice(2)],
+const steps: [name: string, program: string, ...args: string[]][] = [
+  ['tsc', 'typescript/bin/tsc', '--noEmit'],
+  ['biome', '@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
+  ['tap', 'tap/dist/esm/run.mjs', ...process.argv.slice(2)],
 ]
 
 // Ctrl-C reaches the running step by itself; its exit then ends this process.
 process.on('SIGINT', () => {})
 
-for (const [tool = '', ...args] of steps) {
-  const program = join(root, 'node_modules', tool)
-  const { status, signal, error } = spawnSync(process.execPath, [program, ...args], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+for (const [name, program, ...args] of steps) {
+  const { status, signal, error } = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules', program), ...args],
+    {
+      cwd: root,
+      stdio: 'inherit',
+    },
+  )
   if (error) throw error
   if (status === 0) continue
-  console.error(`npm test: \`${tool.split('/').at(-1)} ${args.join(' ')}\` failed`)
+  console.error(`npm test: \`${[name, ...args].join(' ')}\` failed`)
   process.exit(signal ? 128 + constants.signals[signal] : (status ?? 1))
 }
