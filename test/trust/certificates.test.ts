@@ -92,8 +92,11 @@ t.test(
     // The archive and one identity have the same name: still two subjects.
     const authority = await makeAuthority('home')
     const { publicKey } = makeKeyPair()
+    const certificate = await issue(authority, { name: 'home', publicKey })
+    const leaf = new X509Certificate(certificate)
+    t.not(leaf.subject, leaf.issuer)
     writeFileSync(join(folder, 'ca.pem'), authority.certificate)
-    writeFileSync(join(folder, 'leaf.pem'), await issue(authority, { name: 'home', publicKey }))
+    writeFileSync(join(folder, 'leaf.pem'), certificate)
     const verify = (...more: string[]) =>
       spawnSync('openssl', ['verify', '-x509_strict', '-CAfile', 'ca.pem', ...more, 'leaf.pem'], {
         cwd: folder,
