@@ -1,5 +1,5 @@
 // biome-ignore lint/style/noRestrictedImports: digests are pure and synchronous, the same for the real and the simulated world
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { Hasher, Hashing } from './world.ts'
 
 /** Digests computed at once in the calling thread, so that a simulation replays bit for bit. */
@@ -18,3 +18,6 @@ export function hashingInThread(): Hashing {
     },
   }
 }
+
+/** SHA-256 of one short text in lower-case hexadecimal, twice as fast as a hasher: for what is done per row. */
+export const textDigest = (text: string): string => hash('sha256', text, 'hex')

@@ -1,0 +1,265 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { textDigest } from '../world/hashing.ts'
+import { inTransaction } from './database.ts'
+import {
+  type AuditEntry,
+  auditSubstance,
+  type Change,
+  type CollectionSummary,
+  foldPath,
+  noAuditHash,
+  type StoredFile,
+} from './index.ts'
+import { fileColumns, fileMark, markText, rowDigest, type Sieve } from './rows.ts'
+
+/** Counts of one collection, with its digest as a number. */
+interface Sum {
+  readonly files: number
+  readonly bytes: number
+  readonly mark: bigint
+}
+
+/** What the next change builds on; kept in memory and, with each commit, in the database. */
+interface Tail {
+  readonly timestamp: number
+  readonly sequence: number
+  readonly auditSequence: number
+  readonly auditHash: string
+  readonly sums: ReadonlyMap<string, Sum>
+}
+
+/** A tail that one transaction is moving on. */
+type Draft = { -readonly [Key in keyof Tail]: Tail[Key] } & {
+  readonly sums: Map<string, Sum>
+  /** Collections whose sum must be written. */
+  readonly touched: Set<string>
+  /** Collections in which an altered row was replaced: what it had added is not known any more. */
+  readonly recount: Set<string>
+}
+
+type Only<Do extends Change['do']> = Extract<Change, { readonly do: Do }>
+
+export interface Writer {
+  /** All or none, in one transaction. */
+  commit(changes: readonly Change[]): void
+  summary(): CollectionSummary[]
+}
+
+export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
+  const statements = prepared(database)
+  const files = fileChanges(statements, rows)
+  let tail = loaded(database)
+
+  const apply = (draft: Draft, change: Change): void => {
+    switch (change.do) {
+      case 'receive':
+        files.receive(change)
+        break
+      case 'safe':
+        statements.safe.run(change.safe, change.collection, change.id)
+        break
+      case 'store':
+        files.store(draft, change)
+        break
+      case 'drop':
+        statements.drop.run(change.collection, change.id)
+        break
+      case 'proven':
+        files.proven(change)
+        break
+      case 'accept':
+        accept(statements, change)
+        break
+      case 'answer':
+        answer(statements, change)
+        break
+      case 'forget':
+        statements.forget.run(change.now)
+        break
+      case 'audit':
+        audit(statements, draft, change.entry)
+        break
+      case 'fact':
+        statements.fact.run(change.key, change.value)
+    }
+  }
+
+  return {
+    commit(changes) {
+      if (changes.length === 0) return
+      const draft = draftOf(tail)
+      inTransaction(database, () => {
+        for (const change of changes) apply(draft, change)
+        settle(statements, draft, tail)
+      })
+      tail = draft
+      for (const change of changes) {
+        if (change.do === 'store') rows.mended(change.file.collection, change.file.id)
+      }
+    },
+    summary: () =>
+      [...tail.sums]
+        .map(([collection, { files, bytes, mark }]) => {
+          return { collection, files, bytes, digest: markText(mark) }
+        })
+        .sort((a, b) => (a.collection < b.collection ? -1 : 1)),
+  }
+}
+
+type Statements = ReturnType<typeof prepared>
+
+function prepared(database: DatabaseSync) {
+  return {
+    file: database.prepare(`SELECT ${fileColumns} FROM files WHERE collection = ? AND id = ?`),
+    store: database.prepare(
+      `INSERT INTO files (${fileColumns}, folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    remove: database.prepare('DELETE FROM files WHERE collection = ? AND id = ?'),
+    proven: database.prepare(
+      'UPDATE files SET proven_at = ?, digest = ? WHERE collection = ? AND id = ?',
+    ),
+    receive: database.prepare(
+      `INSERT OR REPLACE INTO receiving
+        (collection, id, size, checksum, mtime, path, folded, safe, since)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    safe: database.prepare('UPDATE receiving SET safe = ? WHERE collection = ? AND id = ?'),
+    drop: database.prepare('DELETE FROM receiving WHERE collection = ? AND id = ?'),
+    marks: database.prepare('SELECT id, size, checksum FROM files WHERE collection = ?'),
+    sum: database.prepare('INSERT OR REPLACE INTO collections VALUES (?, ?, ?, ?)'),
+    counters: database.prepare('UPDATE counters SET timestamp = ?, sequence = ?'),
+    accept: database.prepare(
+      `INSERT INTO accepted (key, substance, request) VALUES (?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET substance = excluded.substance, request = excluded.request`,
+    ),
+    done: database.prepare('DELETE FROM accepted WHERE key = ?'),
+    answer: database.prepare('INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)'),
+    forget: database.prepare('DELETE FROM answers WHERE keep_until < ?'),
+    audit: database.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    fact: database.prepare('INSERT OR REPLACE INTO facts VALUES (?, ?)'),
+  }
+}
+
+function loaded(database: DatabaseSync): Tail {
+  const counters = database.prepare('SELECT timestamp, sequence FROM counters').get()
+  const last = database
+    .prepare('SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1')
+    .get()
+  const sums = database.prepare('SELECT collection, files, bytes, digest FROM collections').all()
+  return {
+    timestamp: Number(counters?.timestamp),
+    sequence: Number(counters?.sequence),
+    auditSequence: Number(last?.sequence ?? 0),
+    auditHash: String(last?.hash ?? noAuditHash),
+    sums: new Map(
+      sums.map((row) => [
+        String(row.collection),
+        { files: Number(row.files), bytes: Number(row.bytes), mark: BigInt(`0x${row.digest}`) },
+      ]),
+    ),
+  }
+}
+
+const draftOf = (tail: Tail): Draft => ({
+  ...tail,
+  sums: new Map(tail.sums),
+  touched: new Set(),
+  recount: new Set(),
+})
+
+function fileChanges(statements: Statements, rows: Sieve) {
+  const write = (file: StoredFile): void => {
+    const { collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt } = file
+    statements.store.run(
+      ...[collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt],
+      ...[rowDigest(file), foldPath(path)],
+    )
+  }
+  return {
+    receive({ file }: Only<'receive'>): void {
+      const { collection, id, size, checksum, mtime, path, safe, since } = file
+      const folded = foldPath(path)
+      statements.receive.run(collection, id, size, checksum, mtime, path, folded, safe, since)
+    },
+    store(draft: Draft, { file, now }: Only<'store'>): void {
+      const { collection, id } = file
+      const row = statements.file.get(collection, id)
+      const old = row && rows.sound(row)
+      if (row && !old) draft.recount.add(collection)
+      draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
+      draft.sequence++
+      if (row) statements.remove.run(collection, id)
+      write({ ...file, timestamp: draft.timestamp, sequence: draft.sequence })
+      statements.drop.run(collection, id)
+      if (old) count(draft, old, -1)
+      count(draft, file, 1)
+    },
+    /** A row that was altered must not be blessed by a new digest; it stays as it was found. */
+    proven({ collection, id, at }: Only<'proven'>): void {
+      const row = statements.file.get(collection, id)
+      const file = row && rows.sound(row)
+      if (!file) return
+      statements.proven.run(at, rowDigest({ ...file, provenAt: at }), collection, id)
+    },
+  }
+}
+
+/** Adds a file to the sum of its collection, or takes it out. */
+function count(
+  draft: Draft,
+  { collection, id, size, checksum }: Omit<StoredFile, 'timestamp' | 'sequence'>,
+  sign: 1 | -1,
+): void {
+  const { files, bytes, mark } = draft.sums.get(collection) ?? { files: 0, bytes: 0, mark: 0n }
+  draft.sums.set(collection, {
+    files: files + sign,
+    bytes: bytes + sign * size,
+    mark: mark ^ fileMark(id, checksum),
+  })
+  draft.touched.add(collection)
+}
+
+function accept({ accept }: Statements, { request }: Only<'accept'>): void {
+  accept.run(request.key, request.substance, request.request)
+}
+
+function answer(statements: Statements, { key, answer }: Only<'answer'>): void {
+  statements.answer.run(key, answer.substance, answer.answer, answer.keepUntil)
+  statements.done.run(key)
+}
+
+function audit(
+  statements: Statements,
+  draft: Draft,
+  about: Omit<AuditEntry, 'sequence' | 'hash'>,
+): void {
+  const { at, event, collection, id, actor, conversation, outcome } = about
+  const sequence = draft.auditSequence + 1
+  const hash = textDigest(auditSubstance(draft.auditHash, { ...about, sequence }))
+  statements.audit.run(sequence, at, event, collection, id, actor, conversation, outcome, hash)
+  draft.auditSequence = sequence
+  draft.auditHash = hash
+}
+
+/** Writes what the next transaction builds on. */
+function settle(statements: Statements, draft: Draft, before: Tail): void {
+  for (const collection of draft.recount)
+    draft.sums.set(collection, recounted(statements, collection))
+  for (const collection of draft.touched) {
+    const sum = draft.sums.get(collection)
+    if (sum) statements.sum.run(collection, sum.files, sum.bytes, markText(sum.mark))
+  }
+  if (draft.sequence !== before.sequence) {
+    statements.counters.run(draft.timestamp, draft.sequence)
+  }
+}
+
+function recounted({ marks }: Statements, collection: string): Sum {
+  let [files, bytes, mark] = [0, 0, 0n]
+  for (const row of marks.iterate(collection)) {
+    files++
+    bytes += Number(row.size)
+    mark ^= fileMark(String(row.id), String(row.checksum))
+  }
+  return { files, bytes, mark }
+}

@@ -1,0 +1,177 @@
+/**
+ * PORT: the index of one volume: which files it holds and in which state, the requests it has accepted, the
+ * answers it has given, and the audit chain. Everything that one change needs commits together.
+ * Asynchronous because the real one lives in the volume's own worker: a disk that hangs stalls only itself.
+ */
+export interface Index {
+  /** One transaction: all changes or none; resolves only once they would survive a power cut. */
+  commit(changes: readonly Change[]): Promise<void>
+  /** The stored rows of these ids, in their order. */
+  stored(collection: string, ids: readonly string[]): Promise<(StoredFile | undefined)[]>
+  /** The rows being received of these ids, in their order. */
+  receiving(collection: string, ids: readonly string[]): Promise<(ReceivingFile | undefined)[]>
+  allReceiving(): Promise<ReceivingFile[]>
+  /** An id, stored or being received, of which `id` would be a folder, or that has `id` as a folder. */
+  conflict(collection: string, id: string): Promise<string | undefined>
+  /** A stored file with these bytes, under whatever id. */
+  withBytes(collection: string, checksum: string, size: number): Promise<StoredFile | undefined>
+  /** The stored or receiving id that occupies this path, folded as the file system folds names. */
+  atPath(collection: string, folded: string): Promise<string | undefined>
+  /** Oldest first by (timestamp, id); windows are inclusive; `after` is exclusive. */
+  list(query: ListQuery): Promise<Page>
+  /** Counts per collection, kept up to date with each change: no walk. */
+  summary(): Promise<CollectionSummary[]>
+  /** The answer that was given to a request, by the key of the request. */
+  answer(key: string): Promise<StoredAnswer | undefined>
+  /** Requests accepted and not yet answered for good. */
+  accepted(): Promise<AcceptedRequest[]>
+  /** Small facts about the volume itself, e.g. how far the manifest is written. */
+  fact(key: string): Promise<string | undefined>
+  /** The audit entries after this sequence number, oldest first, at most `limit`. */
+  audit(after: number, limit: number): Promise<AuditEntry[]>
+  /**
+   * Stored files whose row was found altered when it was read, since the index was opened: no answer contains
+   * them until they are stored anew. Their manifest lines decide.
+   */
+  damaged(): Promise<DamagedRow[]>
+  close(): Promise<void>
+}
+
+export interface DamagedRow {
+  readonly collection: string
+  readonly id: string
+}
+
+/** A file in the state *stored*: its bytes are on the disk under its final name, synced. */
+export interface StoredFile {
+  readonly collection: string
+  readonly id: string
+  readonly size: number
+  /** Lower-case hexadecimal digest by the collection's algorithm. */
+  readonly checksum: string
+  /** Modification time at the source, milliseconds since 1970. */
+  readonly mtime: number
+  /** Where below the collection's `data/`, already in the form of names on disk. */
+  readonly path: string
+  /** Index time of the last store or confirmation: max(now, last + 1), so it never goes back and never repeats. */
+  readonly timestamp: number
+  /** Place in the order of all changes of this volume; the version a destructive request must have seen. */
+  readonly sequence: number
+  /** When the bytes were last hashed and found right, milliseconds since 1970. */
+  readonly provenAt: number
+}
+
+/** A file on its way in: space is reserved, the partial is in `.incoming`. */
+export interface ReceivingFile {
+  readonly collection: string
+  readonly id: string
+  readonly size: number
+  readonly checksum: string
+  readonly mtime: number
+  readonly path: string
+  /** Bytes of the partial that are known to be synced. */
+  readonly safe: number
+  /** When it was accepted, milliseconds since 1970. */
+  readonly since: number
+}
+
+export interface AcceptedRequest {
+  readonly key: string
+  /** Digest of the substance of the request; the same key with another substance is refused. */
+  readonly substance: string
+  /** The message as it came (JSON line). */
+  readonly request: string
+}
+
+export interface StoredAnswer {
+  readonly substance: string
+  /** The final response as it was published (JSON line, to be signed again when it is said again). */
+  readonly answer: string
+  /** Milliseconds since 1970; until then a repeat gets this answer. */
+  readonly keepUntil: number
+}
+
+export interface AuditEntry {
+  readonly sequence: number
+  readonly at: number
+  readonly event: string
+  readonly collection: string
+  readonly id: string
+  readonly actor: string
+  readonly conversation: string
+  readonly outcome: string
+  /** Digest over the entry before and this entry's fields: the chain. */
+  readonly hash: string
+}
+
+/** One step of a transaction. */
+export type Change =
+  | { readonly do: 'receive'; readonly file: ReceivingFile }
+  /** Notes how far a partial is synced. */
+  | { readonly do: 'safe'; readonly collection: string; readonly id: string; readonly safe: number }
+  /** Receiving becomes stored (or is stored outright). `now` feeds the index time. */
+  | {
+      readonly do: 'store'
+      readonly file: Omit<StoredFile, 'timestamp' | 'sequence'>
+      readonly now: number
+    }
+  /** Gives up receiving. */
+  | { readonly do: 'drop'; readonly collection: string; readonly id: string }
+  /** The bytes were hashed again and are right. */
+  | { readonly do: 'proven'; readonly collection: string; readonly id: string; readonly at: number }
+  | { readonly do: 'accept'; readonly request: AcceptedRequest }
+  /** The final answer; ends the accepted request of the same key. */
+  | { readonly do: 'answer'; readonly key: string; readonly answer: StoredAnswer }
+  /** Forgets answers whose `keepUntil` is before `now`. */
+  | { readonly do: 'forget'; readonly now: number }
+  | { readonly do: 'audit'; readonly entry: Omit<AuditEntry, 'sequence' | 'hash'> }
+  | { readonly do: 'fact'; readonly key: string; readonly value: string }
+
+export interface ListQuery {
+  readonly collection: string
+  /** Only these ids; all when absent. */
+  readonly ids?: readonly string[]
+  /** Only ids that begin so. */
+  readonly prefix?: string
+  readonly minTimestamp?: number
+  readonly maxTimestamp?: number
+  readonly after?: { readonly timestamp: number; readonly id: string }
+  /** By sequence instead of the window; used for the manifest. Exclusive. */
+  readonly afterSequence?: number
+  readonly limit: number
+}
+
+export interface Page {
+  readonly files: StoredFile[]
+  /** More files match than the page holds. */
+  readonly partial: boolean
+}
+
+export interface CollectionSummary {
+  readonly collection: string
+  readonly files: number
+  readonly bytes: number
+  /** XOR over the files of digest(id, checksum), 32 hex digits: equal sets have equal digests. */
+  readonly digest: string
+}
+
+/** A path as file systems see it that tell no cases apart: two paths that fold alike may be one file there. */
+export const foldPath = (path: string): string =>
+  path.normalize('NFC').toLowerCase().normalize('NFC')
+
+/** Stands before the first audit entry, in place of a hash. */
+export const noAuditHash = '0'.repeat(64)
+
+/** What the SHA-256 of an audit entry is taken of: the hash of the entry before, then all fields but the hash. */
+export const auditSubstance = (previous: string, entry: Omit<AuditEntry, 'hash'>): string =>
+  previous +
+  JSON.stringify([
+    entry.sequence,
+    entry.at,
+    entry.event,
+    entry.collection,
+    entry.id,
+    entry.actor,
+    entry.conversation,
+    entry.outcome,
+  ])

@@ -1,0 +1,84 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { ListQuery, Page, StoredFile } from './index.ts'
+import { fileColumns, type Row, type Sieve } from './rows.ts'
+
+/** Up to so many files with a prefix are fetched and sorted; more are cheaper met while walking by time. */
+const sortedMax = 20_000
+
+export type Lister = (query: ListQuery) => Page
+
+export function indexLister(database: DatabaseSync, rows: Sieve): Lister {
+  // As many statements as there are combinations of conditions, at the most.
+  const statements = new Map<string, StatementSync>()
+  const prepare = (sql: string): StatementSync => {
+    const statement = statements.get(sql) ?? database.prepare(sql)
+    statements.set(sql, statement)
+    return statement
+  }
+  const few = (query: ListQuery): boolean => {
+    if (query.ids !== undefined) return true
+    if (!query.prefix) return false
+    const { where, values } = conditions({ ...query, ids: undefined })
+    const bounded = `SELECT 1 FROM files INDEXED BY files_id WHERE ${where} LIMIT ${sortedMax + 1}`
+    const row = prepare(`SELECT count(*) AS files FROM (${bounded})`).get(...values)
+    return Number(row?.files) <= sortedMax
+  }
+  return (query) => {
+    const bySequence = query.afterSequence !== undefined
+    // Index times never repeat within a volume, so this is the order by (timestamp, id), and no sorting is needed.
+    const order = bySequence ? 'sequence' : 'timestamp, sequence'
+    const walked = bySequence ? 'NOT INDEXED' : 'INDEXED BY files_time'
+    const how = few(query) ? 'INDEXED BY files_id' : walked
+    const { where, values } = conditions(query)
+    const sql = `SELECT ${fileColumns} FROM files ${how} WHERE ${where} ORDER BY ${order}`
+    return pageOf(prepare(sql).iterate(...values), rows, query.limit)
+  }
+}
+
+/** Altered rows are passed over without making the page shorter. */
+function pageOf(found: Iterable<Row>, rows: Sieve, limit: number): Page {
+  const files: StoredFile[] = []
+  for (const row of found) {
+    const file = rows.sound(row)
+    if (file === undefined) continue
+    if (files.length === limit) return { files, partial: true }
+    files.push(file)
+  }
+  return { files, partial: false }
+}
+
+interface Conditions {
+  readonly where: string
+  readonly values: SQLInputValue[]
+}
+
+type Filter = Omit<ListQuery, 'ids'> & { readonly ids?: readonly string[] | undefined }
+
+function conditions(query: Filter): Conditions {
+  const { collection, ids, prefix, minTimestamp, maxTimestamp, after, afterSequence } = query
+  const terms: [sql: string, ...values: SQLInputValue[]][] = [['collection = ?', collection]]
+  if (ids) terms.push(['id IN (SELECT value FROM json_each(?))', JSON.stringify(ids)])
+  if (prefix) {
+    terms.push(['id >= ?', prefix])
+    const end = prefixEnd(prefix)
+    if (end !== undefined) terms.push(['id < ?', end])
+  }
+  if (minTimestamp !== undefined) terms.push(['timestamp >= ?', minTimestamp])
+  if (maxTimestamp !== undefined) terms.push(['timestamp <= ?', maxTimestamp])
+  if (after) terms.push(['(timestamp, id) > (?, ?)', after.timestamp, after.id])
+  if (afterSequence !== undefined) terms.push(['sequence > ?', afterSequence])
+  return {
+    where: terms.map(([sql]) => sql).join(' AND '),
+    values: terms.flatMap(([, ...values]) => values),
+  }
+}
+
+/** The first text, by code points, after all that begin with this prefix; undefined when there is none. */
+export function prefixEnd(prefix: string): string | undefined {
+  const points = Array.from(prefix, (character) => character.codePointAt(0) ?? 0)
+  while (points.at(-1) === 0x10ffff) points.pop()
+  const last = points.pop()
+  if (last === undefined) return undefined
+  // The surrogates between are no characters.
+  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
+}

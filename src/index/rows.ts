@@ -1,0 +1,94 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import { textDigest } from '../world/hashing.ts'
+import type { AuditEntry, DamagedRow, ReceivingFile, StoredFile } from './index.ts'
+
+export type Row = Record<string, SQLOutputValue>
+
+/** In the order of the digest. */
+export const fileColumns =
+  'collection, id, size, checksum, mtime, path, timestamp, sequence, proven_at, digest'
+export const receivingColumns = 'collection, id, size, checksum, mtime, path, safe, since'
+export const auditColumns =
+  'sequence, at, event, collection, id, actor, conversation, outcome, hash'
+
+/** SQLite has no checksums of its own; 64 bits are plenty against a disk that forgets, and short. */
+export function rowDigest(file: StoredFile): string {
+  const { collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt } = file
+  const fields = [collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt]
+  return textDigest(JSON.stringify(fields)).slice(0, 16)
+}
+
+/** One row as it stands, whether or not its digest is right. STRICT tables keep the types. */
+export function fileOf(row: Row): StoredFile {
+  return {
+    collection: row.collection as string,
+    id: row.id as string,
+    size: row.size as number,
+    checksum: row.checksum as string,
+    mtime: row.mtime as number,
+    path: row.path as string,
+    timestamp: row.timestamp as number,
+    sequence: row.sequence as number,
+    provenAt: row.proven_at as number,
+  }
+}
+
+export function receivingOf(row: Row): ReceivingFile {
+  return {
+    collection: row.collection as string,
+    id: row.id as string,
+    size: row.size as number,
+    checksum: row.checksum as string,
+    mtime: row.mtime as number,
+    path: row.path as string,
+    safe: row.safe as number,
+    since: row.since as number,
+  }
+}
+
+export function auditOf(row: Row): AuditEntry {
+  return {
+    sequence: row.sequence as number,
+    at: row.at as number,
+    event: row.event as string,
+    collection: row.collection as string,
+    id: row.id as string,
+    actor: row.actor as string,
+    conversation: row.conversation as string,
+    outcome: row.outcome as string,
+    hash: row.hash as string,
+  }
+}
+
+/** Remembers which rows were found altered, and lets only the sound ones through. */
+export interface Sieve {
+  /** The row's file, or undefined when its digest is wrong. */
+  sound(row: Row): StoredFile | undefined
+  /** The file was stored anew. */
+  mended(collection: string, id: string): void
+  damaged(): DamagedRow[]
+}
+
+export function sieve(): Sieve {
+  const found = new Map<string, DamagedRow>()
+  const keyOf = (collection: string, id: string): string => JSON.stringify([collection, id])
+  return {
+    sound(row) {
+      const file = fileOf(row)
+      if (rowDigest(file) === row.digest) return file
+      const { collection, id } = file
+      found.set(keyOf(collection, id), { collection, id })
+      return undefined
+    },
+    mended: (collection, id) => {
+      found.delete(keyOf(collection, id))
+    },
+    damaged: () => [...found.values()],
+  }
+}
+
+/** What one file adds to the digest of its collection: 128 bits of SHA-256 over id and checksum. */
+export const fileMark = (id: string, checksum: string): bigint =>
+  BigInt(`0x${textDigest(`${id}\0${checksum}`).slice(0, 32)}`)
+
+export const markText = (mark: bigint): string => mark.toString(16).padStart(32, '0')

@@ -1,0 +1,182 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { DiskError } from '../disk/disk.ts'
+import type { Synchronous } from '../world/synchronous.ts'
+import { indexWriter } from './changes.ts'
+import { openDatabase, translated } from './database.ts'
+import type { Index } from './index.ts'
+import { indexLister } from './queries.ts'
+import { auditColumns, auditOf, fileColumns, receivingColumns, receivingOf, sieve } from './rows.ts'
+import { indexUpgrades } from './schema.ts'
+
+/** The index as the volume's own thread sees it. */
+export type SyncIndex = Synchronous<Index>
+
+/**
+ * Opens the index of a volume (a file, or ':memory:') and keeps everybody else out until it is closed. Throws a
+ * DiskError with the code `busy` when another process has it, `tooNew` when a later release wrote it, `corrupt`
+ * when it is none.
+ */
+export function openIndex(path: string): SyncIndex {
+  const database = openDatabase({ path, upgrades: indexUpgrades, cacheKiB: 8192 })
+  const rows = sieve()
+  const writer = indexWriter(database, rows)
+  const list = indexLister(database, rows)
+  const files = fileQueries(database)
+  const requests = requestQueries(database)
+  let broken: unknown
+
+  return checked({
+    commit(changes) {
+      if (broken !== undefined) throw broken
+      try {
+        writer.commit(changes)
+      } catch (error) {
+        // After a failed sync nobody knows what the disk holds: this index takes no more until it is opened anew.
+        if (error instanceof DiskError && error.code === 'EIO') broken = error
+        throw error
+      }
+    },
+    stored: (collection, ids) =>
+      ids.map((id) => {
+        const row = files.stored.get(collection, id)
+        return row && rows.sound(row)
+      }),
+    receiving: (collection, ids) =>
+      ids.map((id) => {
+        const row = files.receiving.get(collection, id)
+        return row && receivingOf(row)
+      }),
+    allReceiving: () => files.allReceiving.all().map(receivingOf),
+    conflict(collection, id) {
+      const ancestors = JSON.stringify(ancestorsOf(id))
+      // '0' is the character after '/'.
+      return text(files.conflict.get(collection, ancestors, `${id}/`, `${id}0`)?.id)
+    },
+    withBytes(collection, checksum, size) {
+      for (const row of files.withBytes.iterate(collection, checksum, size)) {
+        const file = rows.sound(row)
+        if (file) return file
+      }
+      return undefined
+    },
+    atPath: (collection, folded) => text(files.atPath.get(collection, folded)?.id),
+    list,
+    summary: () => writer.summary(),
+    ...requests,
+    damaged: () => rows.damaged(),
+    close: () => database.close(),
+  })
+}
+
+/** For use in the thread itself: simulations and tests. */
+export function asyncIndex(index: SyncIndex): Index {
+  return {
+    commit: async (changes) => index.commit(changes),
+    stored: async (collection, ids) => index.stored(collection, ids),
+    receiving: async (collection, ids) => index.receiving(collection, ids),
+    allReceiving: async () => index.allReceiving(),
+    conflict: async (collection, id) => index.conflict(collection, id),
+    withBytes: async (collection, checksum, size) => index.withBytes(collection, checksum, size),
+    atPath: async (collection, folded) => index.atPath(collection, folded),
+    list: async (query) => index.list(query),
+    summary: async () => index.summary(),
+    answer: async (key) => index.answer(key),
+    accepted: async () => index.accepted(),
+    fact: async (key) => index.fact(key),
+    audit: async (after, limit) => index.audit(after, limit),
+    damaged: async () => index.damaged(),
+    close: async () => index.close(),
+  }
+}
+
+function fileQueries(database: DatabaseSync) {
+  const stored = `SELECT ${fileColumns} FROM files`
+  const receiving = `SELECT ${receivingColumns} FROM receiving`
+  const ids = (table: string, where: string): string =>
+    `SELECT id FROM ${table} WHERE collection = ?1 AND ${where}`
+  const ancestor = 'id IN (SELECT value FROM json_each(?2))'
+  const below = 'id > ?3 AND id < ?4'
+  return {
+    stored: database.prepare(`${stored} WHERE collection = ? AND id = ?`),
+    withBytes: database.prepare(`${stored} WHERE collection = ? AND checksum = ? AND size = ?`),
+    receiving: database.prepare(`${receiving} WHERE collection = ? AND id = ?`),
+    allReceiving: database.prepare(`${receiving} ORDER BY since, collection, id`),
+    atPath: database.prepare(
+      `${ids('files', 'folded = ?2')} UNION ALL ${ids('receiving', 'folded = ?2')} LIMIT 1`,
+    ),
+    conflict: database.prepare(
+      `${ids('files', ancestor)} UNION ALL ${ids('receiving', ancestor)}
+        UNION ALL ${ids('files', below)} UNION ALL ${ids('receiving', below)} LIMIT 1`,
+    ),
+  }
+}
+
+function requestQueries(database: DatabaseSync) {
+  const answers = database.prepare(
+    'SELECT substance, answer, keep_until FROM answers WHERE key = ?',
+  )
+  const accepted = database.prepare('SELECT key, substance, request FROM accepted ORDER BY place')
+  const facts = database.prepare('SELECT value FROM facts WHERE key = ?')
+  const audit = database.prepare(
+    `SELECT ${auditColumns} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`,
+  )
+  const queries: Pick<SyncIndex, 'answer' | 'accepted' | 'fact' | 'audit'> = {
+    answer(key) {
+      const row = answers.get(key)
+      return (
+        row && {
+          substance: String(row.substance),
+          answer: String(row.answer),
+          keepUntil: Number(row.keep_until),
+        }
+      )
+    },
+    accepted: () =>
+      accepted.all().map((row) => ({
+        key: String(row.key),
+        substance: String(row.substance),
+        request: String(row.request),
+      })),
+    fact: (key) => text(facts.get(key)?.value),
+    audit: (after, limit) => audit.all(after, limit).map(auditOf),
+  }
+  return queries
+}
+
+/** `a/b/c` has the ancestors `a` and `a/b`. */
+function ancestorsOf(id: string): string[] {
+  const names = id.split('/')
+  return names.slice(1).map((_, depth) => names.slice(0, depth + 1).join('/'))
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** Says what SQLite says about the disk as a DiskError, whatever the method. */
+function checked(index: SyncIndex): SyncIndex {
+  const check =
+    <Args extends unknown[], Result>(method: (...args: Args) => Result) =>
+    (...args: Args): Result => {
+      try {
+        return method(...args)
+      } catch (error) {
+        throw translated(error)
+      }
+    }
+  return {
+    commit: check(index.commit),
+    stored: check(index.stored),
+    receiving: check(index.receiving),
+    allReceiving: check(index.allReceiving),
+    conflict: check(index.conflict),
+    withBytes: check(index.withBytes),
+    atPath: check(index.atPath),
+    list: check(index.list),
+    summary: check(index.summary),
+    answer: check(index.answer),
+    accepted: check(index.accepted),
+    fact: check(index.fact),
+    audit: check(index.audit),
+    damaged: check(index.damaged),
+    close: check(index.close),
+  }
+}
