@@ -1,0 +1,193 @@
+import { constants } from 'node:crypto'
+import { Agent, createServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { limits } from '../limits.ts'
+import { cipherOrder } from '../system/cpu.ts'
+import { identityOf, type Pem } from '../trust/keys.ts'
+import type { World } from '../world/world.ts'
+import { answer, type Exchange } from './https-answer.ts'
+import { attempt, type Pool } from './https-call.ts'
+import { Cut, type Dial, type Serve, Unreachable } from './transfer.ts'
+
+/** Certificate of the archive's authority, and our own with its key. */
+export interface Credentials {
+  readonly ca: Pem
+  readonly cert: Pem
+  readonly key: Pem
+}
+
+export interface Dialling {
+  readonly tls: Credentials
+  readonly world: Pick<World, 'log'>
+}
+
+export interface Serving {
+  readonly host: string
+  /** 0 for any free one. */
+  readonly port: number
+  readonly tls: Credentials
+  readonly serve: Serve
+  readonly world: Pick<World, 'log'>
+  readonly limits?: Partial<ServeLimits>
+}
+
+export type ServeLimits = Record<
+  | 'connectionsPerPeerMax'
+  | 'keepAliveMs'
+  | 'handshakeMs'
+  | 'headersMs'
+  | 'headerBytesMax'
+  | 'lingerMs'
+  | 'transferIdleMs',
+  number
+>
+
+export interface Served {
+  readonly port: number
+  /** Breaks what is open; resolves once no connection is left. */
+  close(): Promise<void>
+}
+
+const tlsOptions = ({ ca, cert, key }: Credentials) =>
+  ({
+    ca,
+    cert,
+    key,
+    minVersion: 'TLSv1.3',
+    ciphers: cipherOrder(),
+    ALPNProtocols: ['http/1.1'],
+    noDelay: true,
+  }) as const
+
+/**
+ * Dials over a bounded pool of kept connections for each address and identity. A kept connection that turns out to
+ * be dead is replaced, as long as nothing of the body was sent.
+ */
+export function httpsDial({ tls, world }: Dialling): Dial & { close(): void } {
+  const agent = new Agent({
+    ...tlsOptions(tls),
+    keepAlive: true,
+    scheduling: 'lifo',
+    maxSockets: limits.connectionsPerAddressMax,
+    timeout: limits.keepAliveMs / 2, // sooner than the server, so that we never send into its closing
+  })
+  const pool: Pool = {
+    agent,
+    secured: new WeakSet(),
+    proven: new Set(),
+    open: new Set(),
+    closed: false,
+  }
+
+  const dial: Dial = async (to, request, options) => {
+    for (let tries = 0; tries <= limits.connectionsPerAddressMax; tries++) {
+      if (pool.closed) throw new Unreachable('this dialler is closed')
+      if (options.signal?.aborted) throw new Cut('aborted')
+      const answer = await attempt(pool, to, request, options)
+      if (answer !== 'stale') return answer
+      world.log.debug('transfer.stale', { url: to.url })
+    }
+    throw new Unreachable(`${to.identity} at ${to.url} closes every connection`)
+  }
+
+  const close = () => {
+    pool.closed = true
+    for (const call of pool.open) call.end(new Cut('this dialler was closed'))
+    agent.destroy()
+  }
+  return Object.assign(dial, { close })
+}
+
+/**
+ * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
+ * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
+ */
+export async function httpsServe(serving: Serving): Promise<Served> {
+  const { world, serve } = serving
+  const bounds: ServeLimits = { ...limits, ...serving.limits }
+  const server = createServer({
+    ...tlsOptions(serving.tls),
+    requestCert: true,
+    rejectUnauthorized: true,
+    honorCipherOrder: true,
+    // A peer that prefers ChaCha20 lacks AES instructions; for the better one of us either will do.
+    secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA,
+    handshakeTimeout: bounds.handshakeMs,
+    headersTimeout: bounds.headersMs,
+    connectionsCheckingInterval: Math.min(bounds.headersMs, 5_000),
+    requestTimeout: 0, // uploads take as long as they take; silence ends them
+    keepAliveTimeout: bounds.keepAliveMs,
+    maxHeaderSize: bounds.headerBytesMax,
+  })
+  server.timeout = bounds.transferIdleMs
+  const sockets = new Set<Socket>()
+  const exchanges = new Map<Socket, Exchange>()
+  const admitted = admission(bounds.connectionsPerPeerMax)
+
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('secureConnection', (socket) => {
+    if (!admitted(socket)) socket.destroy()
+  })
+  server.on('timeout', (socket: Socket) => {
+    const exchange = exchanges.get(socket)
+    if (exchange === undefined || exchange.waiting) socket.destroy()
+    else socket.setTimeout(bounds.transferIdleMs)
+  })
+  server.on('tlsClientError', ({ message }) => world.log.debug('transfer.refused', { message }))
+  for (const event of ['request', 'checkContinue'] as const) {
+    server.on(event, (req, res) => {
+      const socket = req.socket as TLSSocket
+      const exchange: Exchange = { waiting: false, expects: event === 'checkContinue' }
+      exchanges.set(socket, exchange)
+      res.once('close', () => {
+        if (exchanges.get(socket) === exchange) exchanges.delete(socket)
+      })
+      void answer(
+        { peer: peerOf(socket) ?? '', serve, world, lingerMs: bounds.lingerMs },
+        req,
+        res,
+        exchange,
+      )
+    })
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(serving.port, serving.host, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
+}
+
+const peerOf = (socket: TLSSocket): string | undefined => {
+  const certificate = socket.getPeerX509Certificate()
+  return certificate && identityOf(certificate)
+}
+
+/** Decides about one new connection: its peer must have a name, and not have too many already. */
+function admission(connectionsPerPeerMax: number): (socket: TLSSocket) => boolean {
+  const counts = new Map<string, number>()
+  return (socket) => {
+    const peer = peerOf(socket)
+    if (!socket.authorized || peer === undefined) return false
+    const count = (counts.get(peer) ?? 0) + 1
+    if (count > connectionsPerPeerMax) return false
+    counts.set(peer, count)
+    socket.once('close', () => {
+      const left = (counts.get(peer) ?? 1) - 1
+      if (left > 0) counts.set(peer, left)
+      else counts.delete(peer)
+    })
+    return true
+  }
+}
