@@ -1,0 +1,111 @@
+/** Files of the user: read while they are offered, written where they land. Over the disk port. */
+import type { Disk } from '../disk/disk.ts'
+import type { Landing, Offer } from '../exchange/bench.ts'
+import { limits } from '../limits.ts'
+import type { Hasher, World } from '../world/world.ts'
+
+/** A file changed while it was read: what was said about it does not hold any more. */
+export class Changed extends Error {
+  override readonly name = 'Changed'
+}
+
+/** Offers a file as it was when it was hashed; rejects with `Changed` when it is another by then. */
+export function offerOf(
+  disk: Disk,
+  path: string,
+  expected: { size: number; mtime: number },
+): Offer {
+  async function* read(offset: number, length: number): AsyncGenerator<Uint8Array> {
+    for (let at = offset; at < offset + length; ) {
+      const stat = await disk.stat(path)
+      if (stat?.size !== expected.size || stat.mtime !== expected.mtime)
+        throw new Changed(`${path} has changed`)
+      const bytes = await disk.read(path, at, Math.min(limits.chunkBytes, offset + length - at))
+      if (bytes.length === 0) throw new Changed(`${path} has become shorter`)
+      yield bytes
+      at += bytes.length
+    }
+  }
+  return { size: expected.size, read }
+}
+
+/** SHA-256 of a file; rejects with `Changed` when it does not hold still. */
+export async function hashFile(
+  world: World,
+  disk: Disk,
+  path: string,
+  expected: { size: number; mtime: number },
+): Promise<string> {
+  const hasher = world.hashing.start('sha256')
+  for await (const bytes of offerOf(disk, path, expected).read(0, expected.size))
+    hasher.update(bytes)
+  const stat = await disk.stat(path)
+  if (stat?.size !== expected.size || stat.mtime !== expected.mtime)
+    throw new Changed(`${path} has changed`)
+  return hasher.hex()
+}
+
+export interface LandingOptions {
+  /** Where the bytes gather; the same for the same bytes, so that a later run goes on with it. */
+  readonly partial: string
+  readonly final: string
+  readonly checksum?: string
+  /** Milliseconds since 1970. */
+  readonly mtime?: number
+}
+
+/**
+ * A file that lands: gathers in `partial`, and gets its name only when it is whole and right. Folders of both must
+ * exist.
+ */
+export async function openLanding(
+  world: World,
+  disk: Disk,
+  options: LandingOptions,
+): Promise<Landing> {
+  const { partial, final } = options
+  let { at, hasher } = await prefix(world, disk, partial)
+  return {
+    at: () => at,
+    async write(bytes) {
+      hasher.update(bytes)
+      const offset = at
+      at += bytes.length
+      // A copy: the disk may take the buffer over.
+      await disk.write(partial, offset, bytes.slice())
+    },
+    secure: async () => {
+      if (at > 0) await disk.sync(partial)
+    },
+    async finish(size) {
+      if (size === 0) await disk.write(partial, 0, new Uint8Array(0))
+      const right =
+        at === size && (options.checksum === undefined || hasher.hex() === options.checksum)
+      if (!right) {
+        await disk.remove(partial)
+        at = 0
+        hasher = world.hashing.start('sha256')
+        return 'the bytes that came are not those of the file'
+      }
+      if (options.mtime !== undefined) await disk.touch(partial, options.mtime)
+      await disk.sync(partial)
+      await disk.rename(partial, final)
+      return undefined
+    },
+  }
+}
+
+async function prefix(
+  world: World,
+  disk: Disk,
+  path: string,
+): Promise<{ at: number; hasher: Hasher }> {
+  const hasher = world.hashing.start('sha256')
+  const size = (await disk.stat(path))?.size ?? 0
+  for (let at = 0; at < size; ) {
+    const bytes = await disk.read(path, at, Math.min(limits.chunkBytes, size - at))
+    hasher.update(bytes)
+    at += bytes.length
+  }
+  return { at: size, hasher }
+}

@@ -1,0 +1,325 @@
+/**
+ * GetFile: the chosen pillar delivers to our exchange, or to the tracker's when it can not reach ours; when it fails,
+ * the next pillar goes on where it stopped.
+ */
+import type { Landing } from '../exchange/bench.ts'
+import { limits } from '../limits.ts'
+import { compose, expiryText, uuid7 } from '../post/compose.ts'
+import type { AnswerMessage, MessageOf, Transmission } from '../protocol/messages.ts'
+import { TransferFailed } from '../transfer/attempts.ts'
+import { objectName } from '../transfer/objects.ts'
+import { pull, release } from '../transfer/pull.ts'
+import { route } from '../transfer/route.ts'
+import type { Client } from './client.ts'
+import { identify } from './identify.ts'
+
+export interface GetItem {
+  readonly id: string
+  /** Known from a listing; what arrives must match it. */
+  readonly size?: number
+  readonly checksum?: string
+  readonly offset?: number
+  readonly length?: number
+  readonly landing: Landing
+}
+
+export interface GetResult {
+  readonly id: string
+  readonly outcome: 'fetched' | 'notFound' | 'failed'
+  readonly pillar?: string
+  /** Modification time at the source, as the pillar said it. */
+  readonly mtime?: string
+  readonly size?: number
+  readonly why?: string
+}
+
+export interface GetOptions {
+  readonly signal: AbortSignal
+  /** Straight to this pillar: identify is skipped. */
+  readonly pillar?: string
+  /** In which order to try, best first; all that said yes by default. */
+  prefer?(pillars: readonly string[]): readonly string[]
+  progress?(bytes: number): void
+}
+
+/** Fetches one batch: at most `batchFilesMax` files. Resolves with one result a file. */
+export async function getBatch(
+  client: Client,
+  collection: string,
+  items: readonly GetItem[],
+  options: GetOptions,
+): Promise<GetResult[]> {
+  const results = new Map<GetItem, GetResult>()
+  const conversation = uuid7(client.world)
+  const candidates =
+    options.pillar === undefined
+      ? await choose(client, collection, conversation, items, options)
+      : new Map([[options.pillar, undefined]])
+  const order = options.prefer?.([...candidates.keys()]) ?? [...candidates.keys()]
+  for (const pillar of order) {
+    const has = candidates.get(pillar)
+    const open = items.filter(
+      (item) => results.get(item)?.outcome !== 'fetched' && (has === undefined || has.has(item.id)),
+    )
+    if (open.length === 0) continue
+    const part = await getFrom(
+      client,
+      collection,
+      pillar === order[0] ? conversation : uuid7(client.world),
+      pillar,
+      open,
+      options,
+    )
+    for (const [n, result] of part.entries()) {
+      const item = open[n]
+      if (item) results.set(item, result)
+    }
+  }
+  const nobody = candidates.size === 0 ? 'no pillar answered' : 'no pillar has it'
+  return items.map(
+    (item) =>
+      results.get(item) ?? {
+        id: item.id,
+        outcome: candidates.size === 0 ? 'failed' : 'notFound',
+        why: nobody,
+      },
+  )
+}
+
+/** Who has which of the files. Starts on the first answer that has them all, when a moment has passed for the others. */
+async function choose(
+  client: Client,
+  collection: string,
+  conversation: string,
+  items: readonly GetItem[],
+  options: GetOptions,
+): Promise<Map<string, Set<string> | undefined>> {
+  const { world, name, line } = client
+  const request = compose<'IdentifyPillarsForGetFileRequest'>(world, name, {
+    type: 'IdentifyPillarsForGetFileRequest',
+    conversation,
+    collection,
+    replyTo: line.replyTo,
+    expiresAt: expiryText(world, limits.identifyExpiryMs),
+    files: items.map(({ id }) => ({ id })),
+  })
+  const answers = await identify(client, request, client.policy(collection).pillars, options.signal)
+  const offers = new Map<string, Set<string> | undefined>()
+  for (const answer of byTime(answers.values())) {
+    const ids = answer.files
+      .filter((file) => file.code === 'IDENTIFICATION_POSITIVE' && agrees(file, items))
+      .map((file) => file.id)
+    offers.set(answer.from, new Set(ids))
+  }
+  return offers
+}
+
+const byTime = (
+  answers: Iterable<AnswerMessage>,
+): MessageOf<'IdentifyPillarsForGetFileResponse'>[] =>
+  [...answers]
+    .filter((answer) => answer.type === 'IdentifyPillarsForGetFileResponse')
+    .sort((a, b) => (a.timeToDeliver ?? 0) - (b.timeToDeliver ?? 0))
+
+const agrees = (
+  file: { id: string; checksum?: string | undefined },
+  items: readonly GetItem[],
+): boolean =>
+  items.some(
+    (item) =>
+      item.id === file.id && (item.checksum === undefined || item.checksum === file.checksum),
+  )
+
+async function getFrom(
+  client: Client,
+  collection: string,
+  conversation: string,
+  pillar: string,
+  items: readonly GetItem[],
+  options: GetOptions,
+): Promise<GetResult[]> {
+  const { world, name, line, topics, bench } = client
+  const names = items.map((item) =>
+    objectName(
+      world,
+      'get',
+      collection,
+      item.id,
+      item.checksum ?? '',
+      item.offset ?? 0,
+      item.length ?? -1,
+      conversation,
+    ),
+  )
+  const sizes = items.map(
+    (item) => item.length ?? (item.size === undefined ? -1 : item.size - (item.offset ?? 0)),
+  )
+  const transmission = (): Transmission =>
+    client.transmission({
+      dir: 'up',
+      hld: [pillar],
+      obj: names.map((one, n) => [one, sizes[n] ?? -1]),
+    })
+  const files = items.map(({ id, offset, length, checksum }) => ({
+    id,
+    ...(offset === undefined ? {} : { offset }),
+    ...(length === undefined ? {} : { length }),
+    ...(checksum === undefined ? {} : { checksum }),
+  }))
+  const make = (sent: Transmission) =>
+    compose<'GetFileRequest'>(world, name, {
+      type: 'GetFileRequest',
+      conversation,
+      collection,
+      replyTo: line.replyTo,
+      to: [pillar],
+      files,
+      transmission: sent,
+      expiresAt: expiryText(world, limits.performExpiryMs),
+    })
+  let sent = transmission()
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  const landed = items.map((item) => tracked(item.landing, (bytes) => options.progress?.(bytes)))
+  for (const [n, landing] of landed.entries()) bench.land(names[n] ?? '', landing)
+  let fetching: Promise<void> | undefined
+  try {
+    const parties = await line.ask({
+      request: make(sent),
+      parties: [pillar],
+      signal: options.signal,
+      topic: topics.pillarRequests(pillar),
+      topicOf: topics.pillarRequests,
+      idleMs: client.idleMs,
+      offlineMs: Math.min(client.idleMs, 10_000),
+      renewed: () => {
+        sent = transmission()
+        return make(sent)
+      },
+      progress: (answer) => {
+        if (
+          answer.type !== 'GetFileProgressResponse' ||
+          !answer.deliveringTo?.some((to) => to !== name)
+        )
+          return
+        fetching ??= fetchFromRelay(client, {
+          names,
+          sizes,
+          landed,
+          token: () => sent.token,
+          signal,
+        })
+      },
+    })
+    await fetching
+    const party = parties.get(pillar)
+    const answer = party?.at === 'answered' ? party.answer : undefined
+    return items.map((item, n) => outcome(item, pillar, answer, n, landed[n]?.finished ?? false))
+  } finally {
+    stop.abort()
+    await fetching
+    bench.clear(names)
+  }
+}
+
+function outcome(
+  item: GetItem,
+  pillar: string,
+  answer: AnswerMessage | undefined,
+  place: number,
+  finished: boolean,
+): GetResult {
+  const { id } = item
+  if (!answer) return { id, outcome: 'failed', pillar, why: `${pillar} fell silent` }
+  const file = answer.type === 'GetFileFinalResponse' ? answer.files[place] : undefined
+  if (!file)
+    return {
+      id,
+      outcome: 'failed',
+      pillar,
+      why: `${pillar}: ${answer.responseInfo.text ?? answer.responseInfo.code}`,
+    }
+  if (file.code === 'FILE_NOT_FOUND_FAILURE')
+    return { id, outcome: 'notFound', pillar, why: `${pillar} does not have it` }
+  const known = {
+    ...(file.mtime === undefined ? {} : { mtime: file.mtime }),
+    ...(file.size === undefined ? {} : { size: file.size }),
+  }
+  if (file.code === 'OPERATION_COMPLETED' && finished)
+    return { id, outcome: 'fetched', pillar, ...known }
+  return { id, outcome: 'failed', pillar, why: `${pillar}: ${file.text ?? file.code}` }
+}
+
+/** Counts bytes, and knows when it has been finished. */
+function tracked(
+  inner: Landing,
+  progress: (bytes: number) => void,
+): Landing & { readonly finished: boolean } {
+  let finished = false
+  return {
+    at: () => inner.at(),
+    async write(bytes) {
+      const count = bytes.length
+      await inner.write(bytes)
+      progress(count)
+    },
+    secure: () => inner.secure(),
+    async finish(size) {
+      const fault = await inner.finish(size)
+      finished = fault === undefined
+      return fault
+    },
+    get finished() {
+      return finished
+    },
+  }
+}
+
+interface Shipment {
+  readonly names: readonly string[]
+  readonly sizes: readonly number[]
+  readonly landed: readonly (Landing & { readonly finished: boolean })[]
+  token(): string
+  readonly signal: AbortSignal
+}
+
+/** The pillar delivers to the relay: we fetch from there what it brings. */
+async function fetchFromRelay(
+  client: Client,
+  { names, sizes, landed, token, signal }: Shipment,
+): Promise<void> {
+  const { world, name, dial, directory } = client
+  const relay = directory.document().exchanges.find((one) => one.identity !== name)
+  const hops = (relay?.urls ?? []).map((url) => ({
+    identity: relay?.identity ?? '',
+    url,
+    connectMs: limits.connectMs,
+    fallback: false,
+  }))
+  for (const [n, landing] of landed.entries()) {
+    const size = sizes[n] ?? -1
+    if (landing.finished) continue
+    await client.bench.withdraw(names[n] ?? '')
+    const sink = { at: landing.at, write: landing.write, secure: landing.secure }
+    try {
+      const key = { issuer: name, name: names[n] ?? '' }
+      const whole = await pull({
+        world,
+        dial,
+        sink,
+        size,
+        signal,
+        key,
+        route: route(world),
+        token,
+        hops: () => hops,
+      })
+      await landing.secure()
+      await landing.finish(whole)
+      if (hops[0]) await release({ dial, key, token, signal }, hops[0])
+    } catch (error) {
+      if (!(error instanceof TransferFailed)) throw error
+      world.log.info('relay.failed', { why: error.message })
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/** The client's line to the bus: sends requests, hands answers to the conversation they belong to, knows who is there. */
+import type { ConnectBus } from '../bus/bus.ts'
+import { type Mail, type Post, startPost } from '../post/post.ts'
+import {
+  type AnswerMessage,
+  isAnswer,
+  type MessageOf,
+  type RequestMessage,
+} from '../protocol/messages.ts'
+import type { Topics } from '../protocol/topics.ts'
+import type { Directory } from '../trust/directory.ts'
+import type { Keys, Signer } from '../trust/trust.ts'
+import type { World } from '../world/world.ts'
+import { begin, type Conversation, due, hear, type Party, type Patience } from './conversation.ts'
+
+export interface LineParts {
+  readonly world: World
+  readonly name: string
+  /** Tells two runs under one name apart: topics and MQTT client ids end so. */
+  readonly instance: string
+  readonly directory: Directory
+  readonly keys: Keys
+  readonly signer: Signer
+  readonly topics: Topics
+  readonly connect: ConnectBus
+  refresh(): Promise<void>
+  /** Of interest to others in this program. */
+  onAlarm?(alarm: MessageOf<'Alarm'>): void
+  onPresence?(presence: MessageOf<'Presence'>): void
+  /** For a service that is also spoken to: a session that lasts, topics of its own, a Will. */
+  readonly service?: {
+    readonly subscriptions: readonly string[]
+    readonly will: { readonly topic: string; readonly message: MessageOf<'Presence'> }
+    mail(mail: Mail): Promise<void>
+    connected(post: Post): void
+  }
+}
+
+export interface Asking extends Patience {
+  readonly request: RequestMessage
+  readonly parties: readonly string[]
+  /** All parties at once by this topic; each alone by its own. */
+  readonly topic: string
+  topicOf(party: string): string
+  /** Stops waiting when it says so, e.g. at the first good answer. */
+  enough?(state: Conversation): boolean
+  progress?(answer: AnswerMessage): void
+  /** May give a newer form of the request, e.g. with another token. */
+  renewed?(): RequestMessage
+  readonly signal: AbortSignal
+}
+
+export interface Line {
+  readonly replyTo: string
+  ask(asking: Asking): Promise<ReadonlyMap<string, Party>>
+  presence(pillar: string): 'online' | 'offline' | 'unknown'
+  /** It did not answer and never said that it is there: not waited for until it does. */
+  hush(pillar: string): void
+  connected(): Promise<void>
+  isConnected(): boolean
+  post(): Post
+  close(): Promise<void>
+}
+
+/** Aborted, and the reason is that the user or the program stopped. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped'
+}
+
+export function openLine(parts: LineParts): Line {
+  const { world, topics, name } = parts
+  const replyTo = topics.replies(name, parts.instance)
+  const open = new Map<string, (answer: AnswerMessage) => void>()
+  const presences = new Map<string, MessageOf<'Presence'>>()
+  const hushed = new Set<string>()
+  let online = (): void => undefined
+  const firstConnect = new Promise<void>((resolve) => {
+    online = resolve
+  })
+
+  async function mail({ message, topic, from, line }: Mail): Promise<void> {
+    if (message.type === 'Presence') return notice(message, topic)
+    if (message.type === 'Alarm') return parts.onAlarm?.(message)
+    hushed.delete(from.name)
+    if (!isAnswer(message)) return parts.service?.mail({ message, topic, from, line })
+    if (from.role !== 'client') open.get(message.conversation)?.(message)
+  }
+  function notice(presence: MessageOf<'Presence'>, topic: string): void {
+    if (topic !== topics.pillarState(presence.from)) return
+    const known = presences.get(presence.from)
+    // A death that comes late belongs to an older session; a birth of the same session may come again.
+    if (known && known.session > presence.session) return
+    presences.set(presence.from, presence)
+    parts.onPresence?.(presence)
+  }
+  const post: Post = startPost(
+    {
+      ...parts,
+      identity: name,
+      clientId: parts.service ? name : `${name}.${parts.instance}`,
+      persistent: parts.service !== undefined,
+      subscriptions: [
+        replyTo,
+        topics.allPillarStates(),
+        ...(parts.onAlarm ? [topics.alarms()] : []),
+        ...(parts.service?.subscriptions ?? []),
+      ],
+      ...(parts.service ? { will: parts.service.will } : {}),
+    },
+    {
+      mail,
+      connected() {
+        online()
+        parts.service?.connected(post)
+      },
+    },
+  )
+
+  async function ask(asking: Asking): Promise<ReadonlyMap<string, Party>> {
+    const { clock } = world
+    let state = begin(asking.parties, clock.monotonic())
+    let wakeUp = new AbortController()
+    const key = asking.request.conversation
+    const listener = (answer: AnswerMessage): void => {
+      if (answer.page !== asking.request.page || !answers(asking.request, answer)) return
+      state = hear(state, answer, clock.monotonic())
+      asking.progress?.(answer)
+      wakeUp.abort()
+    }
+    open.set(key, listener)
+    try {
+      void post.send(asking.topic, asking.request)
+      for (;;) {
+        if (asking.signal.aborted) throw new Stopped('stopped')
+        if (asking.enough?.(state)) break
+        const now = due(
+          state,
+          clock.monotonic(),
+          asking,
+          (party) => presences.get(party)?.state === 'offline',
+        )
+        state = now.state
+        if (now.over) break
+        for (const party of now.again)
+          void post.send(asking.topicOf(party), asking.renewed?.() ?? asking.request)
+        wakeUp = new AbortController()
+        await clock.sleep(
+          Math.max(1, now.wake - clock.monotonic()),
+          AbortSignal.any([wakeUp.signal, asking.signal]),
+        )
+      }
+    } finally {
+      open.delete(key)
+    }
+    return new Map([...state.parties].map(([party, { party: at }]) => [party, at]))
+  }
+  return {
+    replyTo,
+    ask,
+    presence: (pillar) =>
+      presences.get(pillar)?.state ?? (hushed.has(pillar) ? 'offline' : 'unknown'),
+    hush: (pillar) => void hushed.add(pillar),
+    connected: () => firstConnect,
+    isConnected: () => post.isConnected(),
+    post: () => post,
+    close: () => post.close(),
+  }
+}
+
+/** `XRequest` is answered by `XResponse`, `XProgressResponse` and `XFinalResponse`. */
+function answers(request: RequestMessage, answer: AnswerMessage): boolean {
+  const stem = request.type.replace(/Request$/, '')
+  return answer.type === 'NotUnderstoodResponse'
+    ? answer.about === request.type
+    : answer.type.replace(/(Progress|Final)?Response$/, '') === stem
+}

@@ -1,0 +1,313 @@
+/**
+ * PutFile: identify, then perform with those that should and can. Nothing is sent anywhere for a file of which some
+ * pillar has other bytes; done at the collection's `copiesMin` confirmed copies, and who is owed the rest is said.
+ */
+import type { Offer } from '../exchange/bench.ts'
+import { limits } from '../limits.ts'
+import { compose, expiryText, uuid7 } from '../post/compose.ts'
+import type { AnswerMessage, MessageOf, OfferedFile, Transmission } from '../protocol/messages.ts'
+import { timeText } from '../protocol/scalars.ts'
+import { objectName } from '../transfer/objects.ts'
+import type { Client } from './client.ts'
+import type { Party } from './conversation.ts'
+import { identify } from './identify.ts'
+import { relayFor } from './relay.ts'
+
+/** One file to be stored. */
+export interface PutItem {
+  readonly id: string
+  readonly size: number
+  readonly checksum: string
+  /** Milliseconds since 1970. */
+  readonly mtime: number
+  readonly offer: Offer
+}
+
+export interface PutResult {
+  readonly id: string
+  readonly size: number
+  readonly outcome: 'stored' | 'duplicate' | 'failed'
+  /** Pillars that confirmed that they have it. */
+  readonly copies: readonly string[]
+  /** Pillars that should have it and have not confirmed; the tracker brings it to them. */
+  readonly owed: readonly string[]
+  /** True when nothing had to be sent. */
+  readonly known: boolean
+  readonly why?: string
+}
+
+export interface PutOptions {
+  readonly signal: AbortSignal
+  /** Waits for all copies, not only for those that are there. */
+  readonly waitAll?: boolean
+  /** Only these pillars. */
+  readonly pillars?: readonly string[]
+  /** Bytes of this batch that pillars have received so far, in all. */
+  progress?(bytes: number): void
+}
+
+/** Longest wait for a pillar that is known to be off, once the others are done. */
+const offlineMs = 5_000
+const triesMax = 3
+
+interface Tally {
+  readonly copies: Map<string, Set<string>>
+  readonly stopped: Map<string, string>
+  readonly reasons: Map<string, string>
+  readonly sent: Set<string>
+}
+
+/** Puts one batch: at most `batchFilesMax` files. Always resolves with one result a file, or rejects with `Stopped`. */
+export async function putBatch(
+  client: Client,
+  collection: string,
+  items: readonly PutItem[],
+  options: PutOptions,
+): Promise<PutResult[]> {
+  const policy = client.policy(collection)
+  const pillars = options.pillars ?? policy.pillars
+  const tally: Tally = {
+    copies: new Map(items.map((item) => [item.id, new Set()])),
+    stopped: new Map(),
+    reasons: new Map(),
+    sent: new Set(),
+  }
+  for (let round = 0; round < triesMax; round++) {
+    const retry = await putOnce(client, collection, items, pillars, options, tally)
+    if (!retry) break
+  }
+  const results = items.map((item) => resultOf(item, tally, pillars, policy.copiesMin))
+  await oweRest(client, collection, items, results, options.signal)
+  return results
+}
+
+function resultOf(
+  item: PutItem,
+  tally: Tally,
+  pillars: readonly string[],
+  copiesMin: number,
+): PutResult {
+  const { id, size } = item
+  const copies = [...(tally.copies.get(id) ?? [])].sort()
+  const missing = pillars.filter((pillar) => !copies.includes(pillar))
+  const base = { id, size, copies, known: !tally.sent.has(id) }
+  const duplicate = tally.stopped.get(id)
+  if (duplicate !== undefined) return { ...base, outcome: 'duplicate', owed: [], why: duplicate }
+  if (copies.length >= Math.min(copiesMin, pillars.length))
+    return { ...base, outcome: 'stored', owed: missing }
+  const why =
+    tally.reasons.get(id) ??
+    `only ${copies.length} of ${copiesMin} copies were confirmed; no answer from ${missing.join(', ')}`
+  return { ...base, outcome: 'failed', owed: [], why }
+}
+
+/** One identify and one perform; true when trying again may help. */
+async function putOnce(
+  client: Client,
+  collection: string,
+  items: readonly PutItem[],
+  pillars: readonly string[],
+  options: PutOptions,
+  tally: Tally,
+): Promise<boolean> {
+  const { world, name, line } = client
+  const open = items.filter(
+    (item) =>
+      !tally.stopped.has(item.id) &&
+      pillars.some((pillar) => !tally.copies.get(item.id)?.has(pillar)),
+  )
+  if (open.length === 0) return false
+  const files: OfferedFile[] = open.map(({ id, size, checksum, mtime }) => ({
+    id,
+    size,
+    checksum,
+    mtime: timeText(mtime),
+  }))
+  const conversation = uuid7(world)
+  const head = { conversation, collection, replyTo: line.replyTo, files }
+  const asked = compose<'IdentifyPillarsForPutFileRequest'>(world, name, {
+    type: 'IdentifyPillarsForPutFileRequest',
+    ...head,
+    expiresAt: expiryText(world, limits.identifyExpiryMs),
+  })
+  const answers = await identify(client, asked, pillars, options.signal)
+  const able = judge(answers, tally)
+  const going = open.filter((item) => !tally.stopped.has(item.id))
+  const takers = [...able]
+    .filter(([, ids]) => going.some((item) => ids.has(item.id)))
+    .map(([pillar]) => pillar)
+  if (takers.length === 0) return false
+  const wanted = going.filter((item) => takers.some((pillar) => able.get(pillar)?.has(item.id)))
+  return perform(client, collection, conversation, wanted, takers, options, tally)
+}
+
+/** Reads the identify answers: who has a file, who would take it, and where it must not go at all. */
+function judge(
+  answers: ReadonlyMap<string, AnswerMessage>,
+  tally: Tally,
+): Map<string, Set<string>> {
+  const able = new Map<string, Set<string>>()
+  for (const [pillar, answer] of answers) {
+    if (answer.type !== 'IdentifyPillarsForPutFileResponse') continue
+    const ids = new Set<string>()
+    for (const { id, code, text } of answer.files) {
+      if (code === 'DUPLICATE_FILE_FAILURE')
+        tally.stopped.set(id, `${pillar} has other bytes under this id`)
+      else if (code === 'OPERATION_COMPLETED') tally.copies.get(id)?.add(pillar)
+      else if (
+        code === 'IDENTIFICATION_POSITIVE' &&
+        answer.responseInfo.code === 'IDENTIFICATION_POSITIVE'
+      )
+        ids.add(id)
+      else tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
+    }
+    able.set(pillar, ids)
+  }
+  return able
+}
+
+async function perform(
+  client: Client,
+  collection: string,
+  conversation: string,
+  items: readonly PutItem[],
+  takers: readonly string[],
+  options: PutOptions,
+  tally: Tally,
+): Promise<boolean> {
+  const { world, name, line, topics, bench } = client
+  const names = items.map((item) =>
+    objectName(world, 'put', collection, item.id, item.size, item.checksum),
+  )
+  const transmission = (): Transmission =>
+    client.transmission({
+      dir: 'down',
+      hld: [...takers],
+      obj: items.map((item, n) => [names[n] ?? '', item.size]),
+    })
+  const files: OfferedFile[] = items.map(({ id, size, checksum, mtime }) => ({
+    id,
+    size,
+    checksum,
+    mtime: timeText(mtime),
+  }))
+  const draft = {
+    type: 'PutFileRequest' as const,
+    conversation,
+    collection,
+    replyTo: line.replyTo,
+    files,
+    to: [...takers],
+  }
+  const make = (sent: Transmission) =>
+    compose<'PutFileRequest'>(world, name, {
+      ...draft,
+      transmission: sent,
+      expiresAt: expiryText(world, limits.performExpiryMs),
+    })
+  let sent = transmission()
+  for (const [n, item] of items.entries()) {
+    bench.offer(names[n] ?? '', item.offer)
+    tally.sent.add(item.id)
+  }
+  const relay = relayFor(client, { items, names, token: () => sent.token, signal: options.signal })
+  const bytes = new Map<string, number>()
+  try {
+    const parties = await line.ask({
+      request: make(sent),
+      parties: takers,
+      signal: options.signal,
+      topic: topics.collectionRequests(collection),
+      topicOf: topics.pillarRequests,
+      idleMs: client.idleMs,
+      offlineMs: options.waitAll ? client.idleMs : offlineMs,
+      renewed: () => {
+        sent = transmission()
+        return make(sent)
+      },
+      progress: (answer) => {
+        if (answer.type !== 'PutFileProgressResponse') return
+        bytes.set(answer.from, answer.bytesDone)
+        options.progress?.([...bytes.values()].reduce((sum, one) => sum + one, 0))
+        if (answer.waitingAt !== undefined && answer.waitingAt !== name) relay.wanted(answer.from)
+      },
+    })
+    return count(parties, tally)
+  } finally {
+    bench.clear(names)
+    await relay.end()
+  }
+}
+
+/** Adds up the final answers; true when a transfer failed that may go better another time. */
+function count(parties: ReadonlyMap<string, Party>, tally: Tally): boolean {
+  let again = false
+  for (const [pillar, party] of parties) {
+    if (party.at !== 'answered') continue
+    const { answer } = party
+    if (answer.type !== 'PutFileFinalResponse') {
+      for (const id of tally.copies.keys())
+        tally.reasons.set(id, `${pillar}: ${answer.responseInfo.text ?? answer.responseInfo.code}`)
+      continue
+    }
+    for (const { id, code, text } of answer.files as MessageOf<'PutFileFinalResponse'>['files']) {
+      if (code === 'OPERATION_COMPLETED') tally.copies.get(id)?.add(pillar)
+      else if (code === 'DUPLICATE_FILE_FAILURE')
+        tally.stopped.set(id, `${pillar} has other bytes under this id`)
+      else {
+        tally.reasons.set(id, `${pillar}: ${text ?? code}`)
+        again ||= code === 'FILE_TRANSFER_FAILURE'
+      }
+    }
+  }
+  return again
+}
+
+/** Hands what is owed to the tracker, which brings it to the pillars when they return. */
+async function oweRest(
+  client: Client,
+  collection: string,
+  items: readonly PutItem[],
+  results: readonly PutResult[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { world, name, line, topics, directory } = client
+  const tracker = directory.document().identities.find((one) => one.role === 'tracker')
+  const groups = new Map<string, PutItem[]>()
+  for (const [n, result] of results.entries()) {
+    const item = items[n]
+    if (result.outcome !== 'stored' || result.owed.length === 0 || !item) continue
+    const key = JSON.stringify([result.owed, result.copies])
+    groups.set(key, [...(groups.get(key) ?? []), item])
+  }
+  if (!tracker || tracker.name === name) return
+  for (const [key, group] of groups) {
+    const [owed, holders] = JSON.parse(key) as [string[], string[]]
+    const files = group.map(({ id, size, checksum, mtime }) => ({
+      id,
+      size,
+      checksum,
+      mtime: timeText(mtime),
+    }))
+    const request = compose<'DeliverOwedCopiesRequest'>(world, name, {
+      type: 'DeliverOwedCopiesRequest',
+      conversation: uuid7(world),
+      collection,
+      replyTo: line.replyTo,
+      expiresAt: expiryText(world, limits.performExpiryMs),
+      files,
+      owed,
+      holders,
+    })
+    const topic = topics.trackerRequests()
+    await line.ask({
+      request,
+      parties: [tracker.name],
+      topic,
+      topicOf: () => topic,
+      idleMs: limits.resendMsMax,
+      offlineMs: limits.resendMsMax,
+      signal,
+    })
+  }
+}

@@ -1,0 +1,74 @@
+/** Every bound, with its unit in its name. One place, so that they can be weighed against each other. */
+export const limits = {
+  /** One message on the bus, both lines. */
+  messageBytesMax: 64 * 1024,
+  /** What a page of a request or of a result may fill of a message, leaving room for envelope and signature. */
+  pageBytesMax: 44 * 1024,
+  /** Files in one batch of Put or Get. */
+  batchFilesMax: 64,
+  /** Bytes of one batch, unless it is a single file. */
+  batchBytesMax: 64 * 1024 * 1024,
+  /** Results in one page of a listing. */
+  pageResultsMax: 10_000,
+  fileIdBytesMax: 1024,
+  componentBytesMax: 255,
+
+  /** The most that one interruption of a transfer may send twice. */
+  transferPageBytes: 8 * 1024 * 1024,
+  /** One read or write of a disk. */
+  chunkBytes: 1024 * 1024,
+  /** Transfers a pillar has open at a time. */
+  transfersOpenMax: 4,
+  /** Conversations a client has open at a time. */
+  conversationsOpenMax: 4,
+  connectMs: 5_000,
+  /** The client's own network is tried first, and not for longer. */
+  lanConnectMs: 1_000,
+  transferIdleMs: 30_000,
+  /** How long an exchange holds a request for bytes that are not there yet. */
+  exchangeHoldMs: 15_000,
+  /** Connections that one dialler keeps to one address; more requests wait for one of them. */
+  connectionsPerAddressMax: 16,
+  /** Connections that one exchange allows one peer. */
+  connectionsPerPeerMax: 64,
+  /** A connection without a request for so long is closed. */
+  keepAliveMs: 60_000,
+  /** TLS handshake, and head of a request, of somebody who may be dawdling on purpose. */
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  headerBytesMax: 32 * 1024,
+  /** How long a refused upload is read and thrown away, so that its sender sees the refusal. */
+  lingerMs: 2_000,
+  /** A transfer without any progress for so long is given up. */
+  transferStallMs: 10 * 60_000,
+
+  /** Messages waiting to be handled; beyond it they are dropped, and their senders say them again. */
+  inboxMessagesMax: 1_000,
+  /** How long a message by an unknown key waits for a newer archive document. */
+  unknownKeyHoldMs: 30_000,
+  unknownKeyHeldMax: 100,
+
+  identifyMs: 5_000,
+  identifyExpiryMs: 30_000,
+  /** Requests may name an expiry at most so far ahead. */
+  expiryMsMax: 7 * 24 * 3600_000,
+  performExpiryMs: 24 * 3600_000,
+  /** Between two sendings of one unanswered request: at first, and at most. */
+  resendMsMin: 2_000,
+  resendMsMax: 30_000,
+  /** How often a pillar tells that it is still at it. */
+  progressMs: 5_000,
+  /** A pillar that said yes keeps other bytes off that id for so long. */
+  promiseMs: 60_000,
+  /** Clocks may differ by so much before an answer is forgotten. */
+  skewMs: 10 * 60_000,
+
+  reconnectMsMin: 500,
+  reconnectMsMax: 30_000,
+  keepAliveSeconds: 30,
+
+  /** Partials untouched for so long are evicted. */
+  partialMsMax: 30 * 24 * 3600_000,
+  /** A volume without changes for so long has its manifest brought up to date. */
+  manifestIdleMs: 20_000,
+} as const

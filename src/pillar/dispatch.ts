@@ -1,0 +1,59 @@
+/** Which message concerns us, from whom we take it, and who handles it. */
+
+import type { Mail } from '../post/post.ts'
+import { isRequest, type RequestMessage } from '../protocol/messages.ts'
+import { timeValue } from '../protocol/scalars.ts'
+import { type deliveries, identifyGet } from './get.ts'
+import { identifyListing, list } from './listings.ts'
+import type { Desk } from './pillar.ts'
+import { promises } from './promises.ts'
+import { identifyPut, type receptions } from './put.ts'
+import { identifyStatus, status } from './status.ts'
+
+export interface Work {
+  readonly puts: ReturnType<typeof receptions>
+  readonly gets: ReturnType<typeof deliveries>
+}
+
+export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
+  const promised = promises(desk.world)
+  return async ({ message, from, line }) => {
+    if (!isRequest(message) || !concerns(desk, message)) return
+    // Closed by default: pillars ask nothing of pillars.
+    if (from.role === 'pillar') return
+    if (timeValue(message.expiresAt) < desk.world.clock.now()) {
+      desk.world.log.info('request.expired', { type: message.type, from: message.from })
+      return
+    }
+    switch (message.type) {
+      case 'IdentifyPillarsForPutFileRequest':
+        return identifyPut(desk, promised, message)
+      case 'PutFileRequest':
+        return work.puts.accept(message, line)
+      case 'IdentifyPillarsForGetFileRequest':
+        return identifyGet(desk, message)
+      case 'GetFileRequest':
+        return work.gets.accept(message)
+      case 'IdentifyPillarsForGetFileIDsRequest':
+      case 'IdentifyPillarsForGetChecksumsRequest':
+      case 'IdentifyPillarsForGetFileInfosRequest':
+        return identifyListing(desk, message)
+      case 'GetFileIDsRequest':
+      case 'GetChecksumsRequest':
+      case 'GetFileInfosRequest':
+        return list(desk, message)
+      case 'IdentifyContributorsForGetStatusRequest':
+        return identifyStatus(desk, message)
+      case 'GetStatusRequest':
+        return status(desk, message)
+      case 'DeliverOwedCopiesRequest':
+        return
+    }
+  }
+}
+
+/** A request for a collection that is not served here, or for others, is not answered. */
+function concerns({ directory, name }: Desk, message: RequestMessage): boolean {
+  if (message.to !== undefined && !message.to.includes(name)) return false
+  return directory.collection(message.collection)?.pillars.includes(name) ?? false
+}

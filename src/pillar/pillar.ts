@@ -1,0 +1,178 @@
+/**
+ * A storage actor: listens on its topics, decides which messages concern it, and answers. State lives in its store:
+ * an accepted request is gone on with after any restart, and an answer once given is given again.
+ */
+
+import type { ConnectBus } from '../bus/bus.ts'
+import { limits } from '../limits.ts'
+import { compose } from '../post/compose.ts'
+import { type Mail, type Post, startPost } from '../post/post.ts'
+import { keyOf } from '../protocol/envelope.ts'
+import {
+  type AlarmCode,
+  type Head,
+  isRequest,
+  type Message,
+  type RequestMessage,
+} from '../protocol/messages.ts'
+import type { Topics } from '../protocol/topics.ts'
+import type { State } from '../state/state.ts'
+import type { Store } from '../store/store.ts'
+import type { Dial } from '../transfer/transfer.ts'
+import type { Directory } from '../trust/directory.ts'
+import type { Keys, Signer } from '../trust/trust.ts'
+import type { World } from '../world/world.ts'
+import { dispatch } from './dispatch.ts'
+import { deliveries } from './get.ts'
+import { receptions } from './put.ts'
+
+export interface PillarParts {
+  readonly world: World
+  readonly name: string
+  readonly version: string
+  readonly site?: string | undefined
+  readonly store: Store
+  readonly state: State
+  readonly directory: Directory
+  readonly keys: Keys
+  readonly signer: Signer
+  readonly topics: Topics
+  readonly connect: ConnectBus
+  readonly dial: Dial
+  /** Fetches the archive document; rejects when it can not be had. */
+  refresh(): Promise<void>
+}
+
+/** What the handlers work with. */
+export interface Desk extends PillarParts {
+  answer(request: RequestMessage, message: Message): Promise<void>
+  alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
+  readonly stopping: AbortSignal
+}
+
+export interface Pillar {
+  /** Ends transfers where they are, says goodbye and leaves the store closed and its bags up to date. */
+  stop(): Promise<void>
+  isConnected(): boolean
+}
+
+export async function startPillar(parts: PillarParts): Promise<Pillar> {
+  const { world, name, store, topics } = parts
+  const stop = new AbortController()
+  const session = await nextSession(parts)
+  const presence = (state: 'online' | 'offline') =>
+    compose<'Presence'>(world, name, {
+      type: 'Presence',
+      conversation: conversationOf(session),
+      state,
+      session,
+      version: parts.version,
+      ...(parts.site === undefined ? {} : { site: parts.site }),
+    })
+  const desk: Desk = {
+    ...parts,
+    stopping: stop.signal,
+    answer: async (request, message) => void (await post.send(request.replyTo, message)),
+    alarm(alarmCode, text, about = {}) {
+      world.log.error('alarm', { alarmCode, text, ...about })
+      const alarm = compose<'Alarm'>(world, name, {
+        type: 'Alarm',
+        conversation: conversationOf(session),
+        alarmCode,
+        alarmText: text.slice(0, 2_000),
+        ...about,
+      })
+      void post.send(topics.alarms(), alarm)
+    },
+  }
+  const work = { puts: receptions(desk), gets: deliveries(desk) }
+  const handle = dispatch(desk, work)
+  const post: Post = startPost(
+    {
+      ...parts,
+      identity: name,
+      clientId: name,
+      persistent: true,
+      subscriptions: [
+        topics.pillarRequests(name),
+        ...collectionsOf(parts).map((one) => topics.collectionRequests(one)),
+      ],
+      will: { topic: topics.pillarState(name), message: presence('offline') },
+    },
+    {
+      mail: (mail: Mail) => handle(mail),
+      notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
+      // On every connect: announce. What was asked meanwhile comes from the session or is said again by its senders.
+      connected: () => void post.send(topics.pillarState(name), presence('online'), true),
+    },
+  )
+  await work.puts.resume(await store.accepted())
+  const housekeeping = keepHouse(desk)
+  return {
+    isConnected: () => post.isConnected(),
+    async stop() {
+      stop.abort()
+      await post.send(topics.pillarState(name), presence('offline'), true)
+      await post.close()
+      await work.puts.idle()
+      await work.gets.idle()
+      await housekeeping
+      await store.close()
+    },
+  }
+}
+
+/** A UUID-shaped name for what belongs to no operation. */
+const conversationOf = (session: number): string =>
+  `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`
+
+const collectionsOf = ({ directory, name }: PillarParts): string[] =>
+  directory
+    .document()
+    .collections.filter((one) => one.pillars.includes(name))
+    .map((one) => one.name)
+
+/** max(clock, last + 1): a death of an older session can be told from ours, whatever the clock does. */
+async function nextSession({ state, world }: PillarParts): Promise<number> {
+  const last = Number((await state.get('session')) ?? 0)
+  const session = Math.max(world.clock.now(), last + 1)
+  await state.change([['session', `${session}`]])
+  return session
+}
+
+async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string): Promise<void> {
+  desk.alarm(
+    head.min > 1 ? 'INVALID_MESSAGE_VERSION' : 'INVALID_MESSAGE',
+    `${head.type} by ${head.from}: ${why}`,
+  )
+  if (head.replyTo === undefined || !head.type.endsWith('Request')) return
+  const { conversation, collection, page } = head
+  const answer = compose<'NotUnderstoodResponse'>(desk.world, desk.name, {
+    type: 'NotUnderstoodResponse',
+    conversation,
+    page,
+    to: [head.from],
+    pillar: desk.name,
+    about: head.type,
+    responseInfo: { code: 'REQUEST_NOT_UNDERSTOOD_FAILURE', text: why },
+    ...(collection === undefined ? {} : { collection }),
+  })
+  await post.send(head.replyTo, answer)
+}
+
+/** Forgets answers nobody can ask for any more, and partials nobody came back for. */
+async function keepHouse({ world, store, stopping }: Desk): Promise<void> {
+  while (!stopping.aborted) {
+    await world.clock.sleep(3_600_000, stopping)
+    if (stopping.aborted || store.trouble() !== undefined) continue
+    const now = world.clock.now()
+    try {
+      await store.conclude([{ do: 'forget', now }])
+      await store.evict(now - limits.partialMsMax)
+    } catch (error) {
+      world.log.error('housekeeping.failed', { why: String(error) })
+    }
+  }
+}
+
+export { isRequest, keyOf }

@@ -1,0 +1,56 @@
+/** GetStatus: what is really so, from the index and the file system. */
+
+import { answering, compose } from '../post/compose.ts'
+import type { MessageOf, RequestMessage, Status } from '../protocol/messages.ts'
+import type { Desk } from './pillar.ts'
+
+export async function identifyStatus(desk: Desk, request: RequestMessage): Promise<void> {
+  const type = 'IdentifyContributorsForGetStatusResponse' as const
+  await desk.answer(
+    request,
+    compose<typeof type>(desk.world, desk.name, {
+      type,
+      ...answering(request, desk.name, 'IDENTIFICATION_POSITIVE'),
+      timeToDeliver: 0,
+    }),
+  )
+}
+
+export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>): Promise<void> {
+  const type = 'GetStatusFinalResponse' as const
+  const found = await look(desk, request.collection)
+  await desk.answer(
+    request,
+    compose<typeof type>(desk.world, desk.name, {
+      type,
+      ...answering(request, desk.name, 'OPERATION_COMPLETED'),
+      status: found,
+    }),
+  )
+}
+
+async function look({ store, version }: Desk, collection: string): Promise<Status> {
+  const trouble = store.trouble()
+  const space = await store.space()
+  const summary = (await store.summary()).find((one) => one.collection === collection)
+  const { bytesFree, bytesTotal, bytesReserved } = space
+  const full = space.bytesOpen === 0
+  return {
+    verdict: trouble !== undefined ? 'ERROR' : full ? 'WARNING' : 'OK',
+    text: trouble ?? (full ? 'the volume is full up to its reserve' : 'all is well'),
+    version,
+    volumes: [
+      {
+        id: store.volume,
+        state: trouble === undefined ? 'ready' : 'failed',
+        bytesFree,
+        bytesTotal,
+        bytesReserved,
+      },
+    ],
+    files: summary?.files ?? 0,
+    bytes: summary?.bytes ?? 0,
+    digest: summary?.digest ?? '',
+    receiving: await store.receivingCount(),
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * Every message: schema and type at once. Unknown fields are dropped, so that peers may be newer than we are.
+ * Names and fields follow Bitrepository.org; what goes beyond theirs says so.
+ */
+import * as v from 'valibot'
+import { Code } from './codes.ts'
+import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
+
+/** Version we write, and the oldest reader that understands it. */
+export const protocolVersion = 1
+
+const envelope = {
+  v: Count,
+  min: Count,
+  id: Uuid,
+  /** UUIDv7 made by the initiator; the same for all messages of one operation. */
+  conversation: Uuid,
+  from: Name,
+  to: v.optional(v.array(Name)),
+  /** Where answers go; only below `replies/<from>/`. */
+  replyTo: v.optional(v.string()),
+  collection: v.optional(Name),
+  sentAt: Time,
+  /** Requests: after it no new effect begins. */
+  expiresAt: v.optional(Time),
+  /** Pages of a request's parameters are complete requests of one conversation. */
+  page: v.optional(Count, 0),
+}
+const inCollection = { ...envelope, collection: Name }
+const request = { ...inCollection, replyTo: v.string(), expiresAt: Time }
+const answer = {
+  ...inCollection,
+  responseInfo: v.object({ code: Code, text: v.optional(Text) }),
+  pillar: Name,
+}
+
+/** What a file is: its id, its bytes, and when it was last changed at its source. */
+const offered = { id: FileId, size: Bytes, checksum: Checksum, mtime: Time }
+export const OfferedFile = v.object(offered)
+export type OfferedFile = v.InferOutput<typeof OfferedFile>
+
+/**
+ * One transmission of bytes, designated by the client, carried out by the pillar. The token alone suffices: it
+ * names who may dial where for which objects; the objects stand in the order of the files of the request.
+ */
+export const Transmission = v.object({
+  /** Where to dial, in this order: the client's own exchange first, then the tracker's. */
+  exchanges: v.pipe(
+    v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
+    v.maxLength(4),
+  ),
+  /** Compact JWS (RFC 7515) by the issuer. */
+  token: v.string(),
+})
+export type Transmission = v.InferOutput<typeof Transmission>
+
+// ---- PutFile -------------------------------------------------------------------------------------------------
+const files = <T extends v.GenericSchema>(file: T) =>
+  v.pipe(v.array(file), v.minLength(1), v.maxLength(256))
+
+export const IdentifyPillarsForPutFileRequest = v.object({
+  ...request,
+  type: v.literal('IdentifyPillarsForPutFileRequest'),
+  files: files(OfferedFile),
+})
+const fileAnswer = { id: FileId, code: Code, text: v.optional(Text) }
+export const IdentifyPillarsForPutFileResponse = v.object({
+  ...answer,
+  type: v.literal('IdentifyPillarsForPutFileResponse'),
+  /** Milliseconds until the pillar could have them, by its own estimate. */
+  timeToDeliver: v.optional(Count),
+  /** Per file; `provenAt` when the pillar has these very bytes already. */
+  files: files(v.object({ ...fileAnswer, provenAt: v.optional(Time) })),
+})
+export const PutFileRequest = v.object({
+  ...request,
+  type: v.literal('PutFileRequest'),
+  files: files(OfferedFile),
+  transmission: Transmission,
+})
+export const PutFileProgressResponse = v.object({
+  ...answer,
+  type: v.literal('PutFileProgressResponse'),
+  filesDone: Count,
+  bytesDone: Bytes,
+  /** Identity of the exchange the pillar waits at for bytes that are not there yet. */
+  waitingAt: v.optional(Name),
+  /** The token is near its end: the client sends the request again with a new one. */
+  tokenEnds: v.optional(v.boolean()),
+})
+const doneFile = v.object({ ...fileAnswer, provenAt: v.optional(Time) })
+export const PutFileFinalResponse = v.object({
+  ...answer,
+  type: v.literal('PutFileFinalResponse'),
+  files: files(doneFile),
+})
+
+// ---- GetFile -------------------------------------------------------------------------------------------------
+export const IdentifyPillarsForGetFileRequest = v.object({
+  ...request,
+  type: v.literal('IdentifyPillarsForGetFileRequest'),
+  files: files(v.object({ id: FileId })),
+})
+const known = { size: v.optional(Bytes), checksum: v.optional(Checksum), mtime: v.optional(Time) }
+export const IdentifyPillarsForGetFileResponse = v.object({
+  ...answer,
+  type: v.literal('IdentifyPillarsForGetFileResponse'),
+  timeToDeliver: v.optional(Count),
+  files: files(v.object({ ...fileAnswer, ...known })),
+})
+/** A slice of a file; the whole of it without `offset` and `length`. */
+const wanted = v.object({
+  id: FileId,
+  offset: v.optional(Bytes),
+  length: v.optional(Bytes),
+  checksum: v.optional(Checksum),
+})
+export const GetFileRequest = v.object({
+  ...request,
+  type: v.literal('GetFileRequest'),
+  files: files(wanted),
+  transmission: Transmission,
+})
+export const GetFileProgressResponse = v.object({
+  ...answer,
+  type: v.literal('GetFileProgressResponse'),
+  filesDone: Count,
+  bytesDone: Bytes,
+  /** Exchanges the pillar delivers to, when it is not the first of the list. */
+  deliveringTo: v.optional(v.array(Name)),
+  tokenEnds: v.optional(v.boolean()),
+})
+export const GetFileFinalResponse = v.object({
+  ...answer,
+  type: v.literal('GetFileFinalResponse'),
+  files: files(
+    v.object({
+      ...fileAnswer,
+      ...known,
+      offset: v.optional(Bytes),
+      length: v.optional(Bytes),
+      partChecksum: v.optional(Checksum),
+    }),
+  ),
+})
+
+// ---- Listings ------------------------------------------------------------------------------------------------
+const cursor = v.object({ timestamp: Time, id: FileId })
+const asked = {
+  /** Only these; all when absent. */
+  fileIds: v.optional(v.array(FileId)),
+  prefix: v.optional(v.string()),
+  /** Inclusive window over the index time. */
+  minTimestamp: v.optional(Time),
+  maxTimestamp: v.optional(Time),
+  maxResults: v.optional(Count),
+  /** Exclusive: the last item of the page before. */
+  after: v.optional(cursor),
+}
+const listed = {
+  /** Exactly whether more items match than are given. */
+  partialResult: v.boolean(),
+  after: v.optional(cursor),
+  /** Of `fileIds`, those the pillar does not have. */
+  missing: v.optional(v.array(FileId)),
+}
+const idItem = { id: FileId, timestamp: Time }
+const sumItem = { ...idItem, checksum: Checksum, provenAt: Time }
+const infoItem = { ...sumItem, size: Bytes, mtime: Time }
+
+function listing<
+  K extends 'GetFileIDs' | 'GetChecksums' | 'GetFileInfos',
+  T extends v.ObjectEntries,
+>(kind: K, item: T) {
+  return {
+    identify: v.object({ ...request, type: v.literal(`IdentifyPillarsFor${kind}Request`) }),
+    identified: v.object({
+      ...answer,
+      type: v.literal(`IdentifyPillarsFor${kind}Response`),
+      timeToDeliver: v.optional(Count),
+    }),
+    request: v.object({ ...request, type: v.literal(`${kind}Request`), ...asked }),
+    progress: v.object({ ...answer, type: v.literal(`${kind}ProgressResponse`) }),
+    final: v.object({
+      ...answer,
+      type: v.literal(`${kind}FinalResponse`),
+      items: v.array(v.object(item)),
+      ...listed,
+    }),
+  }
+}
+export const listings = {
+  GetFileIDs: listing('GetFileIDs', idItem),
+  GetChecksums: listing('GetChecksums', sumItem),
+  GetFileInfos: listing('GetFileInfos', infoItem),
+}
+
+// ---- GetStatus -----------------------------------------------------------------------------------------------
+export const IdentifyContributorsForGetStatusRequest = v.object({
+  ...request,
+  type: v.literal('IdentifyContributorsForGetStatusRequest'),
+})
+export const IdentifyContributorsForGetStatusResponse = v.object({
+  ...answer,
+  type: v.literal('IdentifyContributorsForGetStatusResponse'),
+  timeToDeliver: v.optional(Count),
+})
+export const GetStatusRequest = v.object({ ...request, type: v.literal('GetStatusRequest') })
+export const GetStatusProgressResponse = v.object({
+  ...answer,
+  type: v.literal('GetStatusProgressResponse'),
+})
+export const Status = v.object({
+  verdict: v.picklist(['OK', 'WARNING', 'ERROR']),
+  text: Text,
+  version: v.string(),
+  volumes: v.array(
+    v.object({
+      id: v.string(),
+      state: v.string(),
+      bytesFree: Bytes,
+      bytesTotal: Bytes,
+      bytesReserved: Bytes,
+    }),
+  ),
+  /** Of the collection asked for. Equal sets of files have equal digests. */
+  files: Count,
+  bytes: Bytes,
+  digest: v.string(),
+  oldestProof: v.optional(Time),
+  receiving: Count,
+})
+export type Status = v.InferOutput<typeof Status>
+export const GetStatusFinalResponse = v.object({
+  ...answer,
+  type: v.literal('GetStatusFinalResponse'),
+  status: v.optional(Status),
+})
+
+// ---- Alarm, presence, owed copies ------------------------------------------------------------------------------
+export const alarmCodes = [
+  'COMPONENT_FAILURE',
+  'INCONSISTENT_REQUEST',
+  'CHECKSUM_ALARM',
+  'FAILED_TRANSFER',
+  'FAILED_OPERATION',
+  'INVALID_MESSAGE',
+  'INVALID_MESSAGE_VERSION',
+  'TIMEOUT',
+  'INTEGRITY_ISSUE',
+] as const
+export type AlarmCode = (typeof alarmCodes)[number]
+export const Alarm = v.object({
+  ...envelope,
+  type: v.literal('Alarm'),
+  alarmCode: v.picklist(alarmCodes),
+  alarmText: Text,
+  fileId: v.optional(FileId),
+})
+/** Retained birth, or the Last Will: the death with the same session number. */
+export const Presence = v.object({
+  ...envelope,
+  type: v.literal('Presence'),
+  state: v.picklist(['online', 'offline']),
+  /** max(clock, last + 1) at each start: a late death of an older session is ignored. */
+  session: Count,
+  version: v.string(),
+  site: v.optional(Name),
+})
+/** Beyond theirs: the client hands the rest of its work to the tracker and may switch off. */
+export const DeliverOwedCopiesRequest = v.object({
+  ...request,
+  type: v.literal('DeliverOwedCopiesRequest'),
+  files: files(OfferedFile),
+  /** Pillars that confirmed, and pillars that are owed. */
+  holders: v.array(Name),
+  owed: v.array(Name),
+})
+export const DeliverOwedCopiesFinalResponse = v.object({
+  ...answer,
+  type: v.literal('DeliverOwedCopiesFinalResponse'),
+})
+
+/** To a request that can not be read: of an unknown type, too new, or with wrong fields. */
+export const NotUnderstoodResponse = v.object({
+  ...answer,
+  collection: v.optional(Name),
+  type: v.literal('NotUnderstoodResponse'),
+  /** Type of the message that was not understood. */
+  about: v.string(),
+})
+
+export const Message = v.variant('type', [
+  NotUnderstoodResponse,
+  IdentifyPillarsForPutFileRequest,
+  IdentifyPillarsForPutFileResponse,
+  PutFileRequest,
+  PutFileProgressResponse,
+  PutFileFinalResponse,
+  IdentifyPillarsForGetFileRequest,
+  IdentifyPillarsForGetFileResponse,
+  GetFileRequest,
+  GetFileProgressResponse,
+  GetFileFinalResponse,
+  ...Object.values(listings.GetFileIDs),
+  ...Object.values(listings.GetChecksums),
+  ...Object.values(listings.GetFileInfos),
+  IdentifyContributorsForGetStatusRequest,
+  IdentifyContributorsForGetStatusResponse,
+  GetStatusRequest,
+  GetStatusProgressResponse,
+  GetStatusFinalResponse,
+  Alarm,
+  Presence,
+  DeliverOwedCopiesRequest,
+  DeliverOwedCopiesFinalResponse,
+])
+export type Message = v.InferOutput<typeof Message>
+export type MessageType = Message['type']
+export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>
+/** Every message that asks, and every one that answers. */
+export type RequestMessage = Extract<Message, { replyTo: string; expiresAt: string }>
+export type AnswerMessage = Extract<Message, { responseInfo: object }>
+
+export const isAnswer = (message: Message): message is AnswerMessage => 'responseInfo' in message
+export const isRequest = (message: Message): message is RequestMessage =>
+  message.type.endsWith('Request')
+
+/** What every reader may look at even in a message it does not understand. */
+export const Head = v.object({
+  v: Count,
+  min: Count,
+  type: v.string(),
+  id: Uuid,
+  conversation: Uuid,
+  from: Name,
+  replyTo: v.optional(v.string()),
+  collection: v.optional(Name),
+  page: v.optional(Count, 0),
+})
+export type Head = v.InferOutput<typeof Head>

@@ -1,0 +1,58 @@
+/** Keeps the bags up to date in the background: soon after things become quiet, and at the end. */
+import type { Disk } from '../disk/disk.ts'
+import type { Index } from '../index/index.ts'
+import { limits } from '../limits.ts'
+import { lock } from '../world/lock.ts'
+import type { World } from '../world/world.ts'
+import { appendToBag, describeBag } from './bag.ts'
+
+export interface BagKeeper {
+  /** Something was stored. */
+  touch(): void
+  flush(): Promise<void>
+  stop(): Promise<void>
+}
+
+export function bagKeeper(
+  world: World,
+  disk: Disk,
+  index: Index,
+  writable: () => boolean,
+): BagKeeper {
+  const stopping = new AbortController()
+  const one = lock()
+  let touched = 0
+  let waiting = false
+  const flush = (): Promise<void> =>
+    one(async () => {
+      if (!writable()) return
+      for (const { collection } of await index.summary()) {
+        while (await appendToBag(disk, index, collection));
+        await describeBag(world, disk, index, collection)
+      }
+    })
+  async function whenQuiet(): Promise<void> {
+    waiting = true
+    let seen: number
+    do {
+      seen = touched
+      await world.clock.sleep(limits.manifestIdleMs, stopping.signal)
+    } while (seen !== touched && !stopping.signal.aborted)
+    waiting = false
+    if (!stopping.signal.aborted)
+      await flush().catch((error) => world.log.error('bag.failed', { why: String(error) }))
+  }
+  // The last end may have come before the bags were brought up to date.
+  void whenQuiet()
+  return {
+    touch() {
+      touched++
+      if (!waiting) void whenQuiet()
+    },
+    flush,
+    async stop() {
+      stopping.abort()
+      await flush()
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The bag of a collection: manifest and tag files follow the index. They are appended to, never rewritten per file;
+ * how far they are written is noted in the index, so that what a power cut left behind the note is written again.
+ */
+import type { Disk } from '../disk/disk.ts'
+import type { Index, StoredFile } from '../index/index.ts'
+import { timeText } from '../protocol/scalars.ts'
+import type { World } from '../world/world.ts'
+import { writeWhole } from './identity.ts'
+import { isPlain } from './names.ts'
+
+/** Length of each file up to which it agrees with the index. */
+interface Mark {
+  readonly sequence: number
+  readonly lengths: Record<string, number>
+}
+
+const pageFiles = 2_000
+
+/** Lines for one file in each of the bag's lists; the forms are in DESIGN.md. */
+export function linesOf(file: StoredFile): Record<string, string> {
+  const path = `data/${file.path}`
+  return {
+    'manifest-sha256.txt': `${file.checksum}  ${path}\n`,
+    'mtimes.txt': `${timeText(file.mtime)}  ${path}\n`,
+    ...(isPlain(file.path, file.id)
+      ? {}
+      : { 'names.txt': `${path}\t${JSON.stringify(file.id)}\n` }),
+  }
+}
+
+export const bagDeclaration = 'BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n'
+
+/** Appends what the index has beyond the mark; true when there may be more. */
+export async function appendToBag(disk: Disk, index: Index, collection: string): Promise<boolean> {
+  const mark = await readMark(index, collection)
+  const page = await index.list({ collection, afterSequence: mark.sequence, limit: pageFiles })
+  const last = page.files.at(-1)
+  if (last === undefined) return false
+  const texts: Record<string, string> = {}
+  for (const file of page.files)
+    for (const [name, line] of Object.entries(linesOf(file)))
+      texts[name] = (texts[name] ?? '') + line
+  const lengths = { ...mark.lengths }
+  for (const [name, text] of Object.entries(texts)) {
+    const path = `${collection}/${name}`
+    const at = lengths[name] ?? 0
+    const bytes = new TextEncoder().encode(text)
+    lengths[name] = at + bytes.length
+    // What stands behind the mark was written by a run that ended before it could note it.
+    if (((await disk.stat(path))?.size ?? 0) > at) await disk.truncate(path, at)
+    await disk.write(path, at, bytes)
+    await disk.sync(path)
+  }
+  await disk.syncDir(collection)
+  await index.commit([
+    {
+      do: 'fact',
+      key: `bag ${collection}`,
+      value: JSON.stringify({ sequence: last.sequence, lengths }),
+    },
+  ])
+  return page.partial
+}
+
+async function readMark(index: Index, collection: string): Promise<Mark> {
+  const text = await index.fact(`bag ${collection}`)
+  return text === undefined ? { sequence: 0, lengths: {} } : (JSON.parse(text) as Mark)
+}
+
+/** Says how much there is and when; only when something changed, since each line costs two writes of the disk. */
+export async function describeBag(
+  world: World,
+  disk: Disk,
+  index: Index,
+  collection: string,
+): Promise<void> {
+  const summary = (await index.summary()).find((one) => one.collection === collection)
+  if (!summary) return
+  const oxum = `${summary.bytes}.${summary.files}`
+  if ((await index.fact(`oxum ${collection}`)) === oxum) return
+  await writeWhole(disk, `${collection}/bagit.txt`, bagDeclaration)
+  const date = timeText(world.clock.now()).slice(0, 10)
+  await writeWhole(
+    disk,
+    `${collection}/bag-info.txt`,
+    `Bag-Software-Agent: Colonnade\nBagging-Date: ${date}\nPayload-Oxum: ${oxum}\n`,
+  )
+  await index.commit([{ do: 'fact', key: `oxum ${collection}`, value: oxum }])
+}

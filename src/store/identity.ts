@@ -1,0 +1,96 @@
+/** `volume.json`: whose disk this is. Without it nothing is ever written: an unplugged disk is no empty one. */
+import type { Disk } from '../disk/disk.ts'
+import type { World } from '../world/world.ts'
+
+export interface VolumeIdentity {
+  /** Version of the layout on disk. */
+  readonly format: 1
+  readonly volume: string
+  readonly pillar: string
+  readonly archive: string
+  readonly created: string
+}
+
+export class WrongVolume extends Error {
+  override readonly name = 'WrongVolume'
+}
+
+/** Reads and checks; rejects with `WrongVolume` and a sentence when this is not the pillar's volume. */
+export async function readIdentity(
+  disk: Disk,
+  expected: { pillar: string; archive: string },
+): Promise<VolumeIdentity> {
+  const stat = await disk.stat('volume.json')
+  if (!stat)
+    throw new WrongVolume('no volume.json here: the disk is not plugged in, or was never adopted')
+  const identity = parseIdentity(
+    new TextDecoder().decode(await disk.read('volume.json', 0, Math.min(stat.size, 65_536))),
+  )
+  if (!identity) throw new WrongVolume('volume.json is damaged')
+  if (identity.pillar !== expected.pillar || identity.archive !== expected.archive)
+    throw new WrongVolume(
+      `this volume belongs to the pillar ${identity.pillar} of the archive ${identity.archive}, not to ${expected.pillar} of ${expected.archive}`,
+    )
+  return identity
+}
+
+function parseIdentity(text: string): VolumeIdentity | undefined {
+  try {
+    const { format, volume, pillar, archive, created } = JSON.parse(text) as Record<string, unknown>
+    if (format !== 1 || typeof volume !== 'string' || typeof pillar !== 'string') return undefined
+    if (typeof archive !== 'string' || typeof created !== 'string') return undefined
+    return { format, volume, pillar, archive, created }
+  } catch {
+    return undefined
+  }
+}
+
+/** Makes an empty folder of a disk a volume; refuses one that is a volume already. */
+export async function adoptVolume(
+  world: World,
+  disk: Disk,
+  owner: { pillar: string; archive: string; volume: string },
+): Promise<VolumeIdentity> {
+  if (await disk.stat('volume.json')) throw new WrongVolume('this is a volume already')
+  const created = new Date(world.clock.now()).toISOString()
+  const identity: VolumeIdentity = { format: 1, ...owner, created }
+  await writeWhole(disk, 'READ-ME-FIRST.txt', readMe(identity))
+  await disk.mkdir('.incoming')
+  await disk.mkdir('.retained')
+  await disk.syncDir('')
+  await writeWhole(disk, 'volume.json', `${JSON.stringify(identity, undefined, 2)}\n`)
+  return identity
+}
+
+/** A small file, replaced in one step. */
+export async function writeWhole(disk: Disk, path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`
+  await disk.write(temporary, 0, new TextEncoder().encode(text))
+  await disk.sync(temporary)
+  await disk.rename(temporary, path)
+  await disk.syncDir(path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '')
+}
+
+const readMe = ({
+  pillar,
+  archive,
+  volume,
+  created,
+}: VolumeIdentity): string => `DO NOT FORMAT THIS DISK: it holds copies of somebody's files.
+
+This is a volume of a Colonnade archive.
+  archive  ${archive}
+  pillar   ${pillar}
+  volume   ${volume}
+  since    ${created}
+
+The same files are kept by other pillars of this archive, at other places.
+
+To read it, no program is needed. Each folder here without a dot is one collection; its files stand below data/
+under their own names and with their own times. In names, "=" and two hexadecimal digits stand for one character
+that some disks or tools can not carry ("=25" is "%"); names.txt lists the true names of those that are too long.
+
+To check it, on any computer with the usual tools:
+  cd COLLECTION && sha256sum -c manifest-sha256.txt
+Each collection is a BagIt bag (RFC 8493).
+`

@@ -1,0 +1,102 @@
+/** PORT: what a pillar's behaviour needs of its stored bytes. One volume behind it for now; more later. */
+import type {
+  AcceptedRequest,
+  Change,
+  CollectionSummary,
+  ListQuery,
+  Page,
+  ReceivingFile,
+  StoredAnswer,
+  StoredFile,
+} from '../index/index.ts'
+
+/** A file that is offered: what it will be once it is here. */
+export type NewFile = Pick<StoredFile, 'collection' | 'id' | 'size' | 'checksum' | 'mtime'>
+
+/** What the store says to a file that is offered. */
+export type Standing =
+  /** May come: absent, or partly here and waiting for the rest. */
+  | { readonly is: 'welcome' }
+  /** These very bytes are stored. */
+  | { readonly is: 'held'; readonly file: StoredFile }
+  /** Other bytes are stored or being received under this id. */
+  | { readonly is: 'other' }
+  /** The id would be a folder of another, or has another as its folder. */
+  | { readonly is: 'conflict'; readonly with: string }
+  | { readonly is: 'noSpace'; readonly bytesFree: number }
+
+export interface Space {
+  readonly bytesFree: number
+  readonly bytesTotal: number
+  /** Promised to transfers that were accepted, and not yet on the disk. */
+  readonly bytesReserved: number
+  /** What may still be promised: free, less promised, less the reserve. */
+  readonly bytesOpen: number
+}
+
+export interface Reading {
+  /** The stored files of these ids, in their order. */
+  stored(collection: string, ids: readonly string[]): Promise<(StoredFile | undefined)[]>
+  /** A stored file with these very bytes, under whatever id. */
+  withBytes(collection: string, checksum: string, size: number): Promise<StoredFile | undefined>
+  list(query: ListQuery): Promise<Page>
+  summary(): Promise<CollectionSummary[]>
+  /** The bytes of a slice, in order. Rejects when the disk does. */
+  read(file: StoredFile, offset: number, length: number): AsyncIterable<Uint8Array>
+}
+
+export interface Receiving {
+  /** What would be said to these files now; promises nothing. */
+  standing(files: readonly NewFile[]): Promise<Standing[]>
+  /**
+   * Accepts a request for good: reserves space for each welcome file and remembers the request, in one
+   * commit; resolves only once that would survive a power cut.
+   */
+  accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
+  /** Opens a file that was accepted; what is safe of it already stays. */
+  incoming(collection: string, id: string): Promise<Incoming>
+  /** The request is over: what it did not finish stays as partial, but no longer keeps other bytes away. */
+  release(files: readonly Pick<NewFile, 'collection' | 'id'>[]): void
+  /** Gives up partials that nobody came back for since `before` (milliseconds since 1970). */
+  evict(before: number): Promise<number>
+}
+
+export interface Answering {
+  accepted(): Promise<AcceptedRequest[]>
+  answer(key: string): Promise<StoredAnswer | undefined>
+  /** Commits a final answer; resolves only once it would survive a power cut. */
+  conclude(changes: readonly Change[]): Promise<void>
+}
+
+export interface Store extends Reading, Receiving, Answering {
+  readonly volume: string
+  space(): Promise<Space>
+  receivingCount(): Promise<number>
+  /** Undefined while all is well, else why the volume takes no more writes. */
+  trouble(): string | undefined
+  /** Brings manifest and tag files up to date. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+/** One file on its way in. Calls must not overlap. */
+export interface Incoming {
+  readonly file: ReceivingFile
+  /** How many bytes came so far, counting what was safe before; writing goes on here. */
+  at(): number
+  /** Takes bytes in order; resolves when they are handed to the disk. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Resolves only once all that was written would survive a power cut, and is known to be so after it. */
+  secure(): Promise<void>
+  /**
+   * Compares and stores; resolves only once the file would survive a power cut under its name. Wrong
+   * bytes are removed.
+   */
+  finish(by: Actor): Promise<'stored' | 'wrongChecksum'>
+}
+
+/** Who did it, for the audit trail. */
+export interface Actor {
+  readonly actor: string
+  readonly conversation: string
+}

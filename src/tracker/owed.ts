@@ -1,0 +1,213 @@
+/**
+ * Owed copies: when a pillar returns, it is reminded of what it missed. A holder delivers to our spool, the returning
+ * pillar fetches from there, both by our tokens; the client that put the files may be off.
+ */
+import type { Client } from '../client/client.ts'
+import type { Party } from '../client/conversation.ts'
+import { identify } from '../client/identify.ts'
+import { limits } from '../limits.ts'
+import { compose, expiryText, uuid7 } from '../post/compose.ts'
+import type { Transmission } from '../protocol/messages.ts'
+import { objectName } from '../transfer/objects.ts'
+import { issueToken } from '../transfer/token.ts'
+import { lock } from '../world/lock.ts'
+import type { Debt, Ledger } from './ledger.ts'
+
+export interface Owed {
+  /** This pillar is there, or is owed something new. */
+  remind(pillar: string): void
+  idle(): Promise<void>
+}
+
+/** While something is owed to a pillar that is there, it is tried again so often. */
+const againMs = 10 * 60_000
+
+export function owedCopies(client: Client, ledger: Ledger, signal: AbortSignal): Owed {
+  const { world, line } = client
+  const working = new Map<string, Promise<void>>()
+  const asked = new Map<string, number>()
+  const one = lock()
+
+  async function work(pillar: string): Promise<void> {
+    let seen: number | undefined
+    while (!signal.aborted && seen !== asked.get(pillar)) {
+      seen = asked.get(pillar)
+      // One delivery at a time: this is background work on a link that others need.
+      await one(() => deliverAll(pillar)).catch((error) =>
+        world.log.warn('owed.failed', { pillar, why: String(error) }),
+      )
+      const left = await ledger.of(pillar)
+      if (left.length > 0 && line.presence(pillar) === 'online') {
+        await world.clock.sleep(againMs, signal)
+        asked.set(pillar, (asked.get(pillar) ?? 0) + 1)
+      }
+    }
+    working.delete(pillar)
+  }
+  async function deliverAll(pillar: string): Promise<void> {
+    for (const batch of batches(await ledger.of(pillar))) {
+      if (signal.aborted || line.presence(pillar) !== 'online') return
+      const settled = await deliver(client, pillar, batch, signal)
+      await ledger.settle(settled)
+      world.log.info('owed.delivered', { pillar, files: settled.length, of: batch.length })
+    }
+  }
+  return {
+    remind(pillar) {
+      asked.set(pillar, (asked.get(pillar) ?? 0) + 1)
+      if (!working.has(pillar)) working.set(pillar, work(pillar))
+    },
+    idle: async () => void (await Promise.all(working.values())),
+  }
+}
+
+/** Debts of one collection with the same holders, as many as one request takes. */
+export function batches(debts: readonly Debt[]): Debt[][] {
+  const open = new Map<string, { bytes: number; debts: Debt[] }>()
+  const full: Debt[][] = []
+  for (const debt of debts) {
+    const key = JSON.stringify([debt.collection, debt.holders])
+    const batch = open.get(key) ?? { bytes: 0, debts: [] }
+    batch.debts.push(debt)
+    batch.bytes += debt.file.size
+    open.set(key, batch)
+    if (batch.debts.length >= limits.batchFilesMax / 2 || batch.bytes >= limits.batchBytesMax) {
+      full.push(batch.debts)
+      open.delete(key)
+    }
+  }
+  return [...full, ...[...open.values()].map((batch) => batch.debts)]
+}
+
+/** Delivers one batch; the debts that are settled. */
+async function deliver(
+  client: Client,
+  pillar: string,
+  batch: readonly Debt[],
+  signal: AbortSignal,
+): Promise<Debt[]> {
+  const collection = batch[0]?.collection ?? ''
+  const { has, wants } = await standing(client, collection, pillar, batch, signal)
+  if (wants.length === 0) return has
+  for (const holder of holdersOf(client, collection, pillar, batch)) {
+    const files = await passThrough(client, collection, { from: holder, to: pillar }, wants, signal)
+    if (files.length > 0) return [...has, ...files]
+  }
+  return has
+}
+
+/** Asks the pillar itself first: much may have come to it in another way, or not be wanted any more. */
+async function standing(
+  client: Client,
+  collection: string,
+  pillar: string,
+  batch: readonly Debt[],
+  signal: AbortSignal,
+): Promise<{ has: Debt[]; wants: Debt[] }> {
+  const { world, name, line } = client
+  const request = compose<'IdentifyPillarsForPutFileRequest'>(world, name, {
+    type: 'IdentifyPillarsForPutFileRequest',
+    conversation: uuid7(world),
+    collection,
+    replyTo: line.replyTo,
+    to: [pillar],
+    expiresAt: expiryText(world, limits.identifyExpiryMs),
+    files: batch.map((debt) => debt.file),
+  })
+  const answer = (await identify(client, request, [pillar], signal)).get(pillar)
+  if (answer?.type !== 'IdentifyPillarsForPutFileResponse') return { has: [], wants: [] }
+  const codeOf = (debt: Debt) => answer.files.find((file) => file.id === debt.file.id)?.code
+  return {
+    has: batch.filter((debt) => codeOf(debt) === 'OPERATION_COMPLETED'),
+    wants: batch.filter((debt) => codeOf(debt) === 'IDENTIFICATION_POSITIVE'),
+  }
+}
+
+function holdersOf(
+  { line, policy }: Client,
+  collection: string,
+  pillar: string,
+  batch: readonly Debt[],
+): string[] {
+  const named = batch[0]?.holders ?? []
+  const all = [...new Set([...named, ...policy(collection).pillars])]
+  return all.filter((one) => one !== pillar && line.presence(one) === 'online')
+}
+
+async function passThrough(
+  client: Client,
+  collection: string,
+  way: { from: string; to: string },
+  debts: readonly Debt[],
+  signal: AbortSignal,
+): Promise<Debt[]> {
+  const { world, name, line, topics } = client
+  const files = debts.map((debt) => debt.file)
+  const names = files.map((file) =>
+    objectName(world, 'owed', collection, file.id, file.size, file.checksum, way.to),
+  )
+  const obj = files.map((file, n): [string, number] => [names[n] ?? '', file.size])
+  const conversation = () => ({
+    conversation: uuid7(world),
+    collection,
+    replyTo: line.replyTo,
+    expiresAt: expiryText(world, limits.performExpiryMs),
+  })
+  const common = {
+    topicOf: topics.pillarRequests,
+    idleMs: client.idleMs,
+    offlineMs: limits.identifyMs,
+  }
+  const put = compose<'PutFileRequest'>(world, name, {
+    type: 'PutFileRequest',
+    ...conversation(),
+    to: [way.to],
+    files,
+    transmission: transmission(client, { dir: 'down', hld: [way.to], obj }),
+  })
+  const wanted = files.map(({ id, checksum }) => ({ id, checksum }))
+  const get = compose<'GetFileRequest'>(world, name, {
+    type: 'GetFileRequest',
+    ...conversation(),
+    to: [way.from],
+    files: wanted,
+    transmission: transmission(client, { dir: 'up', hld: [way.from], obj }),
+  })
+  const done = new AbortController()
+  const fetching = line
+    .ask({
+      ...common,
+      request: get,
+      parties: [way.from],
+      topic: topics.pillarRequests(way.from),
+      signal: AbortSignal.any([signal, done.signal]),
+    })
+    .catch(() => undefined)
+  try {
+    const parties = await line.ask({
+      ...common,
+      request: put,
+      parties: [way.to],
+      topic: topics.pillarRequests(way.to),
+      signal,
+    })
+    return debts.filter((debt) => isStored(parties.get(way.to), debt.file.id))
+  } finally {
+    done.abort()
+    await fetching
+  }
+}
+
+function isStored(party: Party | undefined, id: string): boolean {
+  if (party?.at !== 'answered' || party.answer.type !== 'PutFileFinalResponse') return false
+  return party.answer.files.some((file) => file.id === id && file.code === 'OPERATION_COMPLETED')
+}
+
+function transmission(
+  { world, name, signer, directory }: Client,
+  claims: { dir: 'up' | 'down'; hld: string[]; obj: [string, number][] },
+): Transmission {
+  const exchanges = directory.document().exchanges.filter((one) => one.identity === name)
+  const exp = Math.floor((world.clock.now() + limits.performExpiryMs) / 1000)
+  return { exchanges, token: issueToken(signer, { ...claims, iss: name, aud: [name], exp }) }
+}

@@ -1,0 +1,104 @@
+/** The tracker's behaviour: knows who is there, keeps what is owed, runs the relay. */
+import { type Client, type ClientParts, startClient } from '../client/client.ts'
+import { exchange } from '../exchange/exchange.ts'
+import type { Spool } from '../exchange/spool.ts'
+import { answering, compose } from '../post/compose.ts'
+import type { Mail } from '../post/post.ts'
+import type { MessageOf } from '../protocol/messages.ts'
+import type { State } from '../state/state.ts'
+import type { Serve } from '../transfer/transfer.ts'
+import { type Debt, ledger } from './ledger.ts'
+import { owedCopies } from './owed.ts'
+
+export interface TrackerParts
+  extends Omit<ClientParts, 'serve' | 'instance' | 'onAlarm' | 'onPresence' | 'service'> {
+  readonly version: string
+  readonly state: State
+  readonly spool: Spool
+}
+
+export interface Tracker {
+  /** The exchange, to be put behind HTTPS by the composition root. */
+  readonly serve: Serve
+  isConnected(): boolean
+  presence(pillar: string): 'online' | 'offline' | 'unknown'
+  owed(): Promise<Debt[]>
+  stop(): Promise<void>
+}
+
+const expireEveryMs = 10 * 60_000
+
+export async function startTracker(parts: TrackerParts): Promise<Tracker> {
+  const { world, name, topics, state, spool, directory, keys } = parts
+  const stop = new AbortController()
+  const debts = ledger(state)
+  const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
+  await state.change([['session', `${session}`]])
+  const presence = (online: boolean): MessageOf<'Presence'> =>
+    compose<'Presence'>(world, name, {
+      type: 'Presence',
+      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
+      state: online ? 'online' : 'offline',
+      session,
+      version: parts.version,
+    })
+
+  async function mail({ message, from }: Mail): Promise<void> {
+    if (message.type !== 'DeliverOwedCopiesRequest' || from.role !== 'client') return
+    await debts.owe(
+      message.owed.flatMap((pillar) =>
+        message.files.map((file) => ({
+          collection: message.collection,
+          pillar,
+          file,
+          holders: message.holders,
+        })),
+      ),
+    )
+    const type = 'DeliverOwedCopiesFinalResponse' as const
+    const answer = compose<typeof type>(world, name, {
+      type,
+      ...answering(message, name, 'OPERATION_COMPLETED'),
+    })
+    await client.line.post().send(message.replyTo, answer)
+    for (const pillar of message.owed)
+      if (client.line.presence(pillar) === 'online') owed.remind(pillar)
+  }
+  const client: Client = await startClient({
+    ...parts,
+    instance: 'service',
+    onPresence(one) {
+      if (one.state === 'online' && one.from !== name) owed.remind(one.from)
+    },
+    service: {
+      subscriptions: [topics.trackerRequests()],
+      will: { topic: topics.trackerState(), message: presence(false) },
+      mail,
+      connected: (post) => void post.send(topics.trackerState(), presence(true), true),
+    },
+  })
+  const owed = owedCopies(client, debts, stop.signal)
+  const expiring = expire(parts, stop.signal)
+  return {
+    serve: exchange({ world, identity: name, directory, keys, shelf: spool, relay: true }),
+    isConnected: () => client.line.isConnected(),
+    presence: (pillar) => client.line.presence(pillar),
+    owed: () => debts.all(),
+    async stop() {
+      stop.abort()
+      await client.line.post().send(topics.trackerState(), presence(false), true)
+      await client.close()
+      await owed.idle()
+      await expiring
+    },
+  }
+}
+
+async function expire({ world, spool }: TrackerParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await world.clock.sleep(expireEveryMs, signal)
+    if (signal.aborted) return
+    const count = await spool.expire()
+    if (count > 0) world.log.info('spool.expired', { objects: count })
+  }
+}

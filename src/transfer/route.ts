@@ -1,0 +1,78 @@
+/** Which exchange to try next: in the order of the token's list, passing over those that just could not be reached. */
+import { limits } from '../limits.ts'
+import type { Transmission } from '../protocol/messages.ts'
+import type { Directory } from '../trust/directory.ts'
+import type { World } from '../world/world.ts'
+import { claimsOf, type TokenClaims } from './token.ts'
+import type { Address } from './transfer.ts'
+
+export interface Hop extends Address {
+  readonly connectMs: number
+  /** Not the first of the list: its owner must be told that we wait there. */
+  readonly fallback: boolean
+}
+
+/** A place that could not be reached is not tried again for so long. */
+const avoidMs = 30_000
+
+/**
+ * Where a pillar may dial at all: exchanges of the archive document at the addresses it gives, and the issuer's own
+ * exchange at private addresses. A token can not send a pillar anywhere else.
+ */
+export function hopsOf(
+  transmission: Transmission,
+  directory: Directory,
+): { claims: TokenClaims; hops: Hop[] } | undefined {
+  const claims = claimsOf(transmission.token)
+  if (!claims) return undefined
+  const known = directory.document().exchanges
+  const hops = transmission.exchanges.flatMap(({ identity, urls }, place) => {
+    const registered = known.find((one) => one.identity === identity)
+    const allowed = registered
+      ? registered.urls
+      : identity === claims.iss
+        ? urls.filter(isPrivate)
+        : []
+    if (!claims.aud.includes(identity)) return []
+    return allowed.map((url) => ({
+      identity,
+      url,
+      fallback: place > 0,
+      connectMs: registered ? limits.connectMs : limits.lanConnectMs,
+    }))
+  })
+  return { claims, hops }
+}
+
+/** https at loopback, RFC 1918, link-local or unique-local addresses. */
+export function isPrivate(url: string): boolean {
+  const host = /^https:\/\/(\[[0-9a-f:]+\]|[0-9.]+):\d{1,5}$/.exec(url)?.[1]
+  if (host === undefined) return false
+  if (host.startsWith('[')) return /^\[(::1|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:)/.test(host)
+  const parts = host.split('.').map(Number)
+  if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255))) return false
+  const [a = 0, b = 0] = parts
+  return (
+    a === 10 ||
+    a === 127 ||
+    (a === 172 && b >= 16 && b < 32) ||
+    (a === 192 && b === 168) ||
+    (a === 169 && b === 254)
+  )
+}
+
+export interface Route {
+  /** The first hop that is not avoided; the first of all when every one is. */
+  next(hops: readonly Hop[]): Hop | undefined
+  avoid(hop: Hop): void
+}
+
+/** Shared by all transfers of one transmission, so that a dead address costs its second only once. */
+export function route(world: Pick<World, 'clock'>): Route {
+  const until = new Map<string, number>()
+  return {
+    next: (hops) =>
+      hops.find((hop) => (until.get(hop.url) ?? 0) <= world.clock.monotonic()) ?? hops.at(-1),
+    avoid: (hop) => void until.set(hop.url, world.clock.monotonic() + avoidMs),
+  }
+}

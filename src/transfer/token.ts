@@ -1,0 +1,62 @@
+/**
+ * Tokens: compact JWS (RFC 7515 §3.1) by the client of an operation. A token designates one data transmission and is
+ * sufficient to complete it: nobody has to be asked.
+ */
+import { Buffer } from 'node:buffer'
+import { parseClaims, type TokenClaims } from '../protocol/token.ts'
+import type { Directory } from '../trust/directory.ts'
+import type { Keys, Signer } from '../trust/trust.ts'
+
+export type { TokenClaims } from '../protocol/token.ts'
+
+const part = (text: string): string => Buffer.from(text, 'utf8').toString('base64url')
+
+export function issueToken(signer: Signer, claims: TokenClaims): string {
+  const head = part(JSON.stringify({ alg: signer.algorithm, kid: signer.keyId, typ: 'JWT' }))
+  const signed = `${head}.${part(JSON.stringify(claims))}`
+  return `${signed}.${Buffer.from(signer.sign(Buffer.from(signed))).toString('base64url')}`
+}
+
+export type Checked = { readonly claims: TokenClaims } | { readonly refused: string }
+
+/** Signature, issuer and expiry; what it is good for is the caller's matter. */
+export function checkToken(
+  token: string,
+  directory: Directory,
+  keys: Keys,
+  nowMs: number,
+): Checked {
+  const [head = '', body = '', signature = '', ...more] = token.split('.')
+  if (more.length > 0 || signature === '') return { refused: 'not a token' }
+  const header = parseHeader(head)
+  const owner = header && directory.keyOwner(header.kid)
+  if (!header || !owner) return { refused: 'a token by an unknown key' }
+  const right = keys.verify(
+    header.alg,
+    owner.publicKey,
+    Buffer.from(`${head}.${body}`),
+    Buffer.from(signature, 'base64url'),
+  )
+  if (!right) return { refused: 'a token with a wrong signature' }
+  const claims = parseClaims(Buffer.from(body, 'base64url').toString('utf8'))
+  if (!claims) return { refused: 'a token with wrong claims' }
+  if (claims.iss !== owner.name) return { refused: 'a token in the name of another' }
+  if (claims.exp * 1000 < nowMs) return { refused: 'an expired token' }
+  return { claims }
+}
+
+function parseHeader(text: string): { alg: string; kid: string } | undefined {
+  try {
+    const { alg, kid } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Record<
+      string,
+      unknown
+    >
+    return typeof alg === 'string' && typeof kid === 'string' ? { alg, kid } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads the claims of one's own or an already checked token. */
+export const claimsOf = (token: string): TokenClaims | undefined =>
+  parseClaims(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
