@@ -1,0 +1,58 @@
+import { inTransaction, openDatabase, translated } from '../index/database.ts'
+import type { State } from './state.ts'
+
+/** SQL that brings the state from version n to n + 1. A released line is never changed, only followed by another. */
+const upgrades: readonly string[] = [
+  'CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
+]
+
+/**
+ * Opens a state (a file, or ':memory:') and keeps everybody else out until it is closed. Throws a DiskError with the
+ * code `busy` when another process has it, `tooNew` when a later release wrote it, `corrupt` when it is none.
+ */
+export function openState(path: string): State {
+  const database = openDatabase({ path, upgrades, cacheKiB: 512 })
+  const get = database.prepare('SELECT value FROM entries WHERE key = ?')
+  // Only as far as needed: the caller stops at the first key beyond the prefix.
+  const from = database.prepare('SELECT key, value FROM entries WHERE key >= ? ORDER BY key')
+  const put = database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?)')
+  const remove = database.prepare('DELETE FROM entries WHERE key = ?')
+
+  const list = (prefix: string): [string, string][] => {
+    const found: [string, string][] = []
+    for (const row of from.iterate(prefix)) {
+      const key = String(row.key)
+      if (!key.startsWith(prefix)) break
+      found.push([key, String(row.value)])
+    }
+    return found
+  }
+  return {
+    get: async (key) => {
+      const value = told(() => get.get(key))?.value
+      return value === undefined ? undefined : String(value)
+    },
+    list: async (prefix) => told(() => list(prefix)),
+    async change(entries) {
+      if (entries.length === 0) return
+      inTransaction(database, () => {
+        for (const [key, value] of entries) {
+          if (value === undefined) remove.run(key)
+          else put.run(key, value)
+        }
+      })
+    },
+    async close() {
+      if (database.isOpen) database.close()
+    },
+  }
+}
+
+/** What SQLite says about the disk, as a DiskError. */
+function told<Result>(query: () => Result): Result {
+  try {
+    return query()
+  } catch (error) {
+    throw translated(error)
+  }
+}
