@@ -44,8 +44,14 @@ const writing = O_RDWR | O_NOFOLLOW | O_NONBLOCK
 export function nodeDisk(root: string): NodeDisk {
   const folder = tried('open', root, () => openSync(root, O_RDONLY | O_DIRECTORY))
   const base = existsSync(`/proc/self/fd/${folder}/.`) ? `/proc/self/fd/${folder}` : root
-  const at = (path: string): string => `${base}/${checkedPath(path)}`
-  const atFolder = (path: string): string => (path === '' ? `${base}/.` : at(path))
+  let closed = false
+  /** The number of a closed descriptor soon means something else. */
+  const below = (path: string): string => {
+    if (closed) throw new DiskError('EBADF', 'the disk is closed')
+    return `${base}/${path}`
+  }
+  const at = (path: string): string => below(checkedPath(path))
+  const atFolder = (path: string): string => (path === '' ? below('.') : at(path))
   const files = openFiles({
     open: (path, create) => openSync(at(path), create ? writing | O_CREAT : writing, 0o644),
     close: closeSync,
@@ -95,10 +101,11 @@ export function nodeDisk(root: string): NodeDisk {
       tried('stat', path, () =>
         unlessCode(['ENOENT', 'ENOTDIR'], undefined, () => statOf(atFolder(path))),
       ),
-    free: () => tried('free', '', () => freeOf(`${base}/.`)),
+    free: () => tried('free', '', () => freeOf(below('.'))),
     close() {
       files.forgetAll()
-      closeSync(folder)
+      if (!closed) closeSync(folder)
+      closed = true
     },
     atRoot() {
       const [opened, now] = [fstatSync(folder), statSync(root, { throwIfNoEntry: false })]

@@ -64,7 +64,9 @@ export function openIndex(path: string): SyncIndex {
     summary: () => writer.summary(),
     ...requests,
     damaged: () => rows.damaged(),
-    close: () => database.close(),
+    close() {
+      if (database.isOpen) database.close()
+    },
   })
 }
 

@@ -6,11 +6,18 @@ import t from 'tap'
 import { asyncDisk } from '../../src/disk/in-thread.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
 import { simDisk } from '../../src/sim/disk.ts'
+import { openVolumeThread } from '../../src/system/volume-thread.ts'
 import { diskContract, outcome, steps } from './disk.ts'
 
 diskContract(t, 'file system', async (t) => {
   const disk = asyncDisk(nodeDisk(t.testdir()))
   t.teardown(() => disk.close())
+  return disk
+})
+
+diskContract(t, 'in a thread of its own', async (t) => {
+  const { disk, close } = await openVolumeThread({ root: t.testdir() })
+  t.teardown(close)
   return disk
 })
 

@@ -1,9 +1,16 @@
 import t from 'tap'
 import { asyncIndex, openIndex } from '../../src/index/sqlite.ts'
+import { openVolumeThread } from '../../src/system/volume-thread.ts'
 import { indexContract } from './index.ts'
 
 indexContract(t, 'in memory', async (t) => {
   const index = openIndex(':memory:')
   t.teardown(() => index.close())
   return asyncIndex(index)
+})
+
+indexContract(t, 'in a thread of its own', async (t) => {
+  const { index, close } = await openVolumeThread({ root: t.testdir(), index: '.index.sqlite' })
+  t.teardown(close)
+  return index
 })

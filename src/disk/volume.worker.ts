@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { parentPort, workerData } from 'node:worker_threads'
+import { openIndex, type SyncIndex } from '../index/sqlite.ts'
+import { failureOf, handedOver, type ThreadCall, type ThreadReply } from '../system/threads.ts'
+import { DiskError } from './disk.ts'
+import { type NodeDisk, nodeDisk } from './node.ts'
+
+/** All input and output of one volume, one call after the other: a disk that hangs stalls only this thread. */
+function serve(root: string): void {
+  let disk: NodeDisk | undefined
+  let index: SyncIndex | undefined
+
+  const opened = <Port>(port: Port | undefined): Port => {
+    if (port === undefined) throw new DiskError('EBADF', 'not open')
+    return port
+  }
+  const volume = {
+    open: () => {
+      disk = nodeDisk(root)
+    },
+    openIndex(path: string): void {
+      // SQLite knows paths only: they must lead to the file system that was opened, not to one below it.
+      if (!opened(disk).atRoot()) throw new DiskError('ENODEV', `${root} is not what was opened`)
+      index = openIndex(path === ':memory:' ? path : join(root, path))
+    },
+    close(): void {
+      index?.close()
+      disk?.close()
+      index = undefined
+      disk = undefined
+    },
+  }
+  const ports: Record<string, () => object> = {
+    volume: () => volume,
+    disk: () => opened(disk),
+    index: () => opened(index),
+  }
+
+  parentPort?.on('message', ({ id, port, method, args }: ThreadCall) => {
+    let reply: ThreadReply
+    try {
+      const target = ports[port]?.()
+      const work: unknown = target && Reflect.get(target, method)
+      if (typeof work !== 'function') throw new Error(`no method ${port}.${method}`)
+      reply = { id, value: work(...args) }
+    } catch (error) {
+      reply = { id, failure: failureOf(error) }
+    }
+    parentPort?.postMessage(reply, 'value' in reply ? handedOver([reply.value]) : [])
+  })
+}
+
+serve(workerData.root)

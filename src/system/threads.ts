@@ -1,0 +1,97 @@
+import type { Worker } from 'node:worker_threads'
+import { DiskError } from '../disk/disk.ts'
+
+/** One call into a thread. */
+export interface ThreadCall {
+  readonly id: number
+  readonly port: string
+  readonly method: string
+  readonly args: readonly unknown[]
+}
+
+/** What came of it. */
+export type ThreadReply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failure: Failure }
+
+/** An error on its way between threads: the class is lost there, the code of a DiskError must not be. */
+export interface Failure {
+  readonly message: string
+  readonly code?: string
+}
+
+export const failureOf = (error: unknown): Failure => {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof DiskError)) return { message }
+  return { message: message.slice(error.code.length + 2), code: error.code }
+}
+
+const errorOf = ({ message, code }: Failure): Error =>
+  code === undefined ? new Error(message) : new DiskError(code, message)
+
+export interface Thread {
+  /** Rejects with the thread's error, or with EIO when the thread is gone. */
+  call(port: string, method: string, args: readonly unknown[]): Promise<unknown>
+  /** Ends the thread, whatever it is doing; what is under way rejects. */
+  end(): Promise<void>
+}
+
+interface Waiting {
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+/** Calls into a thread, any number at a time. The process stays alive while one is under way, and no longer. */
+export function callable(worker: Worker, name: string): Thread {
+  const waiting = new Map<number, Waiting>()
+  let calls = 0
+  let gone: DiskError | undefined
+
+  const settled = (id: number): Waiting | undefined => {
+    const call = waiting.get(id)
+    waiting.delete(id)
+    if (waiting.size === 0) worker.unref()
+    return call
+  }
+  const fail = (why: string): void => {
+    gone ??= new DiskError('EIO', why)
+    for (const id of [...waiting.keys()]) settled(id)?.reject(gone)
+  }
+  worker.unref()
+  worker.on('message', (reply: ThreadReply) => {
+    if ('failure' in reply) settled(reply.id)?.reject(errorOf(reply.failure))
+    else settled(reply.id)?.resolve(reply.value)
+  })
+  worker.on('error', (error) => fail(`the thread of ${name} failed: ${error}`))
+  worker.on('exit', () => fail(`the thread of ${name} has ended`))
+
+  return {
+    call(port, method, args) {
+      if (gone) return Promise.reject(gone)
+      const call: ThreadCall = { id: ++calls, port, method, args: args.map(own) }
+      return new Promise((resolve, reject) => {
+        waiting.set(call.id, { resolve, reject })
+        worker.ref()
+        worker.postMessage(call, handedOver(call.args))
+      })
+    },
+    async end() {
+      fail(`the thread of ${name} was ended`)
+      await worker.terminate()
+    },
+  }
+}
+
+/** Part of a larger buffer is copied: handing it over would take the rest along. */
+const own = (value: unknown): unknown =>
+  value instanceof Uint8Array && value.byteLength < value.buffer.byteLength
+    ? Uint8Array.from(value)
+    : value
+
+/** The memory that changes threads instead of being copied. */
+export const handedOver = (values: readonly unknown[]): ArrayBuffer[] =>
+  values.flatMap((value) =>
+    value instanceof Uint8Array && value.buffer instanceof ArrayBuffer && value.byteLength > 0
+      ? [value.buffer]
+      : [],
+  )

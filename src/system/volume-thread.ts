@@ -1,0 +1,106 @@
+import type { Disk } from '../disk/disk.ts'
+import type { Index } from '../index/index.ts'
+import { spawnWorker } from './assets.ts'
+import { callable, type Thread } from './threads.ts'
+
+export interface VolumeOptions {
+  /** The folder that is the root of the volume; it exists. */
+  readonly root: string
+  /** The index's file, relative to the root, or ':memory:'; opened at once. Without it, see `openIndex`. */
+  readonly index?: string
+}
+
+/** A volume whose input and output all happen in a thread of its own. */
+export interface VolumeThread {
+  readonly disk: Disk
+  /** Opens the index, once it is known that this is the right volume. Rejects with the code `busy` when another has it. */
+  openIndex(path: string): Promise<Index>
+  /** Closes what is open and ends the thread; after it every call rejects. */
+  close(): Promise<void>
+  /** Ends the thread without waiting for a disk that hangs. */
+  abandon(): Promise<void>
+}
+
+export async function openVolumeThread(
+  options: VolumeOptions & { readonly index: string },
+): Promise<VolumeThread & { readonly index: Index }>
+export async function openVolumeThread(options: VolumeOptions): Promise<VolumeThread>
+export async function openVolumeThread({
+  root,
+  index: path,
+}: VolumeOptions): Promise<VolumeThread & { readonly index?: Index }> {
+  const thread = callable(spawnWorker('volume.worker', { root }), root)
+  const volume: VolumeThread = {
+    disk: diskIn(thread),
+    async openIndex(path) {
+      await thread.call('volume', 'openIndex', [path])
+      return indexIn(thread)
+    },
+    async close() {
+      try {
+        await thread.call('volume', 'close', [])
+      } finally {
+        await thread.end()
+      }
+    },
+    abandon: () => thread.end(),
+  }
+  try {
+    await thread.call('volume', 'open', [])
+    return path === undefined ? volume : { ...volume, index: await volume.openIndex(path) }
+  } catch (error) {
+    await thread.end()
+    throw error
+  }
+}
+
+/** A call whose answer has the type that the port promises: the other side is the same port, synchronous. */
+function calls<Port>(thread: Thread, port: string) {
+  return <Method extends keyof Port & string>(method: Method) =>
+    (...args: Args<Port[Method]>): Promise<Result<Port[Method]>> =>
+      thread.call(port, method, args) as Promise<Result<Port[Method]>>
+}
+
+type Args<Method> = Method extends (...args: infer List) => Promise<unknown> ? List : never
+type Result<Method> = Method extends (...args: never) => Promise<infer Value> ? Value : never
+
+function diskIn(thread: Thread): Disk {
+  const call = calls<Disk>(thread, 'disk')
+  return {
+    mkdir: call('mkdir'),
+    write: call('write'),
+    read: call('read'),
+    truncate: call('truncate'),
+    touch: call('touch'),
+    sync: call('sync'),
+    rename: call('rename'),
+    syncDir: call('syncDir'),
+    remove: call('remove'),
+    rmdir: call('rmdir'),
+    list: call('list'),
+    stat: call('stat'),
+    free: call('free'),
+    close: call('close'),
+  }
+}
+
+function indexIn(thread: Thread): Index {
+  const call = calls<Index>(thread, 'index')
+  return {
+    commit: call('commit'),
+    stored: call('stored'),
+    receiving: call('receiving'),
+    allReceiving: call('allReceiving'),
+    conflict: call('conflict'),
+    withBytes: call('withBytes'),
+    atPath: call('atPath'),
+    list: call('list'),
+    summary: call('summary'),
+    answer: call('answer'),
+    accepted: call('accepted'),
+    fact: call('fact'),
+    audit: call('audit'),
+    damaged: call('damaged'),
+    close: call('close'),
+  }
+}
