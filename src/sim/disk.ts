@@ -107,7 +107,10 @@ export function simDisk(options: SimDiskOptions): SimDisk {
     }
     return work()
   }
-  let disk = diskOf(tree, (method, path, work) => call(boot, method, path, work))
+  // Each boot has a disk of its own: a program from before a crash must not reach the one after it.
+  const diskFor = (of: Boot): Disk =>
+    diskOf(tree, (method, path, work) => call(of, method, path, work))
+  let disk = diskFor(boot)
 
   return {
     get disk() {
@@ -124,9 +127,8 @@ export function simDisk(options: SimDiskOptions): SimDisk {
       tree.crash(
         typeof choice === 'function' ? choice : (among) => Math.floor(choice.next() * among),
       )
-      const next = newBoot()
-      boot = next
-      disk = diskOf(tree, (method, path, work) => call(next, method, path, work))
+      boot = newBoot()
+      disk = diskFor(boot)
     },
     during: (method, path, work) => call(boot, method, path, work),
     faults: {
