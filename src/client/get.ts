@@ -294,7 +294,7 @@ async function fetchFromRelay(
     identity: relay?.identity ?? '',
     url,
     connectMs: limits.connectMs,
-    fallback: false,
+    relay: false,
   }))
   for (const [n, landing] of landed.entries()) {
     const size = sizes[n] ?? -1
@@ -316,7 +316,7 @@ async function fetchFromRelay(
       })
       await landing.secure()
       await landing.finish(whole)
-      if (hops[0]) await release({ dial, key, token, signal }, hops[0])
+      if (hops[0]) await release({ dial, key, token, signal }, hops[0]).catch(() => undefined)
     } catch (error) {
       if (!(error instanceof TransferFailed)) throw error
       world.log.info('relay.failed', { why: error.message })

@@ -70,7 +70,7 @@ export class Stopped extends Error {
 export function openLine(parts: LineParts): Line {
   const { world, topics, name } = parts
   const replyTo = topics.replies(name, parts.instance)
-  const open = new Map<string, (answer: AnswerMessage) => void>()
+  const open = new Map<string, { hear(answer: AnswerMessage): void; say(): void }>()
   const presences = new Map<string, MessageOf<'Presence'>>()
   const hushed = new Set<string>()
   let online = (): void => undefined
@@ -83,7 +83,7 @@ export function openLine(parts: LineParts): Line {
     if (message.type === 'Alarm') return parts.onAlarm?.(message)
     hushed.delete(from.name)
     if (!isAnswer(message)) return parts.service?.mail({ message, topic, from, line })
-    if (from.role !== 'client') open.get(message.conversation)?.(message)
+    if (from.role !== 'client') open.get(message.conversation)?.hear(message)
   }
   function notice(presence: MessageOf<'Presence'>, topic: string): void {
     if (topic !== topics.pillarState(presence.from)) return
@@ -111,6 +111,8 @@ export function openLine(parts: LineParts): Line {
       mail,
       connected() {
         online()
+        // Reconcile: what was said while the link was down went nowhere.
+        for (const one of open.values()) one.say()
         parts.service?.connected(post)
       },
     },
@@ -127,9 +129,10 @@ export function openLine(parts: LineParts): Line {
       asking.progress?.(answer)
       wakeUp.abort()
     }
-    open.set(key, listener)
+    const say = (): void => void post.send(asking.topic, asking.request)
+    open.set(key, { hear: listener, say })
     try {
-      void post.send(asking.topic, asking.request)
+      say()
       for (;;) {
         if (asking.signal.aborted) throw new Stopped('stopped')
         if (asking.enough?.(state)) break

@@ -31,6 +31,8 @@ export interface PutResult {
   readonly copies: readonly string[]
   /** Pillars that should have it and have not confirmed; the tracker brings it to them. */
   readonly owed: readonly string[]
+  /** The tracker has taken over what is owed; else repeating the command brings it. */
+  readonly handedOver: boolean
   /** True when nothing had to be sent. */
   readonly known: boolean
   readonly why?: string
@@ -77,8 +79,8 @@ export async function putBatch(
     if (!retry) break
   }
   const results = items.map((item) => resultOf(item, tally, pillars, policy.copiesMin))
-  await oweRest(client, collection, items, results, options.signal)
-  return results
+  const taken = await oweRest(client, collection, items, results, options.signal)
+  return results.map(result => ({ ...result, handedOver: taken.has(result.id) }))
 }
 
 function resultOf(
@@ -90,7 +92,7 @@ function resultOf(
   const { id, size } = item
   const copies = [...(tally.copies.get(id) ?? [])].sort()
   const missing = pillars.filter((pillar) => !copies.includes(pillar))
-  const base = { id, size, copies, known: !tally.sent.has(id) }
+  const base = { id, size, copies, known: !tally.sent.has(id), handedOver: false }
   const duplicate = tally.stopped.get(id)
   if (duplicate !== undefined) return { ...base, outcome: 'duplicate', owed: [], why: duplicate }
   if (copies.length >= Math.min(copiesMin, pillars.length))
@@ -270,7 +272,7 @@ async function oweRest(
   items: readonly PutItem[],
   results: readonly PutResult[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Set<string>> {
   const { world, name, line, topics, directory } = client
   const tracker = directory.document().identities.find((one) => one.role === 'tracker')
   const groups = new Map<string, PutItem[]>()
@@ -280,7 +282,8 @@ async function oweRest(
     const key = JSON.stringify([result.owed, result.copies])
     groups.set(key, [...(groups.get(key) ?? []), item])
   }
-  if (!tracker || tracker.name === name) return
+  const taken = new Set<string>()
+  if (!tracker || tracker.name === name) return taken
   for (const [key, group] of groups) {
     const [owed, holders] = JSON.parse(key) as [string[], string[]]
     const files = group.map(({ id, size, checksum, mtime }) => ({
@@ -300,14 +303,16 @@ async function oweRest(
       holders,
     })
     const topic = topics.trackerRequests()
-    await line.ask({
+    const parties = await line.ask({
       request,
       parties: [tracker.name],
       topic,
       topicOf: () => topic,
-      idleMs: limits.resendMsMax,
-      offlineMs: limits.resendMsMax,
+      idleMs: client.idleMs,
+      offlineMs: client.idleMs,
       signal,
     })
+    if (parties.get(tracker.name)?.at === 'answered') for (const item of group) taken.add(item.id)
   }
+  return taken
 }

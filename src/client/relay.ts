@@ -28,7 +28,7 @@ export function relayFor(client: Client, cargo: Cargo): Relay {
     identity: relay?.identity ?? '',
     url,
     connectMs: limits.connectMs,
-    fallback: false,
+    relay: false,
   }))
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, cargo.signal])

@@ -1,6 +1,7 @@
 /** The bytes of spooled objects: one folder an object, one file a segment, so that a window can move. */
 import type { Disk } from '../disk/disk.ts'
 import { limits } from '../limits.ts'
+import { folderMaker } from '../store/group-commit.ts'
 
 export const segmentBytes = limits.transferPageBytes
 
@@ -20,6 +21,7 @@ export interface Parcel {
 }
 
 export function segments(disk: Disk) {
+  const folders = folderMaker(disk)
   const folderOf = (id: string): string => id.replace('/', '~')
   const fileOf = (id: string, at: number): string =>
     `${folderOf(id)}/${Math.floor(at / segmentBytes)}`
@@ -30,7 +32,7 @@ export function segments(disk: Disk) {
     offset: number,
     body: AsyncIterable<Uint8Array>,
   ): Promise<number> {
-    await disk.mkdir(folderOf(id))
+    await folders.ensure(folderOf(id))
     const touched = new Set<string>()
     let at = offset
     for await (const bytes of body)
@@ -67,6 +69,15 @@ export function segments(disk: Disk) {
   async function remove(id: string, parcel: Pick<Parcel, 'from' | 'size'>): Promise<void> {
     await drop(id, parcel.from, Math.max(parcel.size, parcel.from + 1))
     await disk.rmdir(folderOf(id))
+    folders.forget(folderOf(id))
+  }
+  /** Whether the bytes are there that are said to be. */
+  async function isWhole(id: string, { from, have }: Pick<Parcel, 'from' | 'have'>): Promise<boolean> {
+    for (let at = from; at < have; at += segmentBytes) {
+      const size = (await disk.stat(fileOf(id, at)))?.size ?? 0
+      if (size < Math.min(segmentBytes, have - at)) return false
+    }
+    return true
   }
   /** Removes folders that no object owns. */
   async function sweep(known: ReadonlySet<string>): Promise<void> {
@@ -77,5 +88,5 @@ export function segments(disk: Disk) {
       await disk.rmdir(name)
     }
   }
-  return { append, read, drop, remove, sweep }
+  return { append, read, drop, remove, sweep, isWhole }
 }

@@ -57,8 +57,13 @@ export async function openSpool(
     changed.now()
     changed = signal()
   }
-  for (const [key, text] of await state.list('spool '))
-    items.set(key.slice('spool '.length), { one: lock(), parcel: JSON.parse(text) as Parcel })
+  for (const [key, text] of await state.list('spool ')) {
+    const id = key.slice('spool '.length)
+    const parcel = JSON.parse(text) as Parcel
+    // What a failing disk has lost is forgotten: its sender asks, and brings it again.
+    if (await files.isWhole(id, parcel)) items.set(id, { one: lock(), parcel })
+    else await state.change([[key, undefined]])
+  }
   await files.sweep(new Set(items.keys()))
 
   /** What an object may come to fill: all of it, or its window. */

@@ -96,7 +96,7 @@ export function transfers(desk: Desk) {
       } finally {
         leave()
         waitingAt = undefined
-        if (hop?.fallback) void forget(hop)
+        if (hop?.relay) void forget(hop)
       }
     }
     const settle = async (outcome: 'stored' | 'wrongChecksum'): Promise<FileResult> => {

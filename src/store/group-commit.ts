@@ -90,5 +90,5 @@ export function folderMaker(disk: Disk) {
     known.add(path)
     return path
   }
-  return { ensure }
+  return { ensure, forget: (path: string) => known.delete(path) }
 }

@@ -1,5 +1,6 @@
 /** `volume.json`: whose disk this is. Without it nothing is ever written: an unplugged disk is no empty one. */
 import type { Disk } from '../disk/disk.ts'
+import { timeText } from '../protocol/scalars.ts'
 import type { World } from '../world/world.ts'
 
 export interface VolumeIdentity {
@@ -52,7 +53,7 @@ export async function adoptVolume(
   owner: { pillar: string; archive: string; volume: string },
 ): Promise<VolumeIdentity> {
   if (await disk.stat('volume.json')) throw new WrongVolume('this is a volume already')
-  const created = new Date(world.clock.now()).toISOString()
+  const created = timeText(world.clock.now())
   const identity: VolumeIdentity = { format: 1, ...owner, created }
   await writeWhole(disk, 'READ-ME-FIRST.txt', readMe(identity))
   await disk.mkdir('.incoming')
@@ -94,3 +95,7 @@ To check it, on any computer with the usual tools:
   cd COLLECTION && sha256sum -c manifest-sha256.txt
 Each collection is a BagIt bag (RFC 8493).
 `
+
+/** Whether this file system takes names that differ only in case for the same. */
+export const foldsNames = async (disk: Disk): Promise<boolean> =>
+  (await disk.stat('VOLUME.JSON')) !== undefined

@@ -1,12 +1,18 @@
 /** One volume as a store: layout, space, receiving, reading, recovery. */
 import type { Disk } from '../disk/disk.ts'
-import type { Change, Index, ReceivingFile, StoredFile } from '../index/index.ts'
+import {
+  type Change,
+  foldPath,
+  type Index,
+  type ReceivingFile,
+  type StoredFile,
+} from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { bagKeeper } from './bag-keeper.ts'
 import { groupCommit } from './group-commit.ts'
-import { readIdentity } from './identity.ts'
+import { foldsNames, readIdentity } from './identity.ts'
 import { audited, openIncoming } from './incoming.ts'
 import { partialOf, pathAside, pathOf } from './names.ts'
 import { recover } from './recovery.ts'
@@ -18,8 +24,6 @@ export interface VolumeOptions {
   readonly archive: string
   /** Left free for the owner and the file system. */
   readonly reserveBytes: number
-  /** How the file system compares names: identity, or a fold of what it does not tell apart. */
-  fold?(path: string): string
   /** Something is wrong with the volume; it takes no more writes. */
   onTrouble?(why: string): void
 }
@@ -39,6 +43,7 @@ export async function openVolume(
     volume: identity.volume,
     ...(await recover(world, disk, index)),
   })
+  const folds = await foldsNames(disk)
   let trouble: string | undefined
   const fail = (error: unknown): void => {
     if (trouble !== undefined) return
@@ -81,7 +86,7 @@ export async function openVolume(
   }
   async function placeOf(file: NewFile): Promise<string> {
     const path = pathOf(world, file.id)
-    const taken = await index.atPath(file.collection, (options.fold ?? ((p) => p))(path))
+    const taken = folds ? await index.atPath(file.collection, foldPath(path)) : undefined
     // What stands there without a row was put by hand: left alone.
     const free =
       taken === undefined && (await disk.stat(`${file.collection}/data/${path}`)) === undefined

@@ -87,13 +87,22 @@ async function deliver(
   signal: AbortSignal,
 ): Promise<Debt[]> {
   const collection = batch[0]?.collection ?? ''
-  const { has, wants } = await standing(client, collection, pillar, batch, signal)
-  if (wants.length === 0) return has
+  const { has, wants, other } = await standing(client, collection, pillar, batch, signal)
+  for (const debt of other) client.world.log.error('owed.impossible', { pillar, id: debt.file.id, why: 'it has other bytes under this id' })
+  const over = [...has, ...other]
+  if (wants.length === 0) return over
   for (const holder of holdersOf(client, collection, pillar, batch)) {
     const files = await passThrough(client, collection, { from: holder, to: pillar }, wants, signal)
-    if (files.length > 0) return [...has, ...files]
+    if (files.length > 0) return [...over, ...files]
   }
-  return has
+  return over
+}
+
+interface Standing {
+  readonly has: Debt[]
+  readonly wants: Debt[]
+  /** It has other bytes under the id: for people to decide. */
+  readonly other: Debt[]
 }
 
 /** Asks the pillar itself first: much may have come to it in another way, or not be wanted any more. */
@@ -103,7 +112,7 @@ async function standing(
   pillar: string,
   batch: readonly Debt[],
   signal: AbortSignal,
-): Promise<{ has: Debt[]; wants: Debt[] }> {
+): Promise<Standing> {
   const { world, name, line } = client
   const request = compose<'IdentifyPillarsForPutFileRequest'>(world, name, {
     type: 'IdentifyPillarsForPutFileRequest',
@@ -115,12 +124,10 @@ async function standing(
     files: batch.map((debt) => debt.file),
   })
   const answer = (await identify(client, request, [pillar], signal)).get(pillar)
-  if (answer?.type !== 'IdentifyPillarsForPutFileResponse') return { has: [], wants: [] }
+  if (answer?.type !== 'IdentifyPillarsForPutFileResponse') return { has: [], wants: [], other: [] }
   const codeOf = (debt: Debt) => answer.files.find((file) => file.id === debt.file.id)?.code
-  return {
-    has: batch.filter((debt) => codeOf(debt) === 'OPERATION_COMPLETED'),
-    wants: batch.filter((debt) => codeOf(debt) === 'IDENTIFICATION_POSITIVE'),
-  }
+  const having = (code: string): Debt[] => batch.filter(debt => codeOf(debt) === code)
+  return { has: having('OPERATION_COMPLETED'), wants: having('IDENTIFICATION_POSITIVE'), other: having('DUPLICATE_FILE_FAILURE') }
 }
 
 function holdersOf(

@@ -17,7 +17,7 @@ export interface Attempts {
   hops(): readonly Hop[]
   /** How far the transfer is; any change is progress. */
   at(): number
-  /** We wait at an exchange that is not the first of the list. */
+  /** We turn to an exchange that is not the issuer's own. */
   waitingAt?(identity: string): void
   readonly signal: AbortSignal
 }
@@ -39,7 +39,7 @@ export async function persist(
       throw new TransferFailed('nothing moved for too long')
     const hop = task.route.next(task.hops())
     if (!hop) throw new TransferFailed('no exchange that may be dialled')
-    if (hop.fallback) task.waitingAt?.(hop.identity)
+    if (hop.relay) task.waitingAt?.(hop.identity)
     const outcome = await tryOnce(task, hop, attempt)
     if (outcome === 'complete') return
     if (outcome === 'unreachable') {

@@ -8,8 +8,8 @@ import type { Address } from './transfer.ts'
 
 export interface Hop extends Address {
   readonly connectMs: number
-  /** Not the first of the list: its owner must be told that we wait there. */
-  readonly fallback: boolean
+  /** Not the issuer's own exchange: he must be told that we wait there. */
+  readonly relay: boolean
 }
 
 /** A place that could not be reached is not tried again for so long. */
@@ -26,7 +26,7 @@ export function hopsOf(
   const claims = claimsOf(transmission.token)
   if (!claims) return undefined
   const known = directory.document().exchanges
-  const hops = transmission.exchanges.flatMap(({ identity, urls }, place) => {
+  const hops = transmission.exchanges.flatMap(({ identity, urls }) => {
     const registered = known.find((one) => one.identity === identity)
     const allowed = registered
       ? registered.urls
@@ -37,7 +37,7 @@ export function hopsOf(
     return allowed.map((url) => ({
       identity,
       url,
-      fallback: place > 0,
+      relay: identity !== claims.iss,
       connectMs: registered ? limits.connectMs : limits.lanConnectMs,
     }))
   })
