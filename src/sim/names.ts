@@ -116,9 +116,8 @@ function keep({ folder, name, node }: Effect): void {
   if (node?.kind === 'folder') node.keptIn = folder
 }
 
-/** Whether the one cannot have reached the disk without the earlier one. */
+/** Whether the one cannot have reached the disk without the earlier one: what happens to a node goes from name to name. */
 function needs(happening: Happening, earlier: Happening): boolean {
-  if (happening.about === earlier.about) return true
   const [first, second] = happening.effects
   const removed = first?.node === undefined && second === undefined ? happening.about : undefined
   return earlier.effects.some(

@@ -109,6 +109,55 @@ test('a move into a folder whose own name was not synced is undone, not lost', a
   t.strictSame([...left].sort(), ['a=x', 'folder/= folder/a=x'])
 })
 
+test('a file moved out of a folder that is then removed, or replaced, is not lost', async (t) => {
+  for (const end of ['rmdir', 'replace']) {
+    const left = await outcomes(async ({ disk }) => {
+      for (const folder of ['from', 'to', 'other']) await disk.mkdir(folder)
+      await disk.write('from/a', 0, bytes('x'))
+      await disk.sync('from/a')
+      for (const folder of ['from', '']) await disk.syncDir(folder)
+      await disk.rename('from/a', 'to/a')
+      if (end === 'rmdir') await disk.rmdir('from')
+      else await disk.rename('other', 'from')
+      await disk.syncDir('')
+    })
+    t.ok(left.size > 0 && [...left].every((one) => one.includes('=x')), [...left].join(' | '))
+  }
+})
+
+test('a new file does not take the place of one whose move is not certain', async (t) => {
+  const left = await outcomes(async ({ disk }) => {
+    await disk.mkdir('d')
+    await disk.write('d/a', 0, bytes('old'))
+    await disk.sync('d/a')
+    for (const folder of ['d', '']) await disk.syncDir(folder)
+    await disk.mkdir('aside')
+    await disk.rename('d/a', 'aside/a')
+    await disk.syncDir('aside')
+    await disk.write('d/a', 0, bytes('new'))
+    await disk.sync('d/a')
+    await disk.syncDir('d')
+  })
+  t.ok(
+    [...left].every((one) => one.includes('=old')),
+    [...left].join(' | '),
+  )
+  t.ok(left.has('aside/= aside/a=old d/= d/a=new'))
+})
+
+test('a long write may survive up to some sector', async (t) => {
+  const sim = simDisk({ capacity: 1_000_000 })
+  await sim.disk.write('a', 0, new Uint8Array(100_000).fill(120))
+  await sim.disk.syncDir('')
+  const answers: [about: RegExp, answer: number][] = [
+    [/^bytes/, 1],
+    [/^last step/, 0],
+    [/^sectors/, 50],
+  ]
+  sim.crash((_, about) => answers.find(([pattern]) => pattern.test(about))?.[1] ?? 0)
+  t.equal(said(sim), `a=${'x'.repeat(50 * 512)}`)
+})
+
 test('a removal that was not synced may come back, whole', async (t) => {
   const left = await outcomes(async ({ disk }) => {
     await disk.write('a', 0, bytes('x'))
@@ -201,6 +250,7 @@ test('a durable file that is only ever renamed is never lost, whatever happens a
           continue
         }
         await outcome(call(disk))
+        if (random.chance(0.2)) await disk.syncDir('')
       }
       sim.crash(random)
       const found = [...sim.snapshot()].filter(([, some]) =>
@@ -283,6 +333,9 @@ test('a full disk takes what fits, says ENOSPC, and has room again after a remov
   await disk.remove('a')
   await disk.write('b', 2, bytes('cdef'))
   t.equal((await disk.free()).bytesFree, 4)
+  await disk.write('c', 0, bytes('1234'))
+  await disk.rename('c', 'b')
+  t.equal((await disk.free()).bytesFree, 6)
 })
 
 test('a sync that failed has lost the bytes, though they are still seen, and the next sync finds nothing to do', async (t) => {
