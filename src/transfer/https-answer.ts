@@ -31,7 +31,7 @@ export async function answer(
     if (!res.writableFinished) gone.abort()
   })
   res.once('finish', () => {
-    if (!req.complete) linger(req, lingerMs)
+    if (!req.complete) req.socket.destroy()
   })
   req.on('error', () => {}) // told to who reads the body, and by `gone`
   try {
@@ -117,7 +117,7 @@ async function respond(
 function linger(req: IncomingMessage, ms: number): void {
   const close = () => req.socket.destroy()
   const timer = setTimeout(close, ms)
-  req.once('close', () => clearTimeout(timer))
+  req.socket.once('close', () => clearTimeout(timer))
   req.once('end', close)
   req.resume()
 }

@@ -2,7 +2,6 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { type Agent, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { identityOf } from '../trust/keys.ts'
 import { type Body, discard, exactly, promisedBytes } from './body.ts'
 import { incoming, plainHeaders, written } from './https-message.ts'
 import {
@@ -19,14 +18,9 @@ export interface Pool {
   readonly agent: Agent
   /** Connections whose peer proved its identity. */
   readonly secured: WeakSet<Socket>
-  /** Identity and URL of each peer that proved itself in a full handshake. */
-  readonly proven: Set<string>
   readonly open: Set<Call>
   closed: boolean
 }
-
-/** Ports of clients change; nothing here may grow for years. */
-const provenMax = 1_000
 
 /** One request on its way: what those who watch it share. */
 export interface Call {
@@ -125,7 +119,7 @@ function startRequest(
   })
 }
 
-/** Calls `ready` once the connection is up and its peer has proved to be `to.identity`; nothing is sent before. */
+/** Calls `ready` once the connection is up and its peer has proved who it is; nothing is sent before. */
 function secure(
   pool: Pool,
   call: Call,
@@ -144,29 +138,9 @@ function secure(
   socket.once('close', () => clearTimeout(timer))
   socket.once('secureConnect', () => {
     clearTimeout(timer)
-    const found = provenBy(socket, pool.proven, `${to.identity} ${to.url}`)
-    if (found !== to.identity) {
-      call.end(new Unreachable(`${to.url} is ${found ?? 'nobody'}, not ${to.identity}`))
-      return
-    }
     pool.secured.add(socket)
     ready()
   })
-}
-
-/**
- * Whom a fresh connection leads to. A resumed session shows no certificate: it goes on from a full handshake for the
- * same identity at the same address, since that is how the agent keeps sessions apart.
- */
-function provenBy(socket: TLSSocket, proven: Set<string>, wanted: string): string | undefined {
-  if (!socket.authorized) return undefined
-  if (socket.isSessionReused() && proven.has(wanted)) return wanted.split(' ')[0]
-  const certificate = socket.getPeerX509Certificate()
-  const identity = certificate && identityOf(certificate)
-  if (proven.size >= provenMax) proven.clear() // sessions that go on from these are refused once
-  if (wanted.startsWith(`${identity} `)) proven.add(wanted)
-  else proven.delete(wanted)
-  return identity
 }
 
 /** Cuts a call when its peer has neither taken nor sent a byte for `idleMs`. */

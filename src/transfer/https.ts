@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import { Agent, createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -70,12 +70,13 @@ export function httpsDial({ tls, world }: Dialling): Dial & { close(): void } {
     keepAlive: true,
     scheduling: 'lifo',
     maxSockets: limits.connectionsPerAddressMax,
+    checkServerIdentity: notNamed,
     timeout: limits.keepAliveMs / 2, // sooner than the server, so that we never send into its closing
   })
   const pool: Pool = {
     agent,
     secured: new WeakSet(),
-    proven: new Set(),
+
     open: new Set(),
     closed: false,
   }
@@ -97,6 +98,16 @@ export function httpsDial({ tls, world }: Dialling): Dial & { close(): void } {
     agent.destroy()
   }
   return Object.assign(dial, { close })
+}
+
+/**
+ * What is wrong with the certificate of who should be `identity`. Node.js asks in full handshakes only: a resumed one
+ * goes on from a full one with the same identity, as the agent keeps sessions by address and name, and forgets them
+ * when a connection fails.
+ */
+function notNamed(identity: string, { raw }: { raw: Buffer }): Error | undefined {
+  const found = identityOf(new X509Certificate(raw))
+  return found === identity ? undefined : new Error(`this is ${found ?? 'nobody'}`)
 }
 
 /**

@@ -11,11 +11,14 @@ export const quiet = { log }
 /** A certificate authority that makes up credentials as they are asked for. */
 export async function testAuthority(name = 'home') {
   const authority = await makeAuthority(name)
+  const { certificate, privateKey } = authority
   return {
+    /** Valid, and nobody's: a certificate that names no identity. */
+    nameless: { ca: certificate, cert: certificate, key: privateKey } satisfies Credentials,
     credentials: async (identity: string): Promise<Credentials> => {
       const { privateKey, publicKey } = makeKeyPair()
       const cert = await issue(authority, { name: identity, publicKey })
-      return { ca: authority.certificate, cert, key: privateKey }
+      return { ca: certificate, cert, key: privateKey }
     },
   }
 }
