@@ -1,5 +1,6 @@
 /** GetStatus: what is really so, from the index and the file system. */
 
+import { timeText } from '../protocol/scalars.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { MessageOf, RequestMessage, Status } from '../protocol/messages.ts'
 import type { Desk } from './pillar.ts'
@@ -34,6 +35,8 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
   const space = await store.space()
   const summary = (await store.summary()).find((one) => one.collection === collection)
   const { bytesFree, bytesTotal, bytesReserved } = space
+  // Until files are proven again, the oldest proof is that of the file stored first.
+  const oldest = (await store.list({ collection, limit: 1 })).files[0]?.provenAt
   const full = space.bytesOpen === 0
   return {
     verdict: trouble !== undefined ? 'ERROR' : full ? 'WARNING' : 'OK',
@@ -51,6 +54,7 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
     files: summary?.files ?? 0,
     bytes: summary?.bytes ?? 0,
     digest: summary?.digest ?? '',
+    ...(oldest === undefined ? {} : { oldestProof: timeText(oldest) }),
     receiving: await store.receivingCount(),
   }
 }

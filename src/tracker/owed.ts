@@ -88,20 +88,23 @@ async function deliver(
 ): Promise<Debt[]> {
   const collection = batch[0]?.collection ?? ''
   const { has, wants, other } = await standing(client, collection, pillar, batch, signal)
-  for (const debt of other) client.world.log.error('owed.impossible', { pillar, id: debt.file.id, why: 'it has other bytes under this id' })
-  const over = [...has, ...other]
-  if (wants.length === 0) return over
+  for (const debt of other) client.world.log.error('owed.refused', {
+      pillar,
+      id: debt.file.id,
+      why: 'it has other bytes under this id, or on their way',
+    })
+  if (wants.length === 0) return has
   for (const holder of holdersOf(client, collection, pillar, batch)) {
     const files = await passThrough(client, collection, { from: holder, to: pillar }, wants, signal)
-    if (files.length > 0) return [...over, ...files]
+    if (files.length > 0) return [...has, ...files]
   }
-  return over
+  return has
 }
 
 interface Standing {
   readonly has: Debt[]
   readonly wants: Debt[]
-  /** It has other bytes under the id: for people to decide. */
+  /** It has other bytes under the id, or on their way: if it stays so, that is for people to decide. */
   readonly other: Debt[]
 }
 

@@ -1,0 +1,90 @@
+/**
+ * Founding an archive, and its members. Everything that signs for the archive lies in one folder: the owner key can be
+ * taken away from the server once the document is written.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseDocument, type ArchiveDocument, type Collection, type Identity } from '../protocol/document.ts'
+import { unseal } from '../protocol/envelope.ts'
+import { documentBytesMax, sealDocument } from '../trust/directory.ts'
+import { makeKeyPair, nodeSigner } from '../trust/keys.ts'
+
+export interface Founding {
+  readonly archive: string
+  /** Where the tracker's exchange is dialled, e.g. `https://tracker.example.org:8443`. */
+  readonly exchangeUrls: readonly string[]
+}
+
+const files = { owner: 'owner.key', ca: 'ca.pem', caKey: 'ca.key', document: 'archive-document' } as const
+
+/** Makes certificate authority, owner key and an empty archive document; throws when the folder has them already. */
+export async function foundArchive(folder: string, founding: Founding): Promise<void> {
+  if (existsSync(join(folder, files.owner))) throw new Error(`${folder} holds an archive already`)
+  const { makeAuthority } = await import('../trust/certificates.ts')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const authority = await makeAuthority(founding.archive)
+  const owner = makeKeyPair()
+  writeSecret(join(folder, files.caKey), authority.privateKey)
+  writeFileSync(join(folder, files.ca), authority.certificate)
+  writeSecret(join(folder, files.owner), owner.privateKey)
+  const exchanges = founding.exchangeUrls.length > 0 ? [{ identity: 'tracker', urls: [...founding.exchangeUrls] }] : []
+  publish(folder, { archive: founding.archive, version: 1, issuedAt: new Date().toISOString(), identities: [], collections: [], exchanges })
+}
+
+/** The archive document as it was signed last. */
+export function readDocument(folder: string): { document: ArchiveDocument; sealed: Uint8Array } {
+  const sealed = readFileSync(join(folder, files.document))
+  const parts = unseal(sealed, documentBytesMax)
+  const document = parts && parseDocument(parts.line)
+  if (!document) throw new Error(`${join(folder, files.document)} is damaged`)
+  return { document, sealed }
+}
+
+export const ownerKey = (folder: string): string => nodeSigner(readFileSync(join(folder, files.owner), 'utf8')).publicKey
+
+/** Signs the next version; a power cut leaves the old or the new one. */
+export function changeDocument(folder: string, change: (document: ArchiveDocument) => ArchiveDocument): void {
+  const { document } = readDocument(folder)
+  publish(folder, { ...change(document), version: document.version + 1, issuedAt: new Date().toISOString() })
+}
+
+function publish(folder: string, document: ArchiveDocument): void {
+  const path = join(folder, files.document)
+  const owner = nodeSigner(readFileSync(join(folder, files.owner), 'utf8'))
+  writeFileSync(`${path}.new`, sealDocument(document, owner), { flush: true })
+  renameSync(`${path}.new`, path)
+}
+
+export interface Member {
+  readonly role: Identity['role']
+  readonly name: string
+  readonly site?: string
+}
+
+/** What a member needs to take part: its key, its certificate, the authority, and the document. */
+export async function addMember(folder: string, member: Member, into: string): Promise<void> {
+  const { issue } = await import('../trust/certificates.ts')
+  const pair = makeKeyPair()
+  const authority = { certificate: readFileSync(join(folder, files.ca), 'utf8'), privateKey: readFileSync(join(folder, files.caKey), 'utf8') }
+  const certificate = await issue(authority, { name: member.name, publicKey: pair.publicKey })
+  const identity: Identity = { name: member.name, role: member.role, publicKey: pair.publicKey, certificate, ...(member.site === undefined ? {} : { site: member.site }) }
+  changeDocument(folder, document => {
+    if (document.identities.some(one => one.name === member.name)) throw new Error(`there is a member ${member.name} already`)
+    return { ...document, identities: [...document.identities, identity] }
+  })
+  mkdirSync(into, { recursive: true, mode: 0o700 })
+  writeSecret(join(into, 'key.pem'), pair.privateKey)
+  writeFileSync(join(into, 'certificate.pem'), certificate)
+  writeFileSync(join(into, 'ca.pem'), authority.certificate)
+  writeFileSync(join(into, files.document), readDocument(folder).sealed)
+}
+
+/** Adds a collection, or gives it another policy. */
+export function setCollection(folder: string, collection: Collection): void {
+  changeDocument(folder, document => ({
+    ...document,
+    collections: [...document.collections.filter(one => one.name !== collection.name), collection],
+  }))
+}
+
+const writeSecret = (path: string, text: string): void => writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
