@@ -234,7 +234,7 @@ function naming(t: Test, name: string, open: Open): void {
     `${name}: an id conflicts where one would have to be file and folder at once`,
     async (t) => {
       const index = await open(t)
-      await index.commit([store('a', 1), store('b/c/d', 1), store('e-f', 1)])
+      await index.commit([store('a', 1), store('b/c/d', 1), store('e-f', 1), store('e1', 1)])
       await index.commit([{ do: 'receive', file: arriving('r/s') }])
       t.equal(await index.conflict('books', 'a/b'), 'a')
       t.equal(await index.conflict('books', 'a/b/c'), 'a')

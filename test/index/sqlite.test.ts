@@ -115,13 +115,17 @@ test('what is no database is refused as corrupt', async (t) => {
 
 test('a prefix ends before the first text that does not begin with it', async () => {
   const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
-  const text = fc.string({ unit: fc.constantFrom('a', '/', '\ud7ff', '\ue000', '\u{10ffff}') })
+  const text = fc.string({
+    maxLength: 3,
+    unit: fc.constantFrom('a', '/', '\ud7ff', '\ue000', '\u{10ffff}'),
+  })
   fc.assert(
     fc.property(text, text, (prefix, id) => {
       const end = prefixEnd(prefix)
       const inside = byCodePoint(id, prefix) >= 0 && (end === undefined || byCodePoint(id, end) < 0)
       return inside === id.startsWith(prefix)
     }),
+    { numRuns: 3000 },
   )
 })
 

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { test } from 'tap'
+import { DiskError } from '../../src/disk/disk.ts'
 import { asset } from '../../src/system/assets.ts'
 import { callable } from '../../src/system/threads.ts'
 import { openVolumeThread } from '../../src/system/volume-thread.ts'
@@ -56,8 +57,10 @@ test('a closed volume frees its index for another', async (t) => {
   const dir = t.testdir()
   const first = await openVolumeThread({ root: dir, index: '.index.sqlite' })
   const opening = openVolumeThread({ root: dir, index: '.index.sqlite' })
-  await t.rejects(opening, { name: 'DiskError', code: 'busy', message: /another agent/ })
+  const error: unknown = await opening.catch((reason: unknown) => reason)
+  t.strictSame(error, new DiskError('busy', 'another agent is using this volume'))
   await first.close()
+  t.strictSame(readdirSync(dir), ['.index.sqlite'])
   const second = await openVolumeThread({ root: dir, index: '.index.sqlite' })
   await second.close()
 })
