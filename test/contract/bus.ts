@@ -101,6 +101,7 @@ export function busContract(t: Test, name: string, make: (t: Test) => Promise<Bu
     messages(t, joined)
     retention(t, joined)
     absence(t, joined)
+    sessionEnds(t, joined)
     ends(t, joined, under)
     if (under.cut) cuts(t, joined, under.cut)
   })
@@ -250,6 +251,27 @@ function absence(t: Test, joined: Joined): void {
     const after = await joined(t, 'p1', link)
     await two.say(requests('books'), 'end')
     await after.until('the end', () => after.lines.length > 0)
+    t.same(after.lines, [`${requests('books')} end`])
+  })
+}
+
+function sessionEnds(t: Test, joined: Joined): void {
+  t.test('connecting without a session ends the one that was persistent', async (t) => {
+    const link = { persistent: true, subscriptions: [requests('books')] }
+    const before = await joined(t, 'p1', link)
+    await before.bus.close()
+    const two = await joined(t, 'p2')
+    await two.say(requests('books'), 'a')
+    const clean = await joined(t, 'p1', { subscriptions: [reply('p1', '#')] })
+    await two.say(requests('books'), 'b')
+    await two.say(reply('p1', 'x'), 'end')
+    await clean.until('the end', () => clean.lines.length > 0)
+    await clean.bus.close()
+    await two.say(requests('books'), 'c')
+    const after = await joined(t, 'p1', link)
+    await two.say(requests('books'), 'end')
+    await after.until('the end', () => after.lines.length > 0)
+    t.same(clean.lines, [`${reply('p1', 'x')} end`])
     t.same(after.lines, [`${requests('books')} end`])
   })
 }

@@ -76,6 +76,33 @@ t.test('each fault does what it says, and is counted', async (t) => {
   t.ok(flaky.heard().length >= acknowledged, 'what was acknowledged waited in the session')
 })
 
+t.test('a message that stops on its way holds up those behind it', async (t) => {
+  const faults: BusFaults = {}
+  const { says, hears, advance } = await pair(faults)
+  faults.delayed = 1
+  void says.say('x', 'a')
+  faults.delayed = 0
+  void says.say('x', 'b')
+  await advance(5)
+  t.same(hears.lines, [])
+  await advance(5_000)
+  t.same(hears.lines, ['x a', 'x b'])
+})
+
+t.test('what arrives while its receiver is leaving waits in the session', async (t) => {
+  const { broker, says, hears, advance, finish } = await pair()
+  void says.say('x', 'late')
+  await advance(1)
+  const last = hears.say('y', 'the last')
+  await finish(hears.bus.close())
+  await last
+  t.same(hears.lines, [])
+  const link = { clientId: 'p1', persistent: true, subscriptions: ['x'] }
+  const after = join(broker.connectAs('p1'), link)
+  await advance(100)
+  t.same(after.lines, ['x late'])
+})
+
 t.test('the same seed gives the same story, another one another', async (t) => {
   const story = async (seed: number) => {
     const faults = { lost: 0.1, duplicated: 0.1, delayed: 0.1, reordered: 0.1, cut: 0.02 }
