@@ -10,7 +10,7 @@ import {
   noAuditHash,
   type StoredFile,
 } from './index.ts'
-import { fileColumns, fileMark, markText, rowDigest, type Sieve } from './rows.ts'
+import { fileColumns, fileMark, fileStatement, markText, rowDigest, type Sieve } from './rows.ts'
 
 /** Counts of one collection, with its digest as a number. */
 interface Sum {
@@ -110,7 +110,10 @@ type Statements = ReturnType<typeof prepared>
 
 function prepared(database: DatabaseSync) {
   return {
-    file: database.prepare(`SELECT ${fileColumns} FROM files WHERE collection = ? AND id = ?`),
+    file: fileStatement(
+      database,
+      `SELECT ${fileColumns} FROM files WHERE collection = ? AND id = ?`,
+    ),
     store: database.prepare(
       `INSERT INTO files (${fileColumns}, folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),

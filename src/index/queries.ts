@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { ListQuery, Page, StoredFile } from './index.ts'
-import { fileColumns, type Row, type Sieve } from './rows.ts'
+import { fileColumns, fileStatement, type Sieve } from './rows.ts'
 
 /** Up to so many files with a prefix are fetched and sorted; more are cheaper met while walking by time. */
 const sortedMax = 20_000
@@ -10,8 +10,8 @@ export type Lister = (query: ListQuery) => Page
 export function indexLister(database: DatabaseSync, rows: Sieve): Lister {
   // As many statements as there are combinations of conditions, at the most.
   const statements = new Map<string, StatementSync>()
-  const prepare = (sql: string): StatementSync => {
-    const statement = statements.get(sql) ?? database.prepare(sql)
+  const once = (sql: string, prepare: () => StatementSync): StatementSync => {
+    const statement = statements.get(sql) ?? prepare()
     statements.set(sql, statement)
     return statement
   }
@@ -20,7 +20,8 @@ export function indexLister(database: DatabaseSync, rows: Sieve): Lister {
     if (!query.prefix) return false
     const { where, values } = conditions({ ...query, ids: undefined })
     const bounded = `SELECT 1 FROM files INDEXED BY files_id WHERE ${where} LIMIT ${sortedMax + 1}`
-    const row = prepare(`SELECT count(*) AS files FROM (${bounded})`).get(...values)
+    const sql = `SELECT count(*) AS files FROM (${bounded})`
+    const row = once(sql, () => database.prepare(sql)).get(...values)
     return Number(row?.files) <= sortedMax
   }
   return (query) => {
@@ -31,12 +32,16 @@ export function indexLister(database: DatabaseSync, rows: Sieve): Lister {
     const how = few(query) ? 'INDEXED BY files_id' : walked
     const { where, values } = conditions(query)
     const sql = `SELECT ${fileColumns} FROM files ${how} WHERE ${where} ORDER BY ${order}`
-    return pageOf(prepare(sql).iterate(...values), rows, query.limit)
+    return pageOf(
+      once(sql, () => fileStatement(database, sql)).iterate(...values),
+      rows,
+      query.limit,
+    )
   }
 }
 
 /** Altered rows are passed over without making the page shorter. */
-function pageOf(found: Iterable<Row>, rows: Sieve, limit: number): Page {
+function pageOf(found: Iterable<unknown>, rows: Sieve, limit: number): Page {
   const files: StoredFile[] = []
   for (const row of found) {
     const file = rows.sound(row)

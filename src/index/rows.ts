@@ -1,10 +1,11 @@
-import type { SQLOutputValue } from 'node:sqlite'
+import { strict as assert } from 'node:assert'
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { textDigest } from '../world/hashing.ts'
 import type { AuditEntry, DamagedRow, ReceivingFile, StoredFile } from './index.ts'
 
 export type Row = Record<string, SQLOutputValue>
 
-/** In the order of the digest. */
+/** In the order of the digest, which comes last. */
 export const fileColumns =
   'collection, id, size, checksum, mtime, path, timestamp, sequence, proven_at, digest'
 export const receivingColumns = 'collection, id, size, checksum, mtime, path, safe, since'
@@ -14,22 +15,32 @@ export const auditColumns =
 /** SQLite has no checksums of its own; 64 bits are plenty against a disk that forgets, and short. */
 export function rowDigest(file: StoredFile): string {
   const { collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt } = file
-  const fields = [collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt]
-  return textDigest(JSON.stringify(fields)).slice(0, 16)
+  return digestOf([collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt])
 }
 
-/** One row as it stands, whether or not its digest is right. STRICT tables keep the types. */
-export function fileOf(row: Row): StoredFile {
+const digestOf = (fields: readonly SQLOutputValue[]): string =>
+  textDigest(JSON.stringify(fields)).slice(0, 16)
+
+/** A statement over `fileColumns`; its rows are arrays, which cost half of what objects do. */
+export function fileStatement(database: DatabaseSync, sql: string): StatementSync {
+  const statement = database.prepare(sql)
+  statement.setReturnArrays(true)
+  return statement
+}
+
+/** The file of one row as it stands, whether or not its digest is right. STRICT tables keep the types. */
+function fileOf(cells: readonly SQLOutputValue[]): StoredFile {
+  const [collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt] = cells
   return {
-    collection: row.collection as string,
-    id: row.id as string,
-    size: row.size as number,
-    checksum: row.checksum as string,
-    mtime: row.mtime as number,
-    path: row.path as string,
-    timestamp: row.timestamp as number,
-    sequence: row.sequence as number,
-    provenAt: row.proven_at as number,
+    collection: collection as string,
+    id: id as string,
+    size: size as number,
+    checksum: checksum as string,
+    mtime: mtime as number,
+    path: path as string,
+    timestamp: timestamp as number,
+    sequence: sequence as number,
+    provenAt: provenAt as number,
   }
 }
 
@@ -62,8 +73,8 @@ export function auditOf(row: Row): AuditEntry {
 
 /** Remembers which rows were found altered, and lets only the sound ones through. */
 export interface Sieve {
-  /** The row's file, or undefined when its digest is wrong. */
-  sound(row: Row): StoredFile | undefined
+  /** The file of a row of a `fileStatement`, or undefined when its digest is wrong. */
+  sound(row: unknown): StoredFile | undefined
   /** The file was stored anew. */
   mended(collection: string, id: string): void
   damaged(): DamagedRow[]
@@ -74,8 +85,10 @@ export function sieve(): Sieve {
   const keyOf = (collection: string, id: string): string => JSON.stringify([collection, id])
   return {
     sound(row) {
-      const file = fileOf(row)
-      if (rowDigest(file) === row.digest) return file
+      assert(Array.isArray(row), 'rows of files are arrays')
+      const cells: readonly SQLOutputValue[] = row
+      const file = fileOf(cells)
+      if (digestOf(cells.slice(0, -1)) === cells.at(-1)) return file
       const { collection, id } = file
       found.set(keyOf(collection, id), { collection, id })
       return undefined

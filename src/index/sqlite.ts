@@ -5,7 +5,15 @@ import { indexWriter } from './changes.ts'
 import { openDatabase, translated } from './database.ts'
 import type { Index } from './index.ts'
 import { indexLister } from './queries.ts'
-import { auditColumns, auditOf, fileColumns, receivingColumns, receivingOf, sieve } from './rows.ts'
+import {
+  auditColumns,
+  auditOf,
+  fileColumns,
+  fileStatement,
+  receivingColumns,
+  receivingOf,
+  sieve,
+} from './rows.ts'
 import { indexUpgrades } from './schema.ts'
 
 /** The index as the volume's own thread sees it. */
@@ -99,8 +107,11 @@ function fileQueries(database: DatabaseSync) {
   const ancestor = 'id IN (SELECT value FROM json_each(?2))'
   const below = 'id > ?3 AND id < ?4'
   return {
-    stored: database.prepare(`${stored} WHERE collection = ? AND id = ?`),
-    withBytes: database.prepare(`${stored} WHERE collection = ? AND checksum = ? AND size = ?`),
+    stored: fileStatement(database, `${stored} WHERE collection = ? AND id = ?`),
+    withBytes: fileStatement(
+      database,
+      `${stored} WHERE collection = ? AND checksum = ? AND size = ?`,
+    ),
     receiving: database.prepare(`${receiving} WHERE collection = ? AND id = ?`),
     allReceiving: database.prepare(`${receiving} ORDER BY since, collection, id`),
     atPath: database.prepare(
