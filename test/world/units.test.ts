@@ -68,7 +68,7 @@ t.test('rates are read in bits and in bytes', async (t) => {
 
 t.test('amounts are told at a glance', async (t) => {
   t.strictSame(
-    [0, 1, 1023, 1024, 1536, 10 * 1024, 1024 ** 2 - 1, 16 * 1024 ** 2, 1024 ** 5 * 2000].map(
+    [0, 1, 1023, 1024, 1536, 10_445, 1024 ** 2 - 1, 16 * 1024 ** 2, 1024 ** 5 * 2000].map(
       formatBytes,
     ),
     ['0 B', '1 B', '1023 B', '1 KiB', '1.5 KiB', '10 KiB', '1 MiB', '16 MiB', '2000 PiB'],

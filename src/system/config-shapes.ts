@@ -1,0 +1,126 @@
+import type { Shape, Values } from './config.ts'
+
+/** What all three programs must know about themselves and their archive. */
+const basics = {
+  name: { type: 'text', doc: 'The identity of this machine, as its certificate proves it.' },
+  archive: { type: 'text', doc: 'The name of the archive it belongs to.' },
+  owner: {
+    type: 'text',
+    doc: 'Public key of the owner of the archive, base64; whatever it has not signed is not believed.',
+  },
+  ca: { type: 'path', default: 'ca.pem', doc: 'Certificate of the authority of the archive.' },
+  certificate: { type: 'path', default: 'certificate.pem', doc: 'Our own certificate.' },
+  key: { type: 'path', default: 'key.pem', doc: 'Our private key; it never leaves this machine.' },
+  'log.level': {
+    type: 'text',
+    default: 'info',
+    oneOf: ['debug', 'info', 'warn', 'error', 'silent'],
+    doc: 'The least that is logged: debug, info, warn, error, or silent for nothing.',
+  },
+  'topics.prefix': {
+    type: 'text',
+    default: 'colonnade',
+    doc: 'What all topics on the broker begin with.',
+  },
+  'broker.url': {
+    type: 'text',
+    doc: 'Where the broker is to be reached, e.g. mqtts://archive.example.org:8883.',
+  },
+  'broker.identity': {
+    type: 'text',
+    default: 'tracker',
+    doc: 'The name that the certificate of the broker must prove.',
+  },
+} as const satisfies Shape
+
+const tracker = {
+  'tracker.url': {
+    type: 'text',
+    doc: 'Where the exchange of the tracker is to be reached, e.g. https://archive.example.org:8443.',
+  },
+  'tracker.identity': {
+    type: 'text',
+    default: 'tracker',
+    doc: 'The name that the certificate of the tracker must prove.',
+  },
+} as const satisfies Shape
+
+const home = {
+  home: {
+    type: 'path',
+    optional: true,
+    doc: 'Folder for state that is not about one volume; when absent, beside this file.',
+  },
+} as const satisfies Shape
+
+export const agentShape = {
+  ...basics,
+  ...home,
+  ...tracker,
+  site: {
+    type: 'text',
+    optional: true,
+    doc: 'The place where this pillar stands: copies in one place count as one.',
+  },
+  'volume.mount': { type: 'path', doc: 'Where the disk is mounted that keeps the files.' },
+  'volume.reserve': {
+    type: 'size',
+    default: '1GiB',
+    doc: 'Space on that disk that is never filled.',
+  },
+} as const satisfies Shape
+
+export const trackerShape = {
+  ...basics,
+  ...home,
+  'broker.listen': {
+    type: 'text',
+    default: '',
+    doc: 'Host and port for the embedded broker; empty when broker.url is that of another one.',
+  },
+  'exchange.listen': {
+    type: 'text',
+    default: '0.0.0.0:8443',
+    doc: 'Host and port that the exchange listens on.',
+  },
+  'exchange.urls': {
+    type: 'list',
+    doc: 'Where pillars and clients reach the exchange, the best first.',
+  },
+  'spool.folder': {
+    type: 'path',
+    default: 'spool',
+    doc: 'Where files wait until every pillar named for them has them.',
+  },
+  'spool.quota': { type: 'size', default: '4GiB', doc: 'How much may wait there.' },
+  'spool.expiry': { type: 'duration', default: '7d', doc: 'How long a file may wait there.' },
+  'owner-key': {
+    type: 'path',
+    optional: true,
+    doc: 'Private key of the owner; only while the tracker may sign for the owner by itself.',
+  },
+} as const satisfies Shape
+
+export const clientShape = {
+  ...basics,
+  ...tracker,
+  'client.home': {
+    type: 'path',
+    optional: true,
+    doc: 'Folder for the journal of unfinished work; when absent, beside this file.',
+  },
+  'exchange.listen': {
+    type: 'text',
+    default: '0.0.0.0:0',
+    doc: 'Host and port that our own exchange listens on while we put and get; port 0 is any free one.',
+  },
+  'exchange.advertise': {
+    type: 'list',
+    default: [],
+    doc: 'Hosts under which pillars nearby may reach it; when empty, our private addresses.',
+  },
+} as const satisfies Shape
+
+export type AgentConfig = Values<typeof agentShape>
+export type TrackerConfig = Values<typeof trackerShape>
+export type ClientConfig = Values<typeof clientShape>
