@@ -11,6 +11,7 @@ import { limits } from '../limits.ts'
 import { bytesOf } from '../protocol/scalars.ts'
 import { digestOf, type World } from '../world/world.ts'
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: exFAT refuses control characters, so they are what is looked for
 const unsafe = /[\u0000-\u001f\u007f"%*:<=>?\\|]/g
 const hex = (character: string): string =>
   `=${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`

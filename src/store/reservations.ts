@@ -10,6 +10,8 @@ const overheadBytes = 8 * 1024
 const keyOfFile = (file: { collection: string; id: string }): string =>
   `${file.collection}\0${file.id}`
 
+export type Reservations = ReturnType<typeof reservations>
+
 export function reservations(reserveBytes: number) {
   const open = new Map<string, { size: number; landed: number }>()
   return {

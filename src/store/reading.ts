@@ -1,0 +1,29 @@
+/** What is stored, and its bytes: goes on when nothing may be written any more. */
+import type { Disk } from '../disk/disk.ts'
+import type { Index, StoredFile } from '../index/index.ts'
+import { limits } from '../limits.ts'
+import type { Reading } from './store.ts'
+
+export const reading = (disk: Disk, index: Index): Reading => ({
+  stored: (collection, ids) => index.stored(collection, ids),
+  withBytes: (collection, checksum, size) => index.withBytes(collection, checksum, size),
+  list: (query) => index.list(query),
+  summary: () => index.summary(),
+  read: (file, offset, length) => readSlice(disk, file, offset, length),
+})
+
+async function* readSlice(
+  disk: Disk,
+  file: StoredFile,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const path = `${file.collection}/data/${file.path}`
+  const end = offset + length
+  for (let at = offset; at < end; ) {
+    const chunk = await disk.read(path, at, Math.min(limits.chunkBytes, end - at))
+    if (chunk.length === 0) throw new Error(`${path} ends at ${at}, before ${end}`)
+    yield chunk
+    at += chunk.length
+  }
+}
