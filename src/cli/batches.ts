@@ -5,7 +5,7 @@ import { bytesOf } from '../protocol/scalars.ts'
 /** What a file costs in a message beside its id: checksum, times, names of objects in the token. */
 const bytesBeside = 330
 
-export function batcher<T extends { readonly id: string; readonly size?: number }>() {
+export function batcher<T extends { readonly id: string; readonly size?: number }>(filesMax: number = limits.batchFilesMax) {
   let items: T[] = []
   let bytes = 0
   let message = 0
@@ -21,7 +21,7 @@ export function batcher<T extends { readonly id: string; readonly size?: number 
     add(item: T): T[] | undefined {
       const size = item.size ?? 0
       const cost = bytesOf(JSON.stringify(item.id)) + bytesBeside
-      const full = items.length >= limits.batchFilesMax || (items.length > 0 && (bytes + size > limits.batchBytesMax || message + cost > limits.pageBytesMax))
+      const full = items.length >= filesMax || (items.length > 0 && (bytes + size > limits.batchBytesMax || message + cost > limits.pageBytesMax))
       const batch = full ? take() : undefined
       items.push(item)
       bytes += size
@@ -31,6 +31,10 @@ export function batcher<T extends { readonly id: string; readonly size?: number 
     rest: (): T[] | undefined => (items.length > 0 ? take() : undefined),
   }
 }
+
+/** So few files a batch that all pillars get a share of them. */
+export const filesEach = (files: number, pillars: number): number =>
+  Math.max(1, Math.min(limits.batchFilesMax, Math.ceil(files / Math.max(1, pillars))))
 
 /** Runs at most `count` at a time; `add` waits for a place, `all` for the end. The first failure is thrown by both. */
 export function several(count: number) {

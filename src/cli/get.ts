@@ -8,7 +8,7 @@ import { limits } from '../limits.ts'
 import { fileIdFault } from '../protocol/scalars.ts'
 import { objectName } from '../transfer/objects.ts'
 import { formatBytes } from '../world/units.ts'
-import { batcher, several } from './batches.ts'
+import { batcher, filesEach, several } from './batches.ts'
 import { Complaint, type ExitCode, exitCodes, idText } from './output.ts'
 import { progress } from './progress.ts'
 import { type Desk, onDisk } from './put.ts'
@@ -51,7 +51,7 @@ export async function get(desk: Desk, collection: string, ids: readonly string[]
   for (const one of wanted) if (await isNeeded(desk, one, options, summary)) todo.push(one)
   const total = todo.reduce((sum, { known }) => sum + lengthOf(known, options), 0)
   const bar = progress({ verb: 'get', bytes: total, files: todo.length, quiet: out.quiet || out.json })
-  const batches = batcher<GetItem & { path: string }>()
+  const batches = batcher<GetItem & { path: string }>(filesEach(todo.length, client.policy(collection).pillars.length))
   const lanes = several(limits.conversationsOpenMax)
   const load = new Map<string, number>()
   let moved = 0

@@ -93,14 +93,11 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       identity: name,
       clientId: name,
       persistent: true,
-      subscriptions: [
-        topics.pillarRequests(name),
-        ...collectionsOf(parts).map((one) => topics.collectionRequests(one)),
-      ],
+      subscriptions: [topics.pillarRequests(name), topics.allCollectionRequests(), topics.trackerState()],
       will: { topic: topics.pillarState(name), message: presence('offline') },
     },
     {
-      mail: (mail: Mail) => handle(mail),
+      mail: async (mail) => void ((await notice(desk, mail)) || (await handle(mail))),
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
       // On every connect: announce. What was asked meanwhile comes from the session or is said again by its senders.
       connected: () => void post.send(topics.pillarState(name), presence('online'), true),
@@ -126,11 +123,14 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
 const conversationOf = (session: number): string =>
   `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`
 
-const collectionsOf = ({ directory, name }: PillarParts): string[] =>
-  directory
-    .document()
-    .collections.filter((one) => one.pillars.includes(name))
-    .map((one) => one.name)
+/** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
+async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<boolean> {
+  const { message, from } = mail
+  if (message.type !== 'Presence') return false
+  if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
+    await refresh().catch(error => world.log.warn('document.notFetched', { why: String(error) }))
+  return true
+}
 
 /** max(clock, last + 1): a death of an older session can be told from ours, whatever the clock does. */
 async function nextSession({ state, world }: PillarParts): Promise<number> {

@@ -265,6 +265,8 @@ export const Presence = v.object({
   /** max(clock, last + 1) at each start: a late death of an older session is ignored. */
   session: Count,
   version: v.string(),
+  /** Of the tracker: version of the archive document it hands out. */
+  document: v.optional(Count),
   site: v.optional(Name),
 })
 /** Beyond theirs: the client hands the rest of its work to the tracker and may switch off. */

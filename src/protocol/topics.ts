@@ -2,6 +2,7 @@
 export function topicsUnder(prefix: string) {
   return {
     collectionRequests: (collection: string) => `${prefix}/collections/${collection}/requests`,
+    allCollectionRequests: () => `${prefix}/collections/+/requests`,
     pillarRequests: (pillar: string) => `${prefix}/pillars/${pillar}/requests`,
     trackerRequests: () => `${prefix}/tracker/requests`,
     pillarState: (pillar: string) => `${prefix}/pillars/${pillar}/state`,

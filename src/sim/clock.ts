@@ -64,11 +64,11 @@ export function simClock(startMs: number = beginning): SimClock {
   }
 
   return {
-    clock: { now: () => startMs + elapsed, monotonic, sleep },
+    clock: { now: () => Math.floor(startMs + elapsed), monotonic, sleep },
     board(offsetMs = 0) {
       let offset = offsetMs
       return {
-        now: () => startMs + elapsed + offset,
+        now: () => Math.floor(startMs + elapsed + offset),
         monotonic,
         sleep,
         setOffset: (ms) => {

@@ -23,6 +23,8 @@ export interface Tracker {
   isConnected(): boolean
   presence(pillar: string): 'online' | 'offline' | 'unknown'
   owed(): Promise<Debt[]>
+  /** There is a newer archive document: everybody is told. */
+  announce(): void
   stop(): Promise<void>
 }
 
@@ -41,6 +43,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       state: online ? 'online' : 'offline',
       session,
       version: parts.version,
+      document: directory.document().version,
     })
 
   async function mail({ message, from }: Mail): Promise<void> {
@@ -84,6 +87,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
+    announce: () => void client.line.post().send(topics.trackerState(), presence(true), true),
     async stop() {
       stop.abort()
       await client.line.post().send(topics.trackerState(), presence(false), true)

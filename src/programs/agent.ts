@@ -1,0 +1,57 @@
+/** The agent, put together from its parts: opened in order, closed in reverse. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { startPillar } from '../pillar/pillar.ts'
+import { uuid7 } from '../post/compose.ts'
+import { openState } from '../state/sqlite.ts'
+import { adoptVolume, readIdentity } from '../store/identity.ts'
+import { openVolume } from '../store/volume.ts'
+import type { AgentConfig } from '../system/config-shapes.ts'
+import { openMember } from '../system/member.ts'
+import { version } from '../system/version.ts'
+import { openVolumeThread } from '../system/volume-thread.ts'
+import type { World } from '../world/world.ts'
+
+const indexFile = '.index.sqlite'
+const stateFile = '.state.sqlite'
+
+/** Where a volume lives on its mount. */
+const volumeRoot = (mount: string): string => join(mount, 'colonnade')
+
+/** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
+export async function runAgent(world: World, config: AgentConfig): Promise<() => Promise<void>> {
+  const root = volumeRoot(config['volume.mount'])
+  // Before anything is opened: an unplugged disk must never mean writing to the disk below.
+  if (!existsSync(join(root, 'volume.json')))
+    throw new Error(`there is no volume at ${root}: the disk is not plugged in, or was never adopted`)
+  const thread = await openVolumeThread({ root })
+  await readIdentity(thread.disk, { pillar: config.name, archive: config.archive })
+  const index = await thread.openIndex(indexFile)
+  const state = openState(join(root, stateFile))
+  const member = await openMember(world, config, state)
+  const { name, archive } = config
+  const store = await openVolume(world, thread.disk, index, { pillar: name, archive, reserveBytes: config['volume.reserve'] })
+  await member.refresh().catch(error => world.log.warn('document.notFetched', { why: String(error) }))
+  const pillar = await startPillar({ ...member, world, version, store, state, ...(config.site === undefined ? {} : { site: config.site }) })
+  world.log.info('agent.started', { pillar: name, volume: store.volume })
+  return async () => {
+    await pillar.stop()
+    member.dial.close()
+    await state.close()
+    await thread.close()
+    world.log.info('agent.stopped', { pillar: name })
+  }
+}
+
+/** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
+export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {
+  const root = volumeRoot(mount)
+  mkdirSync(root, { recursive: true })
+  const thread = await openVolumeThread({ root })
+  try {
+    const { volume } = await adoptVolume(world, thread.disk, { pillar: config.name, archive: config.archive, volume: uuid7(world) })
+    return volume
+  } finally {
+    await thread.close()
+  }
+}

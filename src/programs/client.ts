@@ -1,0 +1,69 @@
+/** A client of an archive, put together from its configuration; what the command line and the box both use. */
+import { networkInterfaces } from 'node:os'
+import { type Client, type ClientParts, startClient } from '../client/client.ts'
+import type { Disk } from '../disk/disk.ts'
+import { openState } from '../state/sqlite.ts'
+import type { ClientConfig } from '../system/config-shapes.ts'
+import { openMember } from '../system/member.ts'
+import { openVolumeThread } from '../system/volume-thread.ts'
+import { httpsServe } from '../transfer/https.ts'
+import { isPrivate } from '../transfer/route.ts'
+import type { Serve } from '../transfer/transfer.ts'
+import type { World } from '../world/world.ts'
+import { hostPort } from './program.ts'
+
+export interface OpenClient {
+  readonly client: Client
+  /** The whole file system of the user, from its root. */
+  readonly disk: Disk
+  close(): Promise<void>
+}
+
+export async function openClient(
+  world: World,
+  config: ClientConfig,
+  options: Pick<ClientParts, 'idleMs' | 'onAlarm'> = {},
+): Promise<OpenClient> {
+  // Two commands at once share nothing but the keys: what a run remembers, it remembers in memory.
+  const state = openState(':memory:')
+  const member = await openMember(world, config, state)
+  await member.refresh().catch(error => world.log.info('document.notFetched', { why: String(error) }))
+  const thread = await openVolumeThread({ root: '/' })
+  const client = await startClient({
+    ...member,
+    ...options,
+    world,
+    instance: Buffer.from(world.random.bytes(6)).toString('hex'),
+    serve: serve => ownExchange(world, config, member.tls, serve),
+  })
+  return {
+    client,
+    disk: thread.disk,
+    async close() {
+      await client.close()
+      member.dial.close()
+      await thread.close()
+      await state.close()
+    },
+  }
+}
+
+async function ownExchange(
+  world: World,
+  config: ClientConfig,
+  tls: Parameters<typeof httpsServe>[0]['tls'],
+  serve: Serve,
+): Promise<{ urls: string[]; close(): Promise<void> }> {
+  const [host, port] = hostPort(config['exchange.listen'])
+  const served = await httpsServe({ host, port, tls, serve, world })
+  const hosts = config['exchange.advertise'].length > 0 ? config['exchange.advertise'] : addresses(host)
+  return { urls: hosts.map(one => `https://${one}:${served.port}`).filter(isPrivate), close: () => served.close() }
+}
+
+/** Addresses at which pillars of the same network may find us; at most four, those of real interfaces first. */
+function addresses(listen: string): string[] {
+  if (listen !== '0.0.0.0' && listen !== '::') return [listen.includes(':') ? `[${listen}]` : listen]
+  const all = Object.values(networkInterfaces()).flatMap(one => one ?? [])
+  const usable = all.filter(one => one.family === 'IPv4')
+  return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map(one => one.address).slice(0, 4)
+}

@@ -1,0 +1,78 @@
+/** The tracker, put together from its parts: opened in order, closed in reverse. */
+import { mkdirSync, readFileSync, watch } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
+import { openSpool } from '../exchange/spool.ts'
+import { mayUse } from '../protocol/topics.ts'
+import { openState } from '../state/sqlite.ts'
+import type { TrackerConfig } from '../system/config-shapes.ts'
+import { documentBeside, type Member, openMember } from '../system/member.ts'
+import { version } from '../system/version.ts'
+import { openVolumeThread } from '../system/volume-thread.ts'
+import { startTracker, type Tracker } from '../tracker/tracker.ts'
+import { httpsServe } from '../transfer/https.ts'
+import type { World } from '../world/world.ts'
+import { hostPort } from './program.ts'
+
+/** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
+export async function runTracker(world: World, config: TrackerConfig): Promise<() => Promise<void>> {
+  const home = config.home ?? dirname(config.ca)
+  const state = openState(join(home, 'state.sqlite'))
+  const spoolFolder = config['spool.folder']
+  mkdirSync(spoolFolder, { recursive: true, mode: 0o700 })
+  const thread = await openVolumeThread({ root: spoolFolder })
+  const spool = await openSpool(world, thread.disk, state, { quotaBytes: config['spool.quota'], expiryMs: config['spool.expiry'] })
+  const broker = config['broker.listen'] === '' ? undefined : await openBroker(world, config)
+  const member = await openMember(world, config, state, broker?.broker.connectLocal)
+  broker?.serveFor(member)
+  const tracker = await startTracker({ ...member, world, version, state, spool })
+  const watching = watchDocument(documentBeside(config), member, tracker)
+  const [host, port] = hostPort(config['exchange.listen'])
+  const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })
+  world.log.info('tracker.started', { exchange: served.port, broker: broker?.broker.port ?? config['broker.url'] })
+  return async () => {
+    watching.close()
+    await tracker.stop()
+    await served.close()
+    await broker?.broker.close()
+    member.dial.close()
+    await thread.close()
+    await state.close()
+    world.log.info('tracker.stopped', {})
+  }
+}
+
+/** The broker has to be there before the member that asks it, and asks the member's directory who may do what. */
+async function openBroker(world: World, config: TrackerConfig): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void }> {
+  let known: Member | undefined
+  const [host, port] = hostPort(config['broker.listen'])
+  const read = (path: string): string => readFileSync(path, 'utf8')
+  const broker = await embeddedBroker({
+    host,
+    port,
+    tls: { ca: read(config.ca), cert: read(config.certificate), key: read(config.key) },
+    world,
+    allow(identity, action, topic) {
+      const role = known?.directory.identity(identity)?.role
+      return role !== undefined && mayUse(config['topics.prefix'], role, identity, action, topic)
+    },
+    onForbidden: (identity, topic) => world.log.warn('broker.forbidden', { identity, topic }),
+  })
+  return {
+    broker,
+    serveFor(member) {
+      known = member
+    },
+  }
+}
+
+/** The owner writes a newer archive document beside our configuration: it is taken, and told to all, at once. */
+function watchDocument(path: string, member: Member, tracker: Tracker): { close(): void } {
+  return watch(dirname(path), (_event, file) => {
+    if (file !== basename(path)) return
+    void member.directory
+      .accept(readFileSync(path))
+      .then(newer => newer && tracker.announce())
+      .catch(() => undefined)
+  })
+}
