@@ -143,6 +143,24 @@ export function transferContract(t: Test, name: string, makeRig: (t: Test) => Pr
     t.equal(read, 64 * MiB)
   })
 
+  told(
+    'a slow maker of a request does not take its own silence for that of the peer',
+    async (t, rig) => {
+      const { url } = await rig.serve('exchange', async (_, { body }) => ({
+        status: 200,
+        headers: { read: `${(await kept(body)).length > 0}` },
+      }))
+      const slow = async function* () {
+        await rig.sleep(rig.idleMs * 1.5)
+        yield bytes('abc')
+        await rig.sleep(rig.idleMs * 1.5)
+      }
+      const request: Request = { method: 'PATCH', path: '/', headers: {}, body: slow() }
+      const answer = rig.dialAs('attic')({ identity: 'exchange', url }, request, options(rig))
+      t.equal((await answer).headers.read, 'true')
+    },
+  )
+
   told('a refused upload sends no byte of its body', async (t, rig) => {
     const { url } = await rig.serve('exchange', async (_, { method }) => ({
       status: method === 'PATCH' ? 409 : 200,

@@ -119,6 +119,10 @@ t.test(
     t.equal(await time.finish(open), 'Cut: not a byte for 30000 ms')
     net.heal('exchange', 'attic')
     t.equal(await time.finish(ask('/')), '200')
+    net.partition('exchange', 'attic')
+    t.match(await time.finish(ask('/')), /^Unreachable/, 'either way round')
+    net.heal('attic', 'exchange')
+    t.equal(await time.finish(ask('/')), '200')
     for (const one of ['exchange', url]) {
       net.partition(one)
       t.match(await time.finish(ask('/', 'cellar')), /^Unreachable/)
