@@ -45,7 +45,7 @@ export function openLink(options: LinkOptions): Link {
 
   async function watch(over: AbortSignal): Promise<void> {
     while (!over.aborted && !line.gone.aborted) {
-      if (false) heard = clock.monotonic()
+      if (link.makerBusy) heard = clock.monotonic()
       const ms = heard + options.idleMs - clock.monotonic()
       if (ms <= 0) cut(new Cut(`not a byte for ${options.idleMs} ms`))
       else await clock.sleep(ms, over)

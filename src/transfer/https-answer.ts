@@ -31,7 +31,7 @@ export async function answer(
     if (!res.writableFinished) gone.abort()
   })
   res.once('finish', () => {
-    if (!req.complete) req.socket.destroy()
+    if (!req.complete) linger(req, lingerMs)
   })
   req.on('error', () => {}) // told to who reads the body, and by `gone`
   try {
