@@ -71,9 +71,9 @@ export function attempt(
     call.stopBody()
   })
   req.once('socket', (socket) => {
-    watchSilence(call, socket, options.idleMs)
     secure(pool, call, socket as TLSSocket, to, options.connectMs, () => {
       call.state = 'sent'
+      watchSilence(call, socket, options.idleMs)
       if (body === undefined) req.end()
       else req.flushHeaders()
     })

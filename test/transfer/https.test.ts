@@ -1,5 +1,5 @@
 import { createServer as createHttps, request as httpsRequest } from 'node:https'
-import { type AddressInfo, createServer, Socket } from 'node:net'
+import { type AddressInfo, connect as connectTcp, createServer, Socket } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import {
@@ -172,6 +172,23 @@ t.test('what never finishes to connect is unreachable after the connect time', a
     message: `${url} did not connect within 200 ms`,
   })
   t.ok(performance.now() - began < 2_000)
+})
+
+t.test('the idle time does not run before the connection is up', async (t) => {
+  const server = await served(t, done)
+  const slow = createServer((from) => {
+    const to = connectTcp(server.port, '127.0.0.1')
+    setTimeout(() => from.pipe(to).pipe(from), 400)
+    from.on('error', () => to.destroy())
+    to.on('error', () => from.destroy())
+  })
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => slow.close())
+  const url = `https://127.0.0.1:${(slow.address() as AddressInfo).port}`
+  const dial = await dialling(t)
+  const impatient: DialOptions = { connectMs: 5_000, idleMs: 200 }
+  t.equal((await dial({ identity: 'exchange', url }, get, impatient)).status, 200)
+  dial.close()
 })
 
 t.test('what is no https address is unreachable', async (t) => {
