@@ -2,11 +2,13 @@
 import { startBox } from './box/box.ts'
 
 void startBox(process.argv.slice(2)).then(
-  code => {
+  (code) => {
     process.exitCode = code
   },
-  error => {
-    process.stderr.write(`colonnade: error: ${error instanceof Error ? error.message : String(error)}\n`)
+  (error) => {
+    process.stderr.write(
+      `colonnade: error: ${error instanceof Error ? error.message : String(error)}\n`,
+    )
     process.exitCode = 1
   },
 )

@@ -1,12 +1,15 @@
 /** colonnade-agent: runs one pillar on a storage board. */
-import { Command } from 'commander'
+
 import { adopt, runAgent } from './programs/agent.ts'
-import { agentShape } from './system/config-shapes.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
+import { Command } from './system/commands.ts'
+import { agentShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
 
 const program = new Command('colonnade-agent')
-  .description('runs one pillar of a Colonnade archive: keeps files on its disk and proves that it does')
+  .description(
+    'runs one pillar of a Colonnade archive: keeps files on its disk and proves that it does',
+  )
   .version(version)
 program
   .command('run')
@@ -23,9 +26,14 @@ program
   .command('disks')
   .description('volumes of this pillar')
   .command('adopt <mount>')
-  .description('make a mounted disk a volume of this pillar; nothing on it is touched, a folder `colonnade` is added')
+  .description(
+    'make a mounted disk a volume of this pillar; nothing on it is touched, a folder `colonnade` is added',
+  )
   .option('--config <file>', 'its configuration', 'agent.toml')
-  .addHelpText('after', '\nExample:\n  colonnade-agent disks adopt /mnt/disk --config /etc/colonnade/agent.toml')
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-agent disks adopt /mnt/disk --config /etc/colonnade/agent.toml',
+  )
   .action(async (mount: string, options: { config: string }) => {
     const config = read(options.config, agentShape)
     const volume = await adopt(openWorld(config), config, mount)

@@ -1,47 +1,85 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { add, decide, type InitOptions, init } from './setup/found.ts'
+import { Command } from './system/commands.ts'
 import { trackerShape } from './system/config-shapes.ts'
-import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { version } from './system/version.ts'
 
-const program = new Command('colonnade-tracker').description('the centre of a Colonnade archive: who is there, what is owed, and a relay').version(version)
+const program = new Command('colonnade-tracker')
+  .description('the centre of a Colonnade archive: who is there, what is owed, and a relay')
+  .version(version)
 program
   .command('init <folder>')
-  .description('found an archive: certificate authority, owner key, archive document, configuration of the tracker')
+  .description(
+    'found an archive: certificate authority, owner key, archive document, configuration of the tracker',
+  )
   .option('--archive <name>', 'its name', 'home')
   .requiredOption('--host <host>', 'how pillars and clients reach this machine')
   .option('--exchange-port <port>', 'of the exchange (HTTPS)', '8443')
   .option('--broker-port <port>', 'of the embedded broker (MQTT over TLS)', '8883')
-  .addHelpText('after', '\nExample:\n  colonnade-tracker init /srv/colonnade --host tracker.example.org')
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-tracker init /srv/colonnade --host tracker.example.org',
+  )
   .action(async (folder: string, options: InitOptions) => {
     await init(folder, options)
-    process.stdout.write(`founded in ${folder}\nnext: colonnade-tracker add pillar attic ${folder}\n`)
+    process.stdout.write(
+      `founded in ${folder}\nnext: colonnade-tracker add pillar attic ${folder}\n`,
+    )
   })
 program
   .command('add <role> <name> <folder>')
-  .description('add a pillar or a client: makes the folder with key, certificate and configuration that it needs')
+  .description(
+    'add a pillar or a client: makes the folder with key, certificate and configuration that it needs',
+  )
   .option('--out <folder>', 'where; a folder of its name in the archive folder otherwise')
   .option('--site <place>', 'where the pillar stands')
   .option('--mount <path>', 'of a pillar: where its disk is mounted', '/mnt/colonnade')
-  .addHelpText('after', '\nExample:\n  colonnade-tracker add pillar attic /srv/colonnade --site home --mount /mnt/disk')
-  .action(async (role: string, name: string, folder: string, options: { out?: string; site?: string; mount: string }) => {
-    if (role !== 'pillar' && role !== 'client') throw new Error('a member is a pillar or a client')
-    const out = options.out ?? join(folder, name)
-    const place: Record<string, string> = options.site === undefined ? {} : { site: options.site }
-    await add(folder, role, name, out, role === 'pillar' ? { ...place, 'volume.mount': options.mount } : place)
-    process.stdout.write(`${out} is all that ${name} needs; bring it there by a safe way, it holds a secret key\n`)
-  })
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-tracker add pillar attic /srv/colonnade --site home --mount /mnt/disk',
+  )
+  .action(
+    async (
+      role: string,
+      name: string,
+      folder: string,
+      options: { out?: string; site?: string; mount: string },
+    ) => {
+      if (role !== 'pillar' && role !== 'client')
+        throw new Error('a member is a pillar or a client')
+      const out = options.out ?? join(folder, name)
+      const place: Record<string, string> = options.site === undefined ? {} : { site: options.site }
+      await add(
+        folder,
+        role,
+        name,
+        out,
+        role === 'pillar' ? { ...place, 'volume.mount': options.mount } : place,
+      )
+      process.stdout.write(
+        `${out} is all that ${name} needs; bring it there by a safe way, it holds a secret key\n`,
+      )
+    },
+  )
 program
   .command('collection <name> <folder>')
   .description('add a collection, or give it other pillars')
   .requiredOption('--pillars <names...>', 'who keeps it')
   .option('--copies-min <n>', 'confirmed copies at which a put is done', '2')
-  .addHelpText('after', '\nExample:\n  colonnade-tracker collection photos /srv/colonnade --pillars attic cellar friend')
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-tracker collection photos /srv/colonnade --pillars attic cellar friend',
+  )
   .action((name: string, folder: string, options: { pillars: string[]; copiesMin: string }) => {
-    decide(folder, { name, pillars: options.pillars, copiesMin: Number(options.copiesMin), algorithm: 'sha256' })
+    decide(folder, {
+      name,
+      pillars: options.pillars,
+      copiesMin: Number(options.copiesMin),
+      algorithm: 'sha256',
+    })
     process.stdout.write('the archive document has changed; the tracker takes it at once\n')
   })
 program
@@ -49,7 +87,10 @@ program
   .description('run the tracker until it is told to stop')
   .option('--config <file>', 'its configuration', 'tracker.toml')
   .option('--stop-with-parent', 'end when the program that started it is gone')
-  .addHelpText('after', '\nExample:\n  colonnade-tracker run --config /srv/colonnade/tracker/tracker.toml')
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-tracker run --config /srv/colonnade/tracker/tracker.toml',
+  )
   .action((options: { config: string; stopWithParent?: boolean }) => {
     const config = read(options.config, trackerShape)
     const world = openWorld(config)

@@ -1,12 +1,12 @@
 /** The main job on real input: put a folder on three pillars, get every byte of it back, say so. */
 import { existsSync, statfsSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { Stopped } from '../../src/client/line.ts'
-import { survey } from '../../src/client/list.ts'
 import { exitCodes, output, table } from '../../src/cli/output.ts'
 import { type Desk, put } from '../../src/cli/put.ts'
 import { colonnadeHome, typedPath } from '../../src/cli/session.ts'
 import { walk } from '../../src/cli/walk.ts'
+import { Stopped } from '../../src/client/line.ts'
+import { survey } from '../../src/client/list.ts'
 import { type OpenClient, openClient } from '../../src/programs/client.ts'
 import { openWorld, read } from '../../src/programs/program.ts'
 import { clientShape } from '../../src/system/config-shapes.ts'
@@ -27,8 +27,8 @@ back and compares it byte for byte. Without FOLDER a small sample is used; witho
 
 export async function startBox(args: readonly string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) return say(help)
-  const unknown = args.find(arg => arg.startsWith('-') && arg !== '--once')
-  const folders = args.filter(arg => !arg.startsWith('-'))
+  const unknown = args.find((arg) => arg.startsWith('-') && arg !== '--once')
+  const folders = args.filter((arg) => !arg.startsWith('-'))
   if (unknown !== undefined || folders.length > 1) {
     process.stderr.write(help)
     return exitCodes.usage
@@ -36,7 +36,10 @@ export async function startBox(args: readonly string[]): Promise<number> {
   const home = colonnadeHome()
   const folder = folders[0] === undefined ? undefined : typedPath(folders[0])
   if (folder !== undefined && !existsSync(folder)) throw new Error(`there is no ${folder}`)
-  if (folder !== undefined && (`${home}/`.startsWith(`${folder}/`) || `${folder}/`.startsWith(`${join(home, 'volumes')}/`)))
+  if (
+    folder !== undefined &&
+    (`${home}/`.startsWith(`${folder}/`) || `${folder}/`.startsWith(`${join(home, 'volumes')}/`))
+  )
     throw new Error(`${folder} and the archive's home ${home} lie within each other`)
   const founded = await foundBox(home)
   say(`${founded === 'founded' ? 'made a trial archive' : 'using the archive'} in ${home}\n`)
@@ -50,7 +53,10 @@ function say(text: string): number {
 
 async function withArchive(home: string, folder: string, once: boolean): Promise<number> {
   const stop = new AbortController()
-  const interrupt = (): void => (stop.signal.aborted ? process.exit(exitCodes.interrupted) : stop.abort(new Stopped('interrupted')))
+  const interrupt = (): void =>
+    stop.signal.aborted
+      ? process.exit(exitCodes.interrupted)
+      : stop.abort(new Stopped('interrupted'))
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
   const config = read(join(home, 'client/client.toml'), clientShape)
@@ -60,15 +66,27 @@ async function withArchive(home: string, folder: string, once: boolean): Promise
   let opened: OpenClient | undefined
   try {
     const world = openWorld({ ...config, 'log.level': 'silent' })
-    await Promise.race([whenReachable(config['tracker.url'], stop.signal), ...(processes ? [processes.broken] : [])])
+    await Promise.race([
+      whenReachable(config['tracker.url'], stop.signal),
+      ...(processes ? [processes.broken] : []),
+    ])
     opened = await openClient(world, config)
-    const desk: Desk = { client: opened.client, disk: opened.disk, out: output({}), signal: stop.signal }
+    const desk: Desk = {
+      client: opened.client,
+      disk: opened.disk,
+      out: output({}),
+      signal: stop.signal,
+    }
     await Promise.race([whenReady(desk), ...(processes ? [processes.broken] : [])])
-    const code = await Promise.race([archive(desk, home, folder), ...(processes ? [processes.broken] : [])])
+    const code = await Promise.race([
+      archive(desk, home, folder),
+      ...(processes ? [processes.broken] : []),
+    ])
     if (!once && !stop.signal.aborted) await stayUp(home, processes, stop.signal)
     return code
   } catch (error) {
-    if (error instanceof Stopped || stop.signal.aborted) return once ? exitCodes.interrupted : exitCodes.done
+    if (error instanceof Stopped || stop.signal.aborted)
+      return once ? exitCodes.interrupted : exitCodes.done
     throw error
   } finally {
     await opened?.close()
@@ -87,7 +105,7 @@ async function isRunning(home: string): Promise<boolean> {
 async function answers(url: string): Promise<boolean> {
   const { connect } = await import('node:net')
   const { hostname, port } = new URL(url)
-  return new Promise(resolve => {
+  return new Promise((resolve) => {
     const socket = connect(Number(port), hostname)
     const end = (found: boolean) => () => {
       socket.destroy()
@@ -101,17 +119,19 @@ async function whenReachable(url: string, signal: AbortSignal): Promise<void> {
   const end = Date.now() + readyMs
   while (!(await answers(url))) {
     signal.throwIfAborted()
-    if (Date.now() > end) throw new Error('the tracker did not start in time; its log is in the home, below logs')
-    await new Promise(resolve => setTimeout(resolve, 100))
+    if (Date.now() > end)
+      throw new Error('the tracker did not start in time; its log is in the home, below logs')
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
 
 async function whenReady({ client, signal }: Desk): Promise<void> {
   const end = Date.now() + readyMs
-  while (!pillars.every(name => client.line.presence(name) === 'online')) {
+  while (!pillars.every((name) => client.line.presence(name) === 'online')) {
     signal.throwIfAborted()
-    if (Date.now() > end) throw new Error('the pillars did not start in time; their logs are in the home, below logs')
-    await new Promise(resolve => setTimeout(resolve, 50))
+    if (Date.now() > end)
+      throw new Error('the pillars did not start in time; their logs are in the home, below logs')
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 
@@ -122,12 +142,21 @@ async function archive(desk: Desk, home: string, folder: string): Promise<number
   const stopped = Date.now()
   const found = await compare(desk, collection, folder)
   const ended = Date.now()
-  const rate = (bytes: number, ms: number): string => `${formatBytes(bytes / Math.max(ms / 1000, 0.001))}/s`
+  const rate = (bytes: number, ms: number): string =>
+    `${formatBytes(bytes / Math.max(ms / 1000, 0.001))}/s`
   const rows = [
     ['files', `${found.equal} of ${found.files} came back equal`],
     ['bytes', formatBytes(found.bytes)],
-    ['copies', `${found.copies} of each, on ${found.from.map(([name, count]) => `${name} (${count} fetched from it)`).join(', ')}`],
-    ['put', summary.storedBytes > 0 ? `${rate(summary.storedBytes, stopped - began)} of new files, ${pillars.length} copies each` : 'nothing new'],
+    [
+      'copies',
+      `${found.copies} of each, on ${found.from.map(([name, count]) => `${name} (${count} fetched from it)`).join(', ')}`,
+    ],
+    [
+      'put',
+      summary.storedBytes > 0
+        ? `${rate(summary.storedBytes, stopped - began)} of new files, ${pillars.length} copies each`
+        : 'nothing new',
+    ],
     ['get', rate(found.bytes, ended - stopped)],
     ['on disk', join(home, 'volumes', '*', 'colonnade', collection, 'data')],
   ]
@@ -141,14 +170,21 @@ async function archive(desk: Desk, home: string, folder: string): Promise<number
 async function checkRoom({ client, signal }: Desk, home: string, folder: string): Promise<void> {
   const { files } = await survey(client, collection, {}, signal)
   let bytes = 0
-  for await (const one of walk([folder])) if (one.is === 'file' && files.get(one.id)?.size !== one.size) bytes += one.size
+  for await (const one of walk([folder]))
+    if (one.is === 'file' && files.get(one.id)?.size !== one.size) bytes += one.size
   const { bavail, bsize } = statfsSync(home)
   const needed = bytes * pillars.length + 300 * 1024 * 1024
   if (needed <= bavail * bsize) return
-  throw new Error(`three copies of ${formatBytes(bytes)} need ${formatBytes(needed)}, and ${home} has ${formatBytes(bavail * bsize)} free; set COLONNADE_HOME to a larger disk`)
+  throw new Error(
+    `three copies of ${formatBytes(bytes)} need ${formatBytes(needed)}, and ${home} has ${formatBytes(bavail * bsize)} free; set COLONNADE_HOME to a larger disk`,
+  )
 }
 
-async function stayUp(home: string, processes: Processes | undefined, signal: AbortSignal): Promise<void> {
+async function stayUp(
+  home: string,
+  processes: Processes | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const typed = relative(process.env.INIT_CWD ?? process.cwd(), home)
   say(`
 the archive is up; in another terminal:
@@ -158,6 +194,8 @@ the archive is up; in another terminal:
   npm run colonnade -- get ${collection} --all -o ${typed.startsWith('..') ? '/tmp/restored' : 'restored'}
 Ctrl-C stops it; what is stored stays.
 `)
-  const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  const stopped = new Promise<void>((resolve) =>
+    signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
   await Promise.race([stopped, ...(processes ? [processes.broken] : [])])
 }

@@ -1,14 +1,15 @@
 /** Fetches every file of a folder back from the pillars, each once, and compares it with the original byte for byte. */
-import type { Landing } from '../../src/exchange/bench.ts'
-import { type GetItem, getBatch } from '../../src/client/get.ts'
-import { survey } from '../../src/client/list.ts'
-import type { Disk } from '../../src/disk/disk.ts'
-import { limits } from '../../src/limits.ts'
+
 import { batcher, filesEach, several } from '../../src/cli/batches.ts'
 import { idText } from '../../src/cli/output.ts'
 import { progress } from '../../src/cli/progress.ts'
 import { type Desk, onDisk } from '../../src/cli/put.ts'
 import { type FoundFile, walk } from '../../src/cli/walk.ts'
+import { type GetItem, getBatch } from '../../src/client/get.ts'
+import { survey } from '../../src/client/list.ts'
+import type { Disk } from '../../src/disk/disk.ts'
+import type { Landing } from '../../src/exchange/bench.ts'
+import { limits } from '../../src/limits.ts'
 
 export interface Compared {
   readonly files: number
@@ -24,12 +25,19 @@ export async function compare(desk: Desk, collection: string, folder: string): P
   const files: FoundFile[] = []
   for await (const one of walk([folder])) if (one.is === 'file') files.push(one)
   const { files: known } = await survey(client, collection, {}, signal)
-  const copies = Math.min(...files.map(file => known.get(file.id)?.pillars.length ?? 0))
-  const bar = progress({ verb: 'get', bytes: files.reduce((sum, file) => sum + file.size, 0), files: files.length, quiet: false })
+  const copies = Math.min(...files.map((file) => known.get(file.id)?.pillars.length ?? 0))
+  const bar = progress({
+    verb: 'get',
+    bytes: files.reduce((sum, file) => sum + file.size, 0),
+    files: files.length,
+    quiet: false,
+  })
   const from = new Map<string, number>()
   const load = new Map<string, number>()
   const lanes = several(limits.conversationsOpenMax)
-  const batches = batcher<GetItem>(filesEach(files.length, client.policy(collection).pillars.length))
+  const batches = batcher<GetItem>(
+    filesEach(files.length, client.policy(collection).pillars.length),
+  )
   let equal = 0
   let moved = 0
   const fetch = (batch: readonly GetItem[]): Promise<void> =>
@@ -40,7 +48,14 @@ export async function compare(desk: Desk, collection: string, folder: string): P
         if (order[0] !== undefined) load.set(order[0], (load.get(order[0]) ?? 0) + weight)
         return order
       }
-      const results = await getBatch(client, collection, batch, { signal, prefer, progress: bytes => bar.at((moved += bytes), equal) })
+      const results = await getBatch(client, collection, batch, {
+        signal,
+        prefer,
+        progress(bytes) {
+          moved += bytes
+          bar.at(moved, equal)
+        },
+      })
       for (const { id, outcome, pillar = '', why } of results) {
         if (outcome !== 'fetched') {
           out.warn(`${idText(id)}: ${why ?? outcome}`)
@@ -59,7 +74,13 @@ export async function compare(desk: Desk, collection: string, folder: string): P
   if (rest) await fetch(rest)
   await lanes.all()
   bar.end()
-  return { files: files.length, equal, bytes: files.reduce((sum, file) => sum + file.size, 0), copies: files.length === 0 ? 3 : copies, from: [...from].sort() }
+  return {
+    files: files.length,
+    equal,
+    bytes: files.reduce((sum, file) => sum + file.size, 0),
+    copies: files.length === 0 ? 3 : copies,
+    from: [...from].sort(),
+  }
 }
 
 /** A landing that keeps nothing: each byte that comes is held against the original. */
@@ -74,6 +95,9 @@ function comparing(disk: Disk, file: FoundFile): Landing {
       at += bytes.length
     },
     secure: async () => undefined,
-    finish: async size => (differs || at !== size || size !== file.size ? 'the bytes differ from the original' : undefined),
+    finish: async (size) =>
+      differs || at !== size || size !== file.size
+        ? 'the bytes differ from the original'
+        : undefined,
   }
 }

@@ -17,15 +17,26 @@ export async function foundBox(home: string): Promise<'founded' | 'there'> {
   clearUnfinished(home)
   mkdirSync(home, { recursive: true, mode: 0o700 })
   const [exchangePort, brokerPort] = await freePorts(2)
-  await init(home, { archive: 'trial', host: '127.0.0.1', exchangePort: `${exchangePort}`, brokerPort: `${brokerPort}` })
+  await init(home, {
+    archive: 'trial',
+    host: '127.0.0.1',
+    exchangePort: `${exchangePort}`,
+    brokerPort: `${brokerPort}`,
+  })
   for (const name of pillars) {
     const mount = join(home, 'volumes', name)
     mkdirSync(mount, { recursive: true })
-    await add(home, 'pillar', name, join(home, name), { 'volume.mount': mount, 'volume.reserve': '256MiB' })
+    await add(home, 'pillar', name, join(home, name), {
+      'volume.mount': mount,
+      'volume.reserve': '256MiB',
+    })
     const config = read(join(home, name, 'agent.toml'), agentShape)
     await adopt(openWorld({ ...config, 'log.level': 'silent' }), config, mount)
   }
-  await add(home, 'client', 'client', join(home, 'client'), { 'exchange.listen': '127.0.0.1:0', 'exchange.advertise': ['127.0.0.1'] })
+  await add(home, 'client', 'client', join(home, 'client'), {
+    'exchange.listen': '127.0.0.1:0',
+    'exchange.advertise': ['127.0.0.1'],
+  })
   decide(home, { name: collection, pillars: [...pillars], copiesMin: 2, algorithm: 'sha256' })
   writeFileSync(join(home, marker), `${JSON.stringify({ box: 1 })}\n`, { flush: true })
   return 'founded'
@@ -35,19 +46,26 @@ export async function foundBox(home: string): Promise<'founded' | 'there'> {
 function clearUnfinished(home: string): void {
   for (const name of pillars)
     if (existsSync(join(home, 'volumes', name, 'colonnade', '.index.sqlite')))
-      throw new Error(`${home} holds volumes but no ${marker}; nothing is touched, name another home by COLONNADE_HOME`)
-  for (const name of ['archive', 'tracker', 'client', 'volumes', ...pillars]) rmSync(join(home, name), { recursive: true, force: true })
+      throw new Error(
+        `${home} holds volumes but no ${marker}; nothing is touched, name another home by COLONNADE_HOME`,
+      )
+  for (const name of ['archive', 'tracker', 'client', 'volumes', ...pillars])
+    rmSync(join(home, name), { recursive: true, force: true })
 }
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-      const server = createServer().on('error', reject)
-      server.listen(0, '127.0.0.1', () => resolve(server))
-    })),
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+          const server = createServer().on('error', reject)
+          server.listen(0, '127.0.0.1', () => resolve(server))
+        }),
+    ),
   )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports
 }
 

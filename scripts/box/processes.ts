@@ -27,12 +27,17 @@ export function startProcesses(home: string, pillars: readonly string[]): Proces
     // Their standard input is a pipe from us: it closes when we end, however we end.
     const child = spawn(process.execPath, args, { stdio: ['pipe', log, log], detached: true })
     child.on('exit', (code, signal) => {
-      if (!stopping) fail(new Error(`${name} has ended (${signal ?? code}); its log is ${join(home, 'logs', `${name}.log`)}`))
+      if (!stopping)
+        fail(
+          new Error(
+            `${name} has ended (${signal ?? code}); its log is ${join(home, 'logs', `${name}.log`)}`,
+          ),
+        )
     })
     return child
   }
   const tracker = begin('tracker.ts', 'tracker', join(home, 'tracker/tracker.toml'))
-  const agents = pillars.map(name => begin('agent.ts', name, join(home, name, 'agent.toml')))
+  const agents = pillars.map((name) => begin('agent.ts', name, join(home, name, 'agent.toml')))
   return {
     broken,
     async stop() {
@@ -45,7 +50,7 @@ export function startProcesses(home: string, pillars: readonly string[]): Proces
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = new Promise(resolve => child.once('exit', resolve))
+  const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
   const late = setTimeout(() => child.kill('SIGKILL'), patienceMs)
   await ended

@@ -138,88 +138,105 @@ async function getFrom(
   items: readonly GetItem[],
   options: GetOptions,
 ): Promise<GetResult[]> {
-  const { world, name, line, topics, bench } = client
-  const names = items.map((item) =>
-    objectName(
-      world,
-      'get',
-      collection,
-      item.id,
-      item.checksum ?? '',
-      item.offset ?? 0,
-      item.length ?? -1,
-      conversation,
-    ),
-  )
-  const sizes = items.map(
-    (item) => item.length ?? (item.size === undefined ? -1 : item.size - (item.offset ?? 0)),
-  )
+  const { name, line, topics, bench } = client
+  const parcels = parcelsOf(client, collection, conversation, items, options)
   const transmission = (): Transmission =>
     client.transmission({
       dir: 'up',
       hld: [pillar],
-      obj: names.map((one, n) => [one, sizes[n] ?? -1]),
-    })
-  const files = items.map(({ id, offset, length, checksum }) => ({
-    id,
-    ...(offset === undefined ? {} : { offset }),
-    ...(length === undefined ? {} : { length }),
-    ...(checksum === undefined ? {} : { checksum }),
-  }))
-  const make = (sent: Transmission) =>
-    compose<'GetFileRequest'>(world, name, {
-      type: 'GetFileRequest',
-      conversation,
-      collection,
-      replyTo: line.replyTo,
-      to: [pillar],
-      files,
-      transmission: sent,
-      expiresAt: expiryText(world, limits.performExpiryMs),
+      obj: parcels.map((one) => [one.name, one.size]),
     })
   let sent = transmission()
+  const make = () => requestFor(client, { collection, conversation, pillar, items, sent })
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
-  const landed = items.map((item) => tracked(item.landing, (bytes) => options.progress?.(bytes)))
-  for (const [n, landing] of landed.entries()) bench.land(names[n] ?? '', landing)
+  for (const { name: one, landing } of parcels) bench.land(one, landing)
   let fetching: Promise<void> | undefined
   try {
     const parties = await line.ask({
-      request: make(sent),
+      request: make(),
       parties: [pillar],
       signal: options.signal,
       topic: topics.pillarRequests(pillar),
       topicOf: topics.pillarRequests,
       idleMs: client.idleMs,
-      offlineMs: Math.min(client.idleMs, 10_000),
-      renewed: () => {
+      offlineMs: Math.min(client.idleMs, offlineMs),
+      renewed() {
         sent = transmission()
-        return make(sent)
+        return make()
       },
-      progress: (answer) => {
-        if (
-          answer.type !== 'GetFileProgressResponse' ||
-          !answer.deliveringTo?.some((to) => to !== name)
-        )
-          return
-        fetching ??= fetchFromRelay(client, {
-          names,
-          sizes,
-          landed,
-          token: () => sent.token,
-          signal,
-        })
+      progress(answer) {
+        const elsewhere =
+          answer.type === 'GetFileProgressResponse' &&
+          answer.deliveringTo?.some((to) => to !== name)
+        if (elsewhere) fetching ??= fetchFromRelay(client, parcels, () => sent.token, signal)
       },
     })
-    await fetching
     const party = parties.get(pillar)
     const answer = party?.at === 'answered' ? party.answer : undefined
-    return items.map((item, n) => outcome(item, pillar, answer, n, landed[n]?.finished ?? false))
+    // What it has delivered to the relay is still on its way to us; what failed will not come.
+    if (answer?.responseInfo.code !== 'OPERATION_COMPLETED') stop.abort()
+    await fetching
+    return items.map((item, n) => outcome(item, pillar, answer, n, parcels[n]?.landing.finished))
   } finally {
     stop.abort()
     await fetching
-    bench.clear(names)
+    bench.clear(parcels.map((one) => one.name))
   }
+}
+
+/** A pillar that is known to be off is given up after so long. */
+const offlineMs = 10_000
+
+/** One file on its way: the object it is, its size if it is known, where it lands. */
+interface Parcel {
+  readonly name: string
+  readonly size: number
+  readonly landing: Landing & { readonly finished: boolean }
+}
+
+const parcelsOf = (
+  { world }: Client,
+  collection: string,
+  conversation: string,
+  items: readonly GetItem[],
+  options: GetOptions,
+): Parcel[] =>
+  items.map((item) => {
+    const { id, offset = 0, length = -1, checksum = '', size } = item
+    return {
+      name: objectName(world, 'get', collection, id, checksum, offset, length, conversation),
+      size: item.length ?? (size === undefined ? -1 : size - offset),
+      landing: tracked(item.landing, (bytes) => options.progress?.(bytes)),
+    }
+  })
+
+function requestFor(
+  { world, name, line }: Client,
+  about: {
+    collection: string
+    conversation: string
+    pillar: string
+    items: readonly GetItem[]
+    sent: Transmission
+  },
+): MessageOf<'GetFileRequest'> {
+  const files = about.items.map(({ id, offset, length, checksum }) => ({
+    id,
+    ...(offset === undefined ? {} : { offset }),
+    ...(length === undefined ? {} : { length }),
+    ...(checksum === undefined ? {} : { checksum }),
+  }))
+  return compose<'GetFileRequest'>(world, name, {
+    type: 'GetFileRequest',
+    conversation: about.conversation,
+    collection: about.collection,
+    replyTo: line.replyTo,
+    to: [about.pillar],
+    files,
+    transmission: about.sent,
+    expiresAt: expiryText(world, limits.performExpiryMs),
+  })
 }
 
 function outcome(
@@ -227,7 +244,7 @@ function outcome(
   pillar: string,
   answer: AnswerMessage | undefined,
   place: number,
-  finished: boolean,
+  finished = false,
 ): GetResult {
   const { id } = item
   if (!answer) return { id, outcome: 'failed', pillar, why: `${pillar} fell silent` }
@@ -275,48 +292,33 @@ function tracked(
   }
 }
 
-interface Shipment {
-  readonly names: readonly string[]
-  readonly sizes: readonly number[]
-  readonly landed: readonly (Landing & { readonly finished: boolean })[]
-  token(): string
-  readonly signal: AbortSignal
-}
-
 /** The pillar delivers to the relay: we fetch from there what it brings. */
 async function fetchFromRelay(
   client: Client,
-  { names, sizes, landed, token, signal }: Shipment,
+  parcels: readonly Parcel[],
+  token: () => string,
+  signal: AbortSignal,
 ): Promise<void> {
-  const { world, name, dial, directory } = client
-  const relay = directory.document().exchanges.find((one) => one.identity !== name)
+  const { world, name: issuer, dial, directory } = client
+  const relay = directory.document().exchanges.find((one) => one.identity !== issuer)
   const hops = (relay?.urls ?? []).map((url) => ({
     identity: relay?.identity ?? '',
     url,
     connectMs: limits.connectMs,
     relay: false,
   }))
-  for (const [n, landing] of landed.entries()) {
-    const size = sizes[n] ?? -1
+  for (const { name, size, landing } of parcels) {
     if (landing.finished) continue
-    await client.bench.withdraw(names[n] ?? '')
+    await client.bench.withdraw(name)
     const sink = { at: landing.at, write: landing.write, secure: landing.secure }
+    const key = { issuer, name }
+    const task = { world, dial, sink, size, signal, key, route: route(world), token }
     try {
-      const key = { issuer: name, name: names[n] ?? '' }
-      const whole = await pull({
-        world,
-        dial,
-        sink,
-        size,
-        signal,
-        key,
-        route: route(world),
-        token,
-        hops: () => hops,
-      })
+      const whole = await pull({ ...task, hops: () => hops })
       await landing.secure()
       await landing.finish(whole)
-      if (hops[0]) await release({ dial, key, token, signal }, hops[0]).catch(() => undefined)
+      const hop = hops[0]
+      if (hop) await release({ dial, key, token, signal }, hop).catch(() => undefined)
     } catch (error) {
       if (!(error instanceof TransferFailed)) throw error
       world.log.info('relay.failed', { why: error.message })

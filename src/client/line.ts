@@ -68,106 +68,116 @@ export class Stopped extends Error {
 }
 
 export function openLine(parts: LineParts): Line {
-  const { world, topics, name } = parts
+  const { topics, name, service } = parts
   const replyTo = topics.replies(name, parts.instance)
-  const open = new Map<string, { hear(answer: AnswerMessage): void; say(): void }>()
-  const presences = new Map<string, MessageOf<'Presence'>>()
-  const hushed = new Set<string>()
+  const open: Open = new Map()
+  const there = whoIsThere(parts)
   let online = (): void => undefined
   const firstConnect = new Promise<void>((resolve) => {
     online = resolve
   })
 
   async function mail({ message, topic, from, line }: Mail): Promise<void> {
-    if (message.type === 'Presence') return notice(message, topic)
+    if (message.type === 'Presence') return there.notice(message, topic)
     if (message.type === 'Alarm') return parts.onAlarm?.(message)
-    hushed.delete(from.name)
-    if (!isAnswer(message)) return parts.service?.mail({ message, topic, from, line })
+    there.heard(from.name)
+    if (!isAnswer(message)) return service?.mail({ message, topic, from, line })
     if (from.role !== 'client') open.get(message.conversation)?.hear(message)
   }
-  function notice(presence: MessageOf<'Presence'>, topic: string): void {
-    if (topic !== topics.pillarState(presence.from)) return
-    const known = presences.get(presence.from)
-    // A death that comes late belongs to an older session; a birth of the same session may come again.
-    if (known && known.session > presence.session) return
-    presences.set(presence.from, presence)
-    parts.onPresence?.(presence)
-  }
+  const subscriptions = [
+    replyTo,
+    topics.allPillarStates(),
+    ...(parts.onAlarm ? [topics.alarms()] : []),
+    ...(service?.subscriptions ?? []),
+  ]
+  const session = service
+    ? { clientId: name, persistent: true, will: service.will }
+    : { clientId: `${name}.${parts.instance}`, persistent: false }
   const post: Post = startPost(
-    {
-      ...parts,
-      identity: name,
-      clientId: parts.service ? name : `${name}.${parts.instance}`,
-      persistent: parts.service !== undefined,
-      subscriptions: [
-        replyTo,
-        topics.allPillarStates(),
-        ...(parts.onAlarm ? [topics.alarms()] : []),
-        ...(parts.service?.subscriptions ?? []),
-      ],
-      ...(parts.service ? { will: parts.service.will } : {}),
-    },
+    { ...parts, identity: name, subscriptions, ...session },
     {
       mail,
       connected() {
         online()
         // Reconcile: what was said while the link was down went nowhere.
         for (const one of open.values()) one.say()
-        parts.service?.connected(post)
+        service?.connected(post)
       },
     },
   )
-
-  async function ask(asking: Asking): Promise<ReadonlyMap<string, Party>> {
-    const { clock } = world
-    let state = begin(asking.parties, clock.monotonic())
-    let wakeUp = new AbortController()
-    const key = asking.request.conversation
-    const listener = (answer: AnswerMessage): void => {
-      if (answer.page !== asking.request.page || !answers(asking.request, answer)) return
-      state = hear(state, answer, clock.monotonic())
-      asking.progress?.(answer)
-      wakeUp.abort()
-    }
-    const say = (): void => void post.send(asking.topic, asking.request)
-    open.set(key, { hear: listener, say })
-    try {
-      say()
-      for (;;) {
-        if (asking.signal.aborted) throw new Stopped('stopped')
-        if (asking.enough?.(state)) break
-        const now = due(
-          state,
-          clock.monotonic(),
-          asking,
-          (party) => presences.get(party)?.state === 'offline',
-        )
-        state = now.state
-        if (now.over) break
-        for (const party of now.again)
-          void post.send(asking.topicOf(party), asking.renewed?.() ?? asking.request)
-        wakeUp = new AbortController()
-        await clock.sleep(
-          Math.max(1, now.wake - clock.monotonic()),
-          AbortSignal.any([wakeUp.signal, asking.signal]),
-        )
-      }
-    } finally {
-      open.delete(key)
-    }
-    return new Map([...state.parties].map(([party, { party: at }]) => [party, at]))
-  }
   return {
     replyTo,
-    ask,
-    presence: (pillar) =>
-      presences.get(pillar)?.state ?? (hushed.has(pillar) ? 'offline' : 'unknown'),
-    hush: (pillar) => void hushed.add(pillar),
+    ask: (asking) => ask(parts.world, post, open, asking, there.isOffline),
+    presence: there.presence,
+    hush: there.hush,
     connected: () => firstConnect,
     isConnected: () => post.isConnected(),
     post: () => post,
     close: () => post.close(),
   }
+}
+
+/** Conversations that wait for answers, by their ids. */
+type Open = Map<string, { hear(answer: AnswerMessage): void; say(): void }>
+
+function whoIsThere(parts: LineParts) {
+  const presences = new Map<string, MessageOf<'Presence'>>()
+  const hushed = new Set<string>()
+  return {
+    notice(presence: MessageOf<'Presence'>, topic: string): void {
+      if (topic !== parts.topics.pillarState(presence.from)) return
+      const known = presences.get(presence.from)
+      // A death that comes late belongs to an older session; a birth of the same session may come again.
+      if (known && known.session > presence.session) return
+      presences.set(presence.from, presence)
+      parts.onPresence?.(presence)
+    },
+    heard: (name: string) => void hushed.delete(name),
+    hush: (name: string) => void hushed.add(name),
+    presence: (name: string): 'online' | 'offline' | 'unknown' =>
+      presences.get(name)?.state ?? (hushed.has(name) ? 'offline' : 'unknown'),
+    isOffline: (name: string): boolean => presences.get(name)?.state === 'offline',
+  }
+}
+
+/** Says the request, again while somebody is silent, until all have answered or were given up. */
+async function ask(
+  { clock }: Pick<World, 'clock'>,
+  post: Post,
+  open: Open,
+  asking: Asking,
+  isOffline: (name: string) => boolean,
+): Promise<ReadonlyMap<string, Party>> {
+  let state = begin(asking.parties, clock.monotonic())
+  let wakeUp = new AbortController()
+  const key = asking.request.conversation
+  open.set(key, {
+    hear(answer) {
+      if (answer.page !== asking.request.page || !answers(asking.request, answer)) return
+      state = hear(state, answer, clock.monotonic())
+      asking.progress?.(answer)
+      wakeUp.abort()
+    },
+    say: () => void post.send(asking.topic, asking.request),
+  })
+  try {
+    void post.send(asking.topic, asking.request)
+    for (;;) {
+      if (asking.signal.aborted) throw new Stopped('stopped')
+      if (asking.enough?.(state)) break
+      const now = due(state, clock.monotonic(), asking, isOffline)
+      state = now.state
+      if (now.over) break
+      for (const party of now.again)
+        void post.send(asking.topicOf(party), asking.renewed?.() ?? asking.request)
+      wakeUp = new AbortController()
+      const either = AbortSignal.any([wakeUp.signal, asking.signal])
+      await clock.sleep(Math.max(1, now.wake - clock.monotonic()), either)
+    }
+  } finally {
+    open.delete(key)
+  }
+  return new Map([...state.parties].map(([party, { party: at }]) => [party, at]))
 }
 
 /** `XRequest` is answered by `XResponse`, `XProgressResponse` and `XFinalResponse`. */

@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
 import type { AnswerMessage, MessageOf, RequestMessage, Status } from '../protocol/messages.ts'
-import { timeValue } from '../protocol/scalars.ts'
+import { timeText, timeValue } from '../protocol/scalars.ts'
 import { type Client, Unable } from './client.ts'
 import { identify } from './identify.ts'
 
@@ -91,7 +91,7 @@ async function* listPages(
       to: [pillar],
       ...(query.prefix === undefined ? {} : { prefix: query.prefix }),
       ...(query.ids === undefined ? {} : { fileIds: [...query.ids] }),
-      ...(query.since === undefined ? {} : { minTimestamp: new Date(query.since).toISOString() }),
+      ...(query.since === undefined ? {} : { minTimestamp: timeText(query.since) }),
       ...(after === undefined ? {} : { after }),
     })
     const answer = await askOne(client, pillar, request, signal)

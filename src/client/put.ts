@@ -80,7 +80,7 @@ export async function putBatch(
   }
   const results = items.map((item) => resultOf(item, tally, pillars, policy.copiesMin))
   const taken = await oweRest(client, collection, items, results, options.signal)
-  return results.map(result => ({ ...result, handedOver: taken.has(result.id) }))
+  return results.map((result) => ({ ...result, handedOver: taken.has(result.id) }))
 }
 
 function resultOf(

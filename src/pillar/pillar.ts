@@ -93,7 +93,11 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       identity: name,
       clientId: name,
       persistent: true,
-      subscriptions: [topics.pillarRequests(name), topics.allCollectionRequests(), topics.trackerState()],
+      subscriptions: [
+        topics.pillarRequests(name),
+        topics.allCollectionRequests(),
+        topics.trackerState(),
+      ],
       will: { topic: topics.pillarState(name), message: presence('offline') },
     },
     {
@@ -128,7 +132,7 @@ async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<
   const { message, from } = mail
   if (message.type !== 'Presence') return false
   if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
-    await refresh().catch(error => world.log.warn('document.notFetched', { why: String(error) }))
+    await refresh().catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
   return true
 }
 

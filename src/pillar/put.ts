@@ -1,18 +1,17 @@
 /** PutFile: identify, accept durably, receive, answer; and go on after any restart. */
 import type { AcceptedRequest } from '../index/index.ts'
-import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
 import { keyOf, parse, substance } from '../protocol/envelope.ts'
 import type { MessageOf, OfferedFile } from '../protocol/messages.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { NewFile, Standing } from '../store/store.ts'
-import { claimsOf } from '../transfer/token.ts'
 import { digestOf } from '../world/world.ts'
 import { bytesToDeliver } from './estimate.ts'
 import type { Desk } from './pillar.ts'
 import type { Promises } from './promises.ts'
-import { type Reception, transfers } from './reception.ts'
+import { arrived, concluded, newRun, progress, type Run, say } from './put-run.ts'
+import { transfers } from './reception.ts'
 
 type PutRequest = MessageOf<'PutFileRequest'>
 type FileResult = MessageOf<'PutFileFinalResponse'>['files'][number]
@@ -81,14 +80,7 @@ function refused(id: string, standing: Standing, otherwise: ResponseCode): FileR
   }
 }
 
-interface Run {
-  readonly request: PutRequest
-  readonly substance: string
-  receptions: Map<string, Reception>
-  results: Map<string, FileResult>
-  /** Resolves when nothing more will happen. */
-  ended: Promise<void>
-}
+const contradiction = 'another request had this conversation before'
 
 export function receptions(desk: Desk) {
   const { store, world } = desk
@@ -100,48 +92,38 @@ export function receptions(desk: Desk) {
     const asked = digestOf(world, substance(request))
     const run = running.get(key)
     if (run) {
-      if (run.substance !== asked)
-        return say(
-          request,
-          'REQUEST_NOT_UNDERSTOOD_FAILURE',
-          'another request had this conversation before',
-        )
+      if (run.substance !== asked) return misunderstood(request, contradiction)
       for (const reception of run.receptions.values()) reception.renew(request)
-      return progress(run, 'OPERATION_PROGRESS')
+      return progress(desk, run, 'OPERATION_PROGRESS')
     }
-    const fresh: Run = {
-      request,
-      substance: asked,
-      receptions: new Map(),
-      results: new Map(),
-      ended: Promise.resolve(),
-    }
+    // Entered before anything is waited for: a repeat that comes meanwhile must find it.
+    const fresh = newRun(request, asked)
     running.set(key, fresh)
+    const answered = await answerAtOnce(request, key, asked)
+    if (answered) running.delete(key)
+    else go(fresh, { key, substance: asked, request: line })
+  }
+
+  /** An answer that was given before, or that needs no work. */
+  async function answerAtOnce(request: PutRequest, key: string, asked: string): Promise<boolean> {
     const known = await store.answer(key)
-    if (known) {
-      running.delete(key)
-      if (known.substance !== asked)
-        return say(
-          request,
-          'REQUEST_NOT_UNDERSTOOD_FAILURE',
-          'another request had this conversation before',
-        )
-      return desk.answer(request, {
-        ...(JSON.parse(known.answer) as MessageOf<'PutFileFinalResponse'>),
-        sentAt: timeText(world.clock.now()),
-      })
-    }
-    if (timeValue(request.expiresAt) < world.clock.now()) {
-      running.delete(key)
-      return say(
-        request,
-        'REQUEST_NOT_UNDERSTOOD_FAILURE',
-        `the request had expired at ${request.expiresAt}; my clock says ${timeText(world.clock.now())}`,
-      )
-    }
-    fresh.ended = start(fresh, { key, substance: asked, request: line }).finally(() =>
-      running.delete(key),
-    )
+    const now = timeText(world.clock.now())
+    if (known && known.substance !== asked) await misunderstood(request, contradiction)
+    else if (known) {
+      const final = JSON.parse(known.answer) as MessageOf<'PutFileFinalResponse'>
+      await desk.answer(request, { ...final, sentAt: now })
+    } else if (timeValue(request.expiresAt) < world.clock.now()) {
+      const why = `the request had expired at ${request.expiresAt}; my clock says ${now}`
+      await misunderstood(request, why)
+    } else return false
+    return true
+  }
+  const misunderstood = (request: PutRequest, why: string): Promise<void> =>
+    say(desk, request, 'REQUEST_NOT_UNDERSTOOD_FAILURE', why)
+
+  function go(run: Run, accepted: AcceptedRequest): void {
+    running.set(accepted.key, run)
+    run.ended = start(run, accepted).finally(() => running.delete(accepted.key))
   }
 
   async function start(run: Run, accepted: AcceptedRequest): Promise<void> {
@@ -151,99 +133,19 @@ export function receptions(desk: Desk) {
     try {
       standings = await store.accept(accepted, files)
     } catch (error) {
-      return say(
-        request,
-        'FAILURE',
-        error instanceof Error ? error.message : 'the volume takes no writes',
-      )
+      const why = error instanceof Error ? error.message : 'the volume takes no writes'
+      return say(desk, request, 'FAILURE', why)
     }
     for (const [n, file] of files.entries()) {
       const standing = standings[n] ?? { is: 'other' as const }
       if (standing.is === 'welcome') run.receptions.set(file.id, shared.join(file, request, n))
-      else if (standing.is === 'held')
-        run.results.set(file.id, {
-          id: file.id,
-          code: 'OPERATION_COMPLETED',
-          provenAt: timeText(standing.file.provenAt),
-        })
-      else run.results.set(file.id, refused(file.id, standing, 'FAILURE'))
+      else run.results.set(file.id, atOnce(file.id, standing))
     }
-    if (run.receptions.size > 0) await progress(run, 'OPERATION_ACCEPTED_PROGRESS')
-    const quiet = new AbortController()
-    const reporting = report(run, quiet.signal)
-    await Promise.all(
-      [...run.receptions].map(
-        async ([id, reception]) => void run.results.set(id, await reception.ended),
-      ),
-    )
-    quiet.abort()
-    await reporting
+    if (run.receptions.size > 0) await progress(desk, run, 'OPERATION_ACCEPTED_PROGRESS')
+    await arrived(desk, run)
     shared.leave(files)
     // Stopped in the middle: the next start goes on.
-    if (!desk.stopping.aborted) await conclude(run, accepted)
-  }
-
-  async function conclude(run: Run, { key, substance: asked }: AcceptedRequest): Promise<void> {
-    const { request, results } = run
-    const files = request.files.map(({ id }) => results.get(id) ?? { id, code: 'FAILURE' as const })
-    const worst = files.find((file) => file.code !== 'OPERATION_COMPLETED')
-    const final = compose<'PutFileFinalResponse'>(world, desk.name, {
-      type: 'PutFileFinalResponse',
-      ...answering(request, desk.name, worst?.code ?? 'OPERATION_COMPLETED', worst?.text),
-      files,
-    })
-    const keepUntil = timeValue(request.expiresAt) + limits.skewMs
-    try {
-      await store.conclude([
-        {
-          do: 'answer',
-          key,
-          answer: { substance: asked, answer: JSON.stringify(final), keepUntil },
-        },
-      ])
-    } catch (error) {
-      world.log.error('put.answerNotKept', { key, why: String(error) })
-      return
-    }
-    await desk.answer(request, final)
-  }
-
-  async function report(run: Run, quiet: AbortSignal): Promise<void> {
-    let waitingAt: string | undefined
-    for (let tick = 0; !quiet.aborted; tick++) {
-      await world.clock.sleep(limits.progressMs / 10, quiet)
-      const now = [...run.receptions.values()]
-        .find((one) => one.waitingAt() !== undefined)
-        ?.waitingAt()
-      if (!quiet.aborted && (now !== waitingAt || tick % 10 === 9))
-        await progress(run, 'OPERATION_PROGRESS')
-      waitingAt = now
-    }
-  }
-  function progress(run: Run, code: ResponseCode): Promise<void> {
-    const all = [...run.receptions.values()]
-    const waitingAt = all.find((one) => one.waitingAt() !== undefined)?.waitingAt()
-    const ends = (claimsOf(run.request.transmission.token)?.exp ?? 0) * 1000 - world.clock.now()
-    const message = compose<'PutFileProgressResponse'>(world, desk.name, {
-      type: 'PutFileProgressResponse',
-      ...answering(run.request, desk.name, code),
-      filesDone: run.results.size,
-      bytesDone: all.reduce((sum, one) => sum + one.at(), 0),
-      ...(waitingAt === undefined ? {} : { waitingAt }),
-      ...(ends < limits.skewMs ? { tokenEnds: true } : {}),
-    })
-    return desk.answer(run.request, message)
-  }
-  function say(request: PutRequest, code: ResponseCode, text: string): Promise<void> {
-    const files = request.files.map(({ id }) => ({ id, code, text }))
-    return desk.answer(
-      request,
-      compose<'PutFileFinalResponse'>(world, desk.name, {
-        type: 'PutFileFinalResponse',
-        ...answering(request, desk.name, code, text),
-        files,
-      }),
-    )
+    if (!desk.stopping.aborted) await concluded(desk, run, accepted)
   }
 
   return {
@@ -253,18 +155,15 @@ export function receptions(desk: Desk) {
       for (const accepted of all) {
         const parsed = parse(new TextEncoder().encode(accepted.request))
         if (parsed.is !== 'message' || parsed.message.type !== 'PutFileRequest') continue
-        const run: Run = {
-          request: parsed.message,
-          substance: accepted.substance,
-          receptions: new Map(),
-          results: new Map(),
-          ended: Promise.resolve(),
-        }
-        running.set(accepted.key, run)
-        run.ended = start(run, accepted).finally(() => running.delete(accepted.key))
+        go(newRun(parsed.message, accepted.substance), accepted)
       }
     },
     idle: async (): Promise<void> =>
       void (await Promise.all([...running.values()].map((run) => run.ended))),
   }
 }
+
+const atOnce = (id: string, standing: Standing): FileResult =>
+  standing.is === 'held'
+    ? { id, code: 'OPERATION_COMPLETED', provenAt: timeText(standing.file.provenAt) }
+    : refused(id, standing, 'FAILURE')

@@ -1,9 +1,10 @@
 /** Receiving one file, shared by all requests that want it here: the newest token is the one that is used. */
 import { limits } from '../limits.ts'
 import type { MessageOf } from '../protocol/messages.ts'
-import type { NewFile } from '../store/store.ts'
+import type { Incoming, NewFile } from '../store/store.ts'
 import { TransferFailed } from '../transfer/attempts.ts'
-import { pull, release } from '../transfer/pull.ts'
+import type { ObjectKey } from '../transfer/objects.ts'
+import { pull, release, type Sink } from '../transfer/pull.ts'
 import { type Hop, hopsOf, type Route, route } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
 import { gate } from '../world/lock.ts'
@@ -21,17 +22,26 @@ export interface Reception {
   renew(request: PutRequest): void
 }
 
-interface Source {
-  readonly request: PutRequest
-  readonly place: number
+/** One transfer while it goes on. */
+interface Course {
+  readonly file: NewFile
+  readonly route: Route
+  /** The request whose token is used, and the place of the file in it. */
+  request: PutRequest
+  place: number
+  at: number
+  waitingAt: string | undefined
+  /** The relay it turned to, if it did. */
+  relay: string | undefined
 }
+
+const keyOfFile = ({ collection, id }: Pick<NewFile, 'collection' | 'id'>): string =>
+  `${collection}\0${id}`
 
 export function transfers(desk: Desk) {
   const open = new Map<string, Reception>()
   const gates = new Map<string, ReturnType<typeof gate>>()
   const routes = new Map<string, Route>()
-  const keyOfFile = ({ collection, id }: Pick<NewFile, 'collection' | 'id'>): string =>
-    `${collection}\0${id}`
 
   /** Each client gets its own share: one whose bytes do not come does not stop the others. */
   const gateOf = (issuer: string): ReturnType<typeof gate> => {
@@ -44,96 +54,26 @@ export function transfers(desk: Desk) {
     routes.set(conversation, known)
     return known
   }
-
-  function begin(file: NewFile, first: Source): Reception {
-    let source = first
-    let waitingAt: string | undefined
-    let at = 0
-    const receive = async (): Promise<FileResult> => {
-      const leave = await gateOf(first.request.from).enter()
-      let hop: Hop | undefined
-      try {
-        if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
-        const incoming = await desk.store.incoming(file.collection, file.id)
-        at = incoming.at()
-        const sink = {
-          at: () => incoming.at(),
-          write: async (bytes: Uint8Array) => {
-            waitingAt = undefined
-            await incoming.write(bytes)
-            at = incoming.at()
-          },
-          secure: () => incoming.secure(),
-        }
-        if (file.size > 0 && !(await copyLocally(desk, file, sink))) {
-          await pull({
-            world: desk.world,
-            dial: desk.dial,
-            sink,
-            size: file.size,
-            key: keyOfSource(source, file),
-            signal: desk.stopping,
-            route: routeOf(first.request.conversation),
-            hops: () => hopsOf(source.request.transmission, desk.directory)?.hops ?? [],
-            token: () => source.request.transmission.token,
-            waitingAt: (identity) => {
-              waitingAt = identity
-            },
-          })
-          hop = routeOf(first.request.conversation).next(
-            hopsOf(source.request.transmission, desk.directory)?.hops ?? [],
-          )
-        }
-        leave()
-        return await settle(
-          await incoming.finish({
-            actor: first.request.from,
-            conversation: first.request.conversation,
-          }),
-        )
-      } catch (error) {
-        return failed(error)
-      } finally {
-        leave()
-        waitingAt = undefined
-        if (hop?.relay) void forget(hop)
-      }
+  function begin(file: NewFile, request: PutRequest, place: number): Reception {
+    const course: Course = {
+      file,
+      route: routeOf(request.conversation),
+      request,
+      place,
+      at: 0,
+      waitingAt: undefined,
+      relay: undefined,
     }
-    const settle = async (outcome: 'stored' | 'wrongChecksum'): Promise<FileResult> => {
-      if (outcome === 'stored') return { id: file.id, code: 'OPERATION_COMPLETED' }
-      desk.alarm(
-        'CHECKSUM_ALARM',
-        `the bytes that came are not those that were announced: ${file.id}`,
-        { collection: file.collection, fileId: file.id },
-      )
-      return { id: file.id, code: 'NEW_FILE_CHECKSUM_FAILURE' }
-    }
-    const failed = (error: unknown): FileResult => {
-      const text = error instanceof Error ? error.message : String(error)
-      desk.world.log.warn('put.failed', { id: file.id, why: text })
-      return {
-        id: file.id,
-        code: error instanceof TransferFailed ? 'FILE_TRANSFER_FAILURE' : 'FAILURE',
-        text,
-      }
-    }
-    const forget = (hop: Hop): Promise<void> =>
-      release(
-        {
-          dial: desk.dial,
-          key: keyOfSource(source, file),
-          token: () => source.request.transmission.token,
-          signal: desk.stopping,
-        },
-        hop,
-      ).catch(() => undefined)
     return {
-      ended: receive(),
-      at: () => at,
-      waitingAt: () => waitingAt,
-      renew(request) {
-        const place = request.files.findIndex((one) => one.id === file.id)
-        if (place >= 0) source = { request, place }
+      ended: receive(desk, course, gateOf(request.from)),
+      at: () => course.at,
+      waitingAt: () => course.waitingAt,
+      renew(again) {
+        const found = again.files.findIndex((one) => one.id === file.id)
+        // Another client's token names other objects: its request waits for the same transfer.
+        if (found < 0 || again.from !== course.request.from) return
+        course.request = again
+        course.place = found
       },
     }
   }
@@ -145,7 +85,7 @@ export function transfers(desk: Desk) {
         known.renew(request)
         return known
       }
-      const reception = begin(file, { request, place })
+      const reception = begin(file, request, place)
       open.set(keyOfFile(file), reception)
       void reception.ended.then(() => open.delete(keyOfFile(file)))
       return reception
@@ -158,7 +98,83 @@ export function transfers(desk: Desk) {
   }
 }
 
-function keyOfSource({ request, place }: Source, file: NewFile) {
+async function receive(
+  desk: Desk,
+  course: Course,
+  slots: ReturnType<typeof gate>,
+): Promise<FileResult> {
+  const { file } = course
+  const leave = await slots.enter()
+  try {
+    if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
+    const incoming = await desk.store.incoming(file.collection, file.id)
+    await fetch(desk, course, incoming)
+    // The slot is for bytes on their way; files that wait for their sync share it better without.
+    leave()
+    const { from: actor, conversation } = course.request
+    return settled(desk, file, await incoming.finish({ actor, conversation }))
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    desk.world.log.warn('put.failed', { id: file.id, why: text })
+    const code = error instanceof TransferFailed ? 'FILE_TRANSFER_FAILURE' : 'FAILURE'
+    return { id: file.id, code, text }
+  } finally {
+    leave()
+    course.waitingAt = undefined
+    if (course.relay !== undefined) void forget(desk, course)
+  }
+}
+
+async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<void> {
+  const { file } = course
+  const sink: Sink = {
+    at: () => incoming.at(),
+    async write(bytes) {
+      course.waitingAt = undefined
+      await incoming.write(bytes)
+      course.at = incoming.at()
+    },
+    secure: () => incoming.secure(),
+  }
+  course.at = incoming.at()
+  if (file.size === 0 || (await copyLocally(desk, file, sink))) return
+  await pull({
+    world: desk.world,
+    dial: desk.dial,
+    sink,
+    size: file.size,
+    key: objectOf(course),
+    signal: desk.stopping,
+    route: course.route,
+    hops: () => hopsFor(desk, course),
+    token: () => course.request.transmission.token,
+    waitingAt(identity) {
+      course.waitingAt = identity
+      course.relay = identity
+    },
+  })
+}
+
+const hopsFor = (desk: Desk, { request }: Course): readonly Hop[] =>
+  hopsOf(request.transmission, desk.directory)?.hops ?? []
+
+function settled(desk: Desk, file: NewFile, outcome: 'stored' | 'wrongChecksum'): FileResult {
+  if (outcome === 'stored') return { id: file.id, code: 'OPERATION_COMPLETED' }
+  const text = `the bytes that came are not those that were announced: ${file.id}`
+  desk.alarm('CHECKSUM_ALARM', text, { collection: file.collection, fileId: file.id })
+  return { id: file.id, code: 'NEW_FILE_CHECKSUM_FAILURE' }
+}
+
+/** The relay may forget what we have; nothing depends on it. */
+async function forget(desk: Desk, course: Course): Promise<void> {
+  const hop = hopsFor(desk, course).find((one) => one.identity === course.relay)
+  if (!hop) return
+  const token = (): string => course.request.transmission.token
+  const task = { dial: desk.dial, key: objectOf(course), token, signal: desk.stopping }
+  await release(task, hop).catch(() => undefined)
+}
+
+function objectOf({ request, place, file }: Course): ObjectKey {
   const claims = claimsOf(request.transmission.token)
   const object = claims?.obj[place]
   if (!claims || claims.iss !== request.from || !object || object[1] !== file.size)
@@ -167,14 +183,14 @@ function keyOfSource({ request, place }: Source, file: NewFile) {
 }
 
 /** Bytes we have under another id need not travel. */
-async function copyLocally(
-  desk: Desk,
-  file: NewFile,
-  sink: { at(): number; write(bytes: Uint8Array): Promise<void> },
-): Promise<boolean> {
+async function copyLocally(desk: Desk, file: NewFile, sink: Sink): Promise<boolean> {
   if (sink.at() > 0) return false
   const twin = await desk.store.withBytes(file.collection, file.checksum, file.size)
   if (!twin) return false
+  // Read twice: a twin that has rotted must not cost the sender his put.
+  const hasher = desk.world.hashing.start('sha256')
+  for await (const bytes of desk.store.read(twin, 0, twin.size)) hasher.update(bytes)
+  if (hasher.hex() !== file.checksum) return false
   for await (const bytes of desk.store.read(twin, 0, twin.size)) await sink.write(bytes)
   return true
 }

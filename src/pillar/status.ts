@@ -1,8 +1,8 @@
 /** GetStatus: what is really so, from the index and the file system. */
 
-import { timeText } from '../protocol/scalars.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { MessageOf, RequestMessage, Status } from '../protocol/messages.ts'
+import { timeText } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
 
 export async function identifyStatus(desk: Desk, request: RequestMessage): Promise<void> {

@@ -23,16 +23,31 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
   const root = volumeRoot(config['volume.mount'])
   // Before anything is opened: an unplugged disk must never mean writing to the disk below.
   if (!existsSync(join(root, 'volume.json')))
-    throw new Error(`there is no volume at ${root}: the disk is not plugged in, or was never adopted`)
+    throw new Error(
+      `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
+    )
   const thread = await openVolumeThread({ root })
   await readIdentity(thread.disk, { pillar: config.name, archive: config.archive })
   const index = await thread.openIndex(indexFile)
   const state = openState(join(root, stateFile))
   const member = await openMember(world, config, state)
   const { name, archive } = config
-  const store = await openVolume(world, thread.disk, index, { pillar: name, archive, reserveBytes: config['volume.reserve'] })
-  await member.refresh().catch(error => world.log.warn('document.notFetched', { why: String(error) }))
-  const pillar = await startPillar({ ...member, world, version, store, state, ...(config.site === undefined ? {} : { site: config.site }) })
+  const store = await openVolume(world, thread.disk, index, {
+    pillar: name,
+    archive,
+    reserveBytes: config['volume.reserve'],
+  })
+  await member
+    .refresh()
+    .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  const pillar = await startPillar({
+    ...member,
+    world,
+    version,
+    store,
+    state,
+    ...(config.site === undefined ? {} : { site: config.site }),
+  })
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async () => {
     await pillar.stop()
@@ -49,7 +64,11 @@ export async function adopt(world: World, config: AgentConfig, mount: string): P
   mkdirSync(root, { recursive: true })
   const thread = await openVolumeThread({ root })
   try {
-    const { volume } = await adoptVolume(world, thread.disk, { pillar: config.name, archive: config.archive, volume: uuid7(world) })
+    const { volume } = await adoptVolume(world, thread.disk, {
+      pillar: config.name,
+      archive: config.archive,
+      volume: uuid7(world),
+    })
     return volume
   } finally {
     await thread.close()

@@ -27,14 +27,16 @@ export async function openClient(
   // Two commands at once share nothing but the keys: what a run remembers, it remembers in memory.
   const state = openState(':memory:')
   const member = await openMember(world, config, state)
-  await member.refresh().catch(error => world.log.info('document.notFetched', { why: String(error) }))
+  await member
+    .refresh()
+    .catch((error) => world.log.info('document.notFetched', { why: String(error) }))
   const thread = await openVolumeThread({ root: '/' })
   const client = await startClient({
     ...member,
     ...options,
     world,
     instance: Buffer.from(world.random.bytes(6)).toString('hex'),
-    serve: serve => ownExchange(world, config, member.tls, serve),
+    serve: (serve) => ownExchange(world, config, member.tls, serve),
   })
   return {
     client,
@@ -56,14 +58,22 @@ async function ownExchange(
 ): Promise<{ urls: string[]; close(): Promise<void> }> {
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls, serve, world })
-  const hosts = config['exchange.advertise'].length > 0 ? config['exchange.advertise'] : addresses(host)
-  return { urls: hosts.map(one => `https://${one}:${served.port}`).filter(isPrivate), close: () => served.close() }
+  const hosts =
+    config['exchange.advertise'].length > 0 ? config['exchange.advertise'] : addresses(host)
+  return {
+    urls: hosts.map((one) => `https://${one}:${served.port}`).filter(isPrivate),
+    close: () => served.close(),
+  }
 }
 
 /** Addresses at which pillars of the same network may find us; at most four, those of real interfaces first. */
 function addresses(listen: string): string[] {
-  if (listen !== '0.0.0.0' && listen !== '::') return [listen.includes(':') ? `[${listen}]` : listen]
-  const all = Object.values(networkInterfaces()).flatMap(one => one ?? [])
-  const usable = all.filter(one => one.family === 'IPv4')
-  return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map(one => one.address).slice(0, 4)
+  if (listen !== '0.0.0.0' && listen !== '::')
+    return [listen.includes(':') ? `[${listen}]` : listen]
+  const all = Object.values(networkInterfaces()).flatMap((one) => one ?? [])
+  const usable = all.filter((one) => one.family === 'IPv4')
+  return usable
+    .sort((a, b) => Number(a.internal) - Number(b.internal))
+    .map((one) => one.address)
+    .slice(0, 4)
 }

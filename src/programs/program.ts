@@ -1,5 +1,5 @@
 /** How every program of ours begins and ends. */
-import type { Command } from 'commander'
+import type { Command } from '../system/commands.ts'
 import { ConfigError, readConfig, type Shape, type Values } from '../system/config.ts'
 import type { LogLevel } from '../system/log.ts'
 import { whenParentEnds, whenTold } from '../system/parent.ts'
@@ -31,7 +31,7 @@ export async function runProgram(
     stop = async () => undefined
     void stopping().then(
       () => process.exit(0),
-      error => complain(name, error),
+      (error) => complain(name, error),
     )
   }
   whenTold(end)
@@ -50,7 +50,9 @@ export async function parse(name: string, program: Command): Promise<void> {
 }
 
 function complain(name: string, error: unknown): never {
-  process.stderr.write(`${name}: error: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(
+    `${name}: error: ${error instanceof Error ? error.message : String(error)}\n`,
+  )
   if (error instanceof ConfigError) process.stderr.write(`${name}: hint: ${error.hint}\n`)
   process.exit(1)
 }

@@ -15,13 +15,19 @@ import type { World } from '../world/world.ts'
 import { hostPort } from './program.ts'
 
 /** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
-export async function runTracker(world: World, config: TrackerConfig): Promise<() => Promise<void>> {
+export async function runTracker(
+  world: World,
+  config: TrackerConfig,
+): Promise<() => Promise<void>> {
   const home = config.home ?? dirname(config.ca)
   const state = openState(join(home, 'state.sqlite'))
   const spoolFolder = config['spool.folder']
   mkdirSync(spoolFolder, { recursive: true, mode: 0o700 })
   const thread = await openVolumeThread({ root: spoolFolder })
-  const spool = await openSpool(world, thread.disk, state, { quotaBytes: config['spool.quota'], expiryMs: config['spool.expiry'] })
+  const spool = await openSpool(world, thread.disk, state, {
+    quotaBytes: config['spool.quota'],
+    expiryMs: config['spool.expiry'],
+  })
   const broker = config['broker.listen'] === '' ? undefined : await openBroker(world, config)
   const member = await openMember(world, config, state, broker?.broker.connectLocal)
   broker?.serveFor(member)
@@ -29,7 +35,10 @@ export async function runTracker(world: World, config: TrackerConfig): Promise<(
   const watching = watchDocument(documentBeside(config), member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })
-  world.log.info('tracker.started', { exchange: served.port, broker: broker?.broker.port ?? config['broker.url'] })
+  world.log.info('tracker.started', {
+    exchange: served.port,
+    broker: broker?.broker.port ?? config['broker.url'],
+  })
   return async () => {
     watching.close()
     await tracker.stop()
@@ -43,7 +52,10 @@ export async function runTracker(world: World, config: TrackerConfig): Promise<(
 }
 
 /** The broker has to be there before the member that asks it, and asks the member's directory who may do what. */
-async function openBroker(world: World, config: TrackerConfig): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void }> {
+async function openBroker(
+  world: World,
+  config: TrackerConfig,
+): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void }> {
   let known: Member | undefined
   const [host, port] = hostPort(config['broker.listen'])
   const read = (path: string): string => readFileSync(path, 'utf8')
@@ -72,7 +84,7 @@ function watchDocument(path: string, member: Member, tracker: Tracker): { close(
     if (file !== basename(path)) return
     void member.directory
       .accept(readFileSync(path))
-      .then(newer => newer && tracker.announce())
+      .then((newer) => newer && tracker.announce())
       .catch(() => undefined)
   })
 }

@@ -4,7 +4,12 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseDocument, type ArchiveDocument, type Collection, type Identity } from '../protocol/document.ts'
+import {
+  type ArchiveDocument,
+  type Collection,
+  type Identity,
+  parseDocument,
+} from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
 import { documentBytesMax, sealDocument } from '../trust/directory.ts'
 import { makeKeyPair, nodeSigner } from '../trust/keys.ts'
@@ -15,7 +20,12 @@ export interface Founding {
   readonly exchangeUrls: readonly string[]
 }
 
-const files = { owner: 'owner.key', ca: 'ca.pem', caKey: 'ca.key', document: 'archive-document' } as const
+const files = {
+  owner: 'owner.key',
+  ca: 'ca.pem',
+  caKey: 'ca.key',
+  document: 'archive-document',
+} as const
 
 /** Makes certificate authority, owner key and an empty archive document; throws when the folder has them already. */
 export async function foundArchive(folder: string, founding: Founding): Promise<void> {
@@ -27,8 +37,18 @@ export async function foundArchive(folder: string, founding: Founding): Promise<
   writeSecret(join(folder, files.caKey), authority.privateKey)
   writeFileSync(join(folder, files.ca), authority.certificate)
   writeSecret(join(folder, files.owner), owner.privateKey)
-  const exchanges = founding.exchangeUrls.length > 0 ? [{ identity: 'tracker', urls: [...founding.exchangeUrls] }] : []
-  publish(folder, { archive: founding.archive, version: 1, issuedAt: new Date().toISOString(), identities: [], collections: [], exchanges })
+  const exchanges =
+    founding.exchangeUrls.length > 0
+      ? [{ identity: 'tracker', urls: [...founding.exchangeUrls] }]
+      : []
+  publish(folder, {
+    archive: founding.archive,
+    version: 1,
+    issuedAt: new Date().toISOString(),
+    identities: [],
+    collections: [],
+    exchanges,
+  })
 }
 
 /** The archive document as it was signed last. */
@@ -40,12 +60,20 @@ export function readDocument(folder: string): { document: ArchiveDocument; seale
   return { document, sealed }
 }
 
-export const ownerKey = (folder: string): string => nodeSigner(readFileSync(join(folder, files.owner), 'utf8')).publicKey
+export const ownerKey = (folder: string): string =>
+  nodeSigner(readFileSync(join(folder, files.owner), 'utf8')).publicKey
 
 /** Signs the next version; a power cut leaves the old or the new one. */
-export function changeDocument(folder: string, change: (document: ArchiveDocument) => ArchiveDocument): void {
+export function changeDocument(
+  folder: string,
+  change: (document: ArchiveDocument) => ArchiveDocument,
+): void {
   const { document } = readDocument(folder)
-  publish(folder, { ...change(document), version: document.version + 1, issuedAt: new Date().toISOString() })
+  publish(folder, {
+    ...change(document),
+    version: document.version + 1,
+    issuedAt: new Date().toISOString(),
+  })
 }
 
 function publish(folder: string, document: ArchiveDocument): void {
@@ -65,11 +93,21 @@ export interface Member {
 export async function addMember(folder: string, member: Member, into: string): Promise<void> {
   const { issue } = await import('../trust/certificates.ts')
   const pair = makeKeyPair()
-  const authority = { certificate: readFileSync(join(folder, files.ca), 'utf8'), privateKey: readFileSync(join(folder, files.caKey), 'utf8') }
+  const authority = {
+    certificate: readFileSync(join(folder, files.ca), 'utf8'),
+    privateKey: readFileSync(join(folder, files.caKey), 'utf8'),
+  }
   const certificate = await issue(authority, { name: member.name, publicKey: pair.publicKey })
-  const identity: Identity = { name: member.name, role: member.role, publicKey: pair.publicKey, certificate, ...(member.site === undefined ? {} : { site: member.site }) }
-  changeDocument(folder, document => {
-    if (document.identities.some(one => one.name === member.name)) throw new Error(`there is a member ${member.name} already`)
+  const identity: Identity = {
+    name: member.name,
+    role: member.role,
+    publicKey: pair.publicKey,
+    certificate,
+    ...(member.site === undefined ? {} : { site: member.site }),
+  }
+  changeDocument(folder, (document) => {
+    if (document.identities.some((one) => one.name === member.name))
+      throw new Error(`there is a member ${member.name} already`)
     return { ...document, identities: [...document.identities, identity] }
   })
   mkdirSync(into, { recursive: true, mode: 0o700 })
@@ -81,10 +119,14 @@ export async function addMember(folder: string, member: Member, into: string): P
 
 /** Adds a collection, or gives it another policy. */
 export function setCollection(folder: string, collection: Collection): void {
-  changeDocument(folder, document => ({
+  changeDocument(folder, (document) => ({
     ...document,
-    collections: [...document.collections.filter(one => one.name !== collection.name), collection],
+    collections: [
+      ...document.collections.filter((one) => one.name !== collection.name),
+      collection,
+    ],
   }))
 }
 
-const writeSecret = (path: string, text: string): void => writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
+const writeSecret = (path: string, text: string): void =>
+  writeFileSync(path, text, { mode: 0o600, flag: 'wx' })

@@ -18,7 +18,16 @@ const fileOf = { pillar: 'agent.toml', client: 'client.toml', tracker: 'tracker.
 
 export function writeMemberConfig(folder: string, member: MemberFile): void {
   const { role, name, archive, owner, exchangeUrl, brokerUrl, values } = member
-  const shape: Shape = role === 'pillar' ? agentShape : role === 'client' ? clientShape : trackerShape
-  const where = role === 'tracker' ? { 'exchange.urls': [exchangeUrl] } : { 'tracker.url': exchangeUrl }
-  writeConfig(join(folder, fileOf[role]), shape, { name, archive, owner, 'broker.url': brokerUrl, ...where, ...values })
+  const shape: Shape =
+    role === 'pillar' ? agentShape : role === 'client' ? clientShape : trackerShape
+  const where =
+    role === 'tracker' ? { 'exchange.urls': [exchangeUrl] } : { 'tracker.url': exchangeUrl }
+  writeConfig(join(folder, fileOf[role]), shape, {
+    name,
+    archive,
+    owner,
+    'broker.url': brokerUrl,
+    ...where,
+    ...values,
+  })
 }

@@ -17,25 +17,55 @@ export interface InitOptions {
 export async function init(folder: string, options: InitOptions): Promise<void> {
   const exchangeUrl = `https://${options.host}:${options.exchangePort}`
   const brokerUrl = `mqtts://${options.host}:${options.brokerPort}`
-  await foundArchive(join(folder, 'archive'), { archive: options.archive, exchangeUrls: [exchangeUrl] })
-  await addMember(join(folder, 'archive'), { role: 'tracker', name: 'tracker' }, join(folder, 'tracker'))
+  await foundArchive(join(folder, 'archive'), {
+    archive: options.archive,
+    exchangeUrls: [exchangeUrl],
+  })
+  await addMember(
+    join(folder, 'archive'),
+    { role: 'tracker', name: 'tracker' },
+    join(folder, 'tracker'),
+  )
   const listen = options.host === '127.0.0.1' ? '127.0.0.1' : '0.0.0.0'
   writeMemberConfig(join(folder, 'tracker'), {
-    role: 'tracker', name: 'tracker', archive: options.archive, owner: ownerKey(join(folder, 'archive')), exchangeUrl, brokerUrl,
-    values: { 'broker.listen': `${listen}:${options.brokerPort}`, 'exchange.listen': `${listen}:${options.exchangePort}` },
+    role: 'tracker',
+    name: 'tracker',
+    archive: options.archive,
+    owner: ownerKey(join(folder, 'archive')),
+    exchangeUrl,
+    brokerUrl,
+    values: {
+      'broker.listen': `${listen}:${options.brokerPort}`,
+      'exchange.listen': `${listen}:${options.exchangePort}`,
+    },
   })
 }
 
 /** Makes the folder that a board or a computer needs to take part. */
-export async function add(folder: string, role: 'pillar' | 'client', name: string, out: string, values: Record<string, string | string[]> = {}): Promise<void> {
+export async function add(
+  folder: string,
+  role: 'pillar' | 'client',
+  name: string,
+  out: string,
+  values: Record<string, string | string[]> = {},
+): Promise<void> {
   const archive = join(folder, 'archive')
-  await addMember(archive, { role, name, ...(typeof values.site === 'string' ? { site: values.site } : {}) }, out)
+  await addMember(
+    archive,
+    { role, name, ...(typeof values.site === 'string' ? { site: values.site } : {}) },
+    out,
+  )
   handOver(folder)
   const { document } = readDocument(archive)
   const tracker = readConfig(join(folder, 'tracker', 'tracker.toml'), trackerShape).values
   writeMemberConfig(out, {
-    role, name, archive: document.archive, owner: ownerKey(archive),
-    exchangeUrl: document.exchanges[0]?.urls[0] ?? '', brokerUrl: tracker['broker.url'], values,
+    role,
+    name,
+    archive: document.archive,
+    owner: ownerKey(archive),
+    exchangeUrl: document.exchanges[0]?.urls[0] ?? '',
+    brokerUrl: tracker['broker.url'],
+    values,
   })
 }
 

@@ -5,8 +5,8 @@
 import { strict as assert } from 'node:assert'
 import type { Client } from '../client/client.ts'
 import { type GetItem, getBatch } from '../client/get.ts'
-import { type PutItem, putBatch } from '../client/put.ts'
 import { survey } from '../client/list.ts'
+import { type PutItem, putBatch } from '../client/put.ts'
 import type { Landing } from '../exchange/bench.ts'
 import { digestOf } from '../world/world.ts'
 import { type Fleet, startFleet } from './fleet.ts'
@@ -29,7 +29,15 @@ export interface ChaosReport {
 }
 
 /** What the archive has promised: file id → bytes, and who confirmed. */
-type Promised = Map<string, { readonly bytes: Uint8Array; readonly checksum: string; readonly everywhere: boolean; readonly copies: readonly string[] }>
+type Promised = Map<
+  string,
+  {
+    readonly bytes: Uint8Array
+    readonly checksum: string
+    readonly everywhere: boolean
+    readonly copies: readonly string[]
+  }
+>
 /** Bytes that a failed put may have left somewhere: said to have failed, so they are nobody's loss. */
 type Abandoned = Map<string, Set<string>>
 
@@ -38,11 +46,19 @@ const hour = 3_600_000
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
   let fleet: Fleet | undefined
   try {
-    fleet = await startFleet({ seed: options.seed, pillars: 5, copiesMin: 3, lan: options.seed % 3 !== 0 })
+    fleet = await startFleet({
+      seed: options.seed,
+      pillars: 5,
+      copiesMin: 3,
+      lan: options.seed % 3 !== 0,
+    })
     return await story(fleet, options)
   } catch (error) {
     const lines = fleet?.lines().slice(-150).join('\n') ?? ''
-    throw new Error(`seed ${options.seed}: ${error instanceof Error ? error.message : error}\n${lines}`, { cause: error })
+    throw new Error(
+      `seed ${options.seed}: ${error instanceof Error ? error.message : error}\n${lines}`,
+      { cause: error },
+    )
   }
 }
 
@@ -56,7 +72,8 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
   const trouble = troubles(fleet, options.severity, over.signal, tally)
   const ann = await fleet.client('ann')
   for (let n = 0; n < options.operations; n++) {
-    if (promised.size > 0 && random.chance(0.35)) await fetchSome(fleet, ann, random, promised, tally)
+    if (promised.size > 0 && random.chance(0.35))
+      await fetchSome(fleet, ann, random, promised, tally)
     else await storeSome(fleet, ann, random, { promised, abandoned }, tally, `op${n}`)
     await fleet.time.advance(random.int(30_000))
   }
@@ -85,7 +102,12 @@ function stir({ busFaults, netFaults }: Fleet, severity: number): void {
 }
 
 /** Boards lose power, disks fail, the broker forgets everything, until it is over. */
-async function troubles(fleet: Fleet, severity: number, over: AbortSignal, tally: { crashes: number }): Promise<void> {
+async function troubles(
+  fleet: Fleet,
+  severity: number,
+  over: AbortSignal,
+  tally: { crashes: number },
+): Promise<void> {
   const random = fleet.random.fork('troubles')
   const { clock } = fleet.time
   while (!over.aborted) {
@@ -101,7 +123,11 @@ async function troubles(fleet: Fleet, severity: number, over: AbortSignal, tally
     } else if (what === 2) fleet.broker.wipe(random.int(20_000))
     else if (what === 3) board.disk.faults.hang(random.int(120_000))
     else if (what === 4) await isolate(fleet, board.name, random.int(60_000), over)
-    else if (what === 5 && board.running()) board.disk.faults.failNext(random.pick(['write', 'sync', 'rename', 'syncDir']), random.pick(['EIO', 'ENOSPC']))
+    else if (what === 5 && board.running())
+      board.disk.faults.failNext(
+        random.pick(['write', 'sync', 'rename', 'syncDir']),
+        random.pick(['EIO', 'ENOSPC']),
+      )
     else if (what === 6) {
       fleet.tracker.crash()
       await clock.sleep(random.int(30_000), over)
@@ -117,13 +143,26 @@ async function isolate(fleet: Fleet, name: string, ms: number, over: AbortSignal
 }
 
 /** A file that lives in memory. */
-export function memoryItem(random: SimRandom, fleet: Fleet, id: string, size: number): PutItem & { readonly bytes: Uint8Array } {
+export function memoryItem(
+  random: SimRandom,
+  fleet: Fleet,
+  id: string,
+  size: number,
+): PutItem & { readonly bytes: Uint8Array } {
   const bytes = random.bytes(size)
   async function* read(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    for (let at = offset; at < offset + length; at += 65_536) yield bytes.slice(at, Math.min(at + 65_536, offset + length))
+    for (let at = offset; at < offset + length; at += 65_536)
+      yield bytes.slice(at, Math.min(at + 65_536, offset + length))
   }
   const checksum = digestOf(hashingOf(fleet), bytes)
-  return { id, size, checksum, mtime: fleet.time.clock.now() - random.int(1e9), offer: { size, read }, bytes }
+  return {
+    id,
+    size,
+    checksum,
+    mtime: fleet.time.clock.now() - random.int(1e9),
+    offer: { size, read },
+    bytes,
+  }
 }
 
 const hashingOf = (fleet: Fleet): Pick<Client['world'], 'hashing'> => ({ hashing: fleet.hashing })
@@ -132,7 +171,7 @@ const hashingOf = (fleet: Fleet): Pick<Client['world'], 'hashing'> => ({ hashing
 export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { bytes(): Uint8Array } {
   let parts: Uint8Array[] = []
   let size = 0
-  const joined = (): Uint8Array => Uint8Array.from(parts.flatMap(part => [...part]))
+  const joined = (): Uint8Array => Uint8Array.from(parts.flatMap((part) => [...part]))
   return {
     at: () => size,
     async write(bytes) {
@@ -141,7 +180,9 @@ export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { byte
     },
     secure: async () => undefined,
     async finish(expected) {
-      const right = size === expected && (checksum === undefined || digestOf(hashingOf(fleet), joined()) === checksum)
+      const right =
+        size === expected &&
+        (checksum === undefined || digestOf(hashingOf(fleet), joined()) === checksum)
       if (right) return undefined
       parts = []
       size = 0
@@ -151,7 +192,14 @@ export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { byte
   }
 }
 
-async function storeSome(fleet: Fleet, client: Client, random: SimRandom, { promised, abandoned }: { promised: Promised; abandoned: Abandoned }, tally: { stored: number; refused: number; failed: number }, label: string): Promise<void> {
+async function storeSome(
+  fleet: Fleet,
+  client: Client,
+  random: SimRandom,
+  { promised, abandoned }: { promised: Promised; abandoned: Abandoned },
+  tally: { stored: number; refused: number; failed: number },
+  label: string,
+): Promise<void> {
   const count = 1 + random.int(4)
   const items = Array.from({ length: count }, (_, n) => {
     // Now and then an id that is there already, with other bytes: to be refused everywhere.
@@ -159,31 +207,58 @@ async function storeSome(fleet: Fleet, client: Client, random: SimRandom, { prom
     const id = known.length > 0 && random.chance(0.1) ? random.pick(known) : `${label}/${n}.bin`
     return memoryItem(random, fleet, id, random.chance(0.1) ? 0 : random.int(100_000))
   })
-  const unique = [...new Map(items.map(item => [item.id, item])).values()]
-  const results = await fleet.time.finish(putBatch(client, fleet.collection, unique, { signal: new AbortController().signal }), 6 * hour)
+  const unique = [...new Map(items.map((item) => [item.id, item])).values()]
+  const results = await fleet.time.finish(
+    putBatch(client, fleet.collection, unique, { signal: new AbortController().signal }),
+    6 * hour,
+  )
   for (const [n, result] of results.entries()) {
     const item = unique[n]
     assert(item)
     if (result.outcome === 'stored') {
       const before = promised.get(item.id)
-      assert(before === undefined || before.checksum === item.checksum, `${item.id} was acknowledged twice with different bytes`)
+      assert(
+        before === undefined || before.checksum === item.checksum,
+        `${item.id} was acknowledged twice with different bytes`,
+      )
       const everywhere = result.owed.length === 0 || result.handedOver
-      promised.set(item.id, { bytes: item.bytes, checksum: item.checksum, everywhere, copies: result.copies })
+      promised.set(item.id, {
+        bytes: item.bytes,
+        checksum: item.checksum,
+        everywhere,
+        copies: result.copies,
+      })
       tally.stored++
     } else if (result.outcome === 'duplicate') tally.refused++
     else tally.failed++
-    if (result.outcome !== 'stored') abandoned.set(item.id, new Set(abandoned.get(item.id)).add(item.checksum))
+    if (result.outcome !== 'stored')
+      abandoned.set(item.id, new Set(abandoned.get(item.id)).add(item.checksum))
   }
 }
 
-async function fetchSome(fleet: Fleet, client: Client, random: SimRandom, promised: Promised, tally: { fetched: number }): Promise<void> {
-  const ids = [...new Set(Array.from({ length: 1 + random.int(3) }, () => random.pick([...promised.keys()])))]
-  const landings = ids.map(id => memoryLanding(fleet, promised.get(id)?.checksum ?? ''))
+async function fetchSome(
+  fleet: Fleet,
+  client: Client,
+  random: SimRandom,
+  promised: Promised,
+  tally: { fetched: number },
+): Promise<void> {
+  const ids = [
+    ...new Set(Array.from({ length: 1 + random.int(3) }, () => random.pick([...promised.keys()]))),
+  ]
+  const landings = ids.map((id) => memoryLanding(fleet, promised.get(id)?.checksum ?? ''))
   const items: GetItem[] = ids.map((id, n) => ({ id, landing: landings[n] as Landing }))
-  const results = await fleet.time.finish(getBatch(client, fleet.collection, items, { signal: new AbortController().signal }), 6 * hour)
+  const results = await fleet.time.finish(
+    getBatch(client, fleet.collection, items, { signal: new AbortController().signal }),
+    6 * hour,
+  )
   for (const [n, result] of results.entries()) {
     if (result.outcome !== 'fetched') continue
-    assert.deepEqual(landings[n]?.bytes(), promised.get(result.id)?.bytes, `${result.id} came back with other bytes`)
+    assert.deepEqual(
+      landings[n]?.bytes(),
+      promised.get(result.id)?.bytes,
+      `${result.id} came back with other bytes`,
+    )
     tally.fetched++
   }
 }
@@ -212,15 +287,26 @@ async function restartAll(fleet: Fleet): Promise<void> {
 async function owedCount(fleet: Fleet): Promise<number> {
   let count = 0
   for (const { pillar, file } of (await fleet.tracker.running()?.owed()) ?? []) {
-    const [row] = (await fleet.boards.find(one => one.name === pillar)?.index.stored(fleet.collection, [file.id])) ?? []
+    const [row] =
+      (await fleet.boards
+        .find((one) => one.name === pillar)
+        ?.index.stored(fleet.collection, [file.id])) ?? []
     if (row === undefined || row.checksum === file.checksum) count++
   }
   return count
 }
 
 /** The invariant: whatever was acknowledged is on every pillar in the end, with its bytes, after one more power cut. */
-async function checkAll(fleet: Fleet, client: Client, promised: Promised, abandoned: Abandoned): Promise<void> {
-  const found = await fleet.time.finish(survey(client, fleet.collection, {}, new AbortController().signal), hour)
+async function checkAll(
+  fleet: Fleet,
+  client: Client,
+  promised: Promised,
+  abandoned: Abandoned,
+): Promise<void> {
+  const found = await fleet.time.finish(
+    survey(client, fleet.collection, {}, new AbortController().signal),
+    hour,
+  )
   assert.deepEqual(found.silent, [], 'a pillar is silent although all is well')
   assert.equal(await owedCount(fleet), 0, 'something is still owed')
   for (const board of fleet.boards) await fleet.time.finish(board.stop(), hour)
@@ -230,15 +316,32 @@ async function checkAll(fleet: Fleet, client: Client, promised: Promised, abando
       const [row] = await board.index.stored(fleet.collection, [id])
       if (!row) continue
       // Left by a put that was said to have failed, while this pillar was away when the right bytes came.
-      if (!confirmed.includes(board.name) && row.checksum !== checksum && abandoned.get(id)?.has(row.checksum)) {
+      if (
+        !confirmed.includes(board.name) &&
+        row.checksum !== checksum &&
+        abandoned.get(id)?.has(row.checksum)
+      ) {
         copies.push(board.name)
         continue
       }
       assert.equal(row.checksum, checksum, `${board.name} has other bytes under ${id}`)
-      assert.deepEqual(board.disk.snapshot().get(`${fleet.collection}/data/${row.path}`), bytes, `${board.name} lost the bytes of ${id}`)
+      assert.deepEqual(
+        board.disk.snapshot().get(`${fleet.collection}/data/${row.path}`),
+        bytes,
+        `${board.name} lost the bytes of ${id}`,
+      )
       copies.push(board.name)
     }
-    assert.deepEqual(confirmed.filter(name => !copies.includes(name)), [], `a pillar that confirmed ${id} does not have it`)
-    if (everywhere) assert.equal(copies.length, fleet.boards.length, `${id} has only ${copies.length} copies although nothing is owed`)
+    assert.deepEqual(
+      confirmed.filter((name) => !copies.includes(name)),
+      [],
+      `a pillar that confirmed ${id} does not have it`,
+    )
+    if (everywhere)
+      assert.equal(
+        copies.length,
+        fleet.boards.length,
+        `${id} has only ${copies.length} copies although nothing is owed`,
+      )
   }
 }

@@ -2,24 +2,25 @@
  * A whole archive in one thread: the real pillars, tracker and clients on simulated clock, bus, disks and net. Boards
  * lose their power and come back, and everything follows from one seed.
  */
-import { hashingInThread } from '../world/hashing.ts'
+
 import type { ConnectBus } from '../bus/bus.ts'
 import { type Client, startClient } from '../client/client.ts'
+import type { Disk } from '../disk/disk.ts'
 import { openSpool } from '../exchange/spool.ts'
+import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import type { ArchiveDocument } from '../protocol/document.ts'
 import { topicsUnder } from '../protocol/topics.ts'
-import type { State } from '../state/state.ts'
 import { openState } from '../state/sqlite.ts'
+import type { State } from '../state/state.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
 import { openDirectory, sealDocument } from '../trust/directory.ts'
-import type { Index } from '../index/index.ts'
-import type { Disk } from '../disk/disk.ts'
-import { type BusFaults, simBroker, type SimBroker } from './bus.ts'
+import { hashingInThread } from '../world/hashing.ts'
+import { type BusFaults, type SimBroker, simBroker } from './bus.ts'
 import { type BoardClock, type SimClock, simClock } from './clock.ts'
 import { type SimDisk, simDisk } from './disk.ts'
 import { simKeys, simSigner } from './keys.ts'
@@ -59,7 +60,12 @@ export interface Fleet {
   readonly net: SimNet
   readonly netFaults: NetFaults
   readonly boards: readonly Board[]
-  readonly tracker: { start(): Promise<void>; crash(): void; running(): Tracker | undefined; readonly disk: SimDisk }
+  readonly tracker: {
+    start(): Promise<void>
+    crash(): void
+    running(): Tracker | undefined
+    readonly disk: SimDisk
+  }
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
   readonly hashing: SimWorld['hashing']
@@ -75,13 +81,24 @@ const keys = simKeys()
 const topics = topicsUnder('colonnade')
 
 function documentFor(options: FleetOptions, names: readonly string[]): Uint8Array {
-  const identity = (name: string, role: 'pillar' | 'client' | 'tracker') => ({ name, role, publicKey: simSigner(name).publicKey })
+  const identity = (name: string, role: 'pillar' | 'client' | 'tracker') => ({
+    name,
+    role,
+    publicKey: simSigner(name).publicKey,
+  })
   const document: ArchiveDocument = {
     archive,
     version: 1,
     issuedAt: '2026-01-01T00:00:00.000Z',
-    identities: [...names.map(name => identity(name, 'pillar')), identity('ann', 'client'), identity('bob', 'client'), identity('tracker', 'tracker')],
-    collections: [{ name: 'home', pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' }],
+    identities: [
+      ...names.map((name) => identity(name, 'pillar')),
+      identity('ann', 'client'),
+      identity('bob', 'client'),
+      identity('tracker', 'tracker'),
+    ],
+    collections: [
+      { name: 'home', pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' },
+    ],
     exchanges: [{ identity: 'tracker', urls: [relayUrl] }],
   }
   return sealDocument(document, owner)
@@ -100,37 +117,78 @@ interface Ground {
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const random = simRandom(options.seed)
   const time = simClock()
-  const busFaults: Required<BusFaults> = { lost: 0, duplicated: 0, delayed: 0, delayMsMax: 0, reordered: 0, cut: 0, cutMsMax: 0, noticeMsMax: 0 }
+  const busFaults: Required<BusFaults> = {
+    lost: 0,
+    duplicated: 0,
+    delayed: 0,
+    delayMsMax: 0,
+    reordered: 0,
+    cut: 0,
+    cutMsMax: 0,
+    noticeMsMax: 0,
+  }
   const netFaults = calmNet()
   const broker = simBroker({ clock: time.clock, random: random.fork('bus'), faults: busFaults })
   const net = simNet({ clock: time.clock, random: random.fork('net'), faults: netFaults })
   const names = Array.from({ length: options.pillars }, (_, n) => `pillar-${n + 1}`)
-  const ground: Ground = { time, random, broker, net, sealed: documentFor(options, names), worlds: [] }
+  const ground: Ground = {
+    time,
+    random,
+    broker,
+    net,
+    sealed: documentFor(options, names),
+    worlds: [],
+  }
   const tracker = trackerBoard(ground, options)
   await tracker.start()
-  const boards = names.map(name => pillarBoard(ground, name, options.capacity ?? 1 << 30))
+  const boards = names.map((name) => pillarBoard(ground, name, options.capacity ?? 1 << 30))
   for (const board of boards) await time.finish(board.start())
   let runs = 0
   return {
-    random, time, broker, busFaults, net, netFaults, boards, tracker, collection: 'home', hashing: hashingInThread(),
-    client: name => simClient(ground, name, ++runs, options.lan ?? true),
-    lines: () => ground.worlds.flatMap(world => world.lines()).sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b)),
+    random,
+    time,
+    broker,
+    busFaults,
+    net,
+    netFaults,
+    boards,
+    tracker,
+    collection: 'home',
+    hashing: hashingInThread(),
+    client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
+    lines: () =>
+      ground.worlds
+        .flatMap((world) => world.lines())
+        .sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b)),
   }
 }
 
 /** What a member has of the world while it lives. */
-function alive(ground: Ground, name: string, own: Life, clock: BoardClock): { world: SimWorld; connect: ConnectBus; dial: Dial } {
-  const world = simWorld({ ...clock, sleep: (ms, signal) => own.own(clock.sleep(ms, signal)) }, ground.random.fork(`${name}/${ground.worlds.length}`), name)
+function alive(
+  ground: Ground,
+  name: string,
+  own: Life,
+  clock: BoardClock,
+): { world: SimWorld; connect: ConnectBus; dial: Dial } {
+  const world = simWorld(
+    { ...clock, sleep: (ms, signal) => own.own(clock.sleep(ms, signal)) },
+    ground.random.fork(`${name}/${ground.worlds.length}`),
+    name,
+  )
   ground.worlds.push(world)
   const dial = ground.net.dialAs(name)
   return {
     world,
     connect: ground.broker.connectAs(name),
-    dial: (to, request, dialOptions) => (own.dead() ? new Promise(() => undefined) : own.own(dial(to, request, dialOptions))),
+    dial: (to, request, dialOptions) =>
+      own.dead() ? new Promise(() => undefined) : own.own(dial(to, request, dialOptions)),
   }
 }
 
-const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({ ...inner, close: async () => undefined })
+const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({
+  ...inner,
+  close: async () => undefined,
+})
 
 function pillarBoard(ground: Ground, name: string, capacity: number): Board {
   const clock = ground.time.board()
@@ -145,17 +203,39 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
     const mine: Disk = disk.disk
-    if ((await mine.stat('volume.json')) === undefined) await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}` })
-    const directory = await openDirectory({ keys, owner: owner.publicKey, archive, state }, ground.sealed)
-    const store = await openVolume(world, mine, mortal(own, undying(index)), { pillar: name, archive, reserveBytes: 0 })
+    if ((await mine.stat('volume.json')) === undefined)
+      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}` })
+    const directory = await openDirectory(
+      { keys, owner: owner.publicKey, archive, state },
+      ground.sealed,
+    )
+    const store = await openVolume(world, mine, mortal(own, undying(index)), {
+      pillar: name,
+      archive,
+      reserveBytes: 0,
+    })
     const begun = await startPillar({
-      world, name, version, store, state: mortal(own, undying(state)), directory, keys, signer, topics, connect, dial,
+      world,
+      name,
+      version,
+      store,
+      state: mortal(own, undying(state)),
+      directory,
+      keys,
+      signer,
+      topics,
+      connect,
+      dial,
       refresh: async () => undefined,
     })
     if (!own.dead()) pillar = begun
   }
   return {
-    name, disk, clock, start, index,
+    name,
+    disk,
+    clock,
+    start,
+    index,
     running: () => pillar,
     crash() {
       current.die()
@@ -185,13 +265,33 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
     const mine = mortal(own, undying(state))
-    const directory = await openDirectory({ keys, owner: owner.publicKey, archive, state }, ground.sealed)
-    const spool = await openSpool(world, disk.disk, mine, { quotaBytes: options.spoolBytes ?? 512 << 20, expiryMs: 7 * 24 * 3600_000 })
-    running = await startTracker({ world, name, version, state: mine, spool, directory, keys, signer: simSigner(name), topics, connect, dial, refresh: async () => undefined })
+    const directory = await openDirectory(
+      { keys, owner: owner.publicKey, archive, state },
+      ground.sealed,
+    )
+    const spool = await openSpool(world, disk.disk, mine, {
+      quotaBytes: options.spoolBytes ?? 512 << 20,
+      expiryMs: 7 * 24 * 3600_000,
+    })
+    running = await startTracker({
+      world,
+      name,
+      version,
+      state: mine,
+      spool,
+      directory,
+      keys,
+      signer: simSigner(name),
+      topics,
+      connect,
+      dial,
+      refresh: async () => undefined,
+    })
     server = ground.net.serveAs(name, relayUrl, guarded(own, running.serve))
   }
   return {
-    disk, start,
+    disk,
+    start,
     running: () => running,
     crash() {
       current.die()
@@ -203,18 +303,39 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
   }
 }
 
-const guarded = (own: Life, serve: Serve): Serve => (peer, request, signal) => own.own(serve(peer, request, signal))
+const guarded =
+  (own: Life, serve: Serve): Serve =>
+  (peer, request, signal) =>
+    own.own(serve(peer, request, signal))
 
 async function simClient(ground: Ground, name: string, run: number, lan: boolean): Promise<Client> {
   const clock = ground.time.board()
   const own = life()
   const { world, connect, dial } = alive(ground, name, own, clock)
-  const directory = await openDirectory({ keys, owner: owner.publicKey, archive, state: openState(':memory:') }, ground.sealed)
+  const directory = await openDirectory(
+    { keys, owner: owner.publicKey, archive, state: openState(':memory:') },
+    ground.sealed,
+  )
   const url = `https://192.168.1.${name === 'ann' ? 10 : 11}:${10_000 + run}`
   return startClient({
-    world, name, instance: `run${run}`, directory, keys, signer: simSigner(name), topics, connect, dial,
+    world,
+    name,
+    instance: `run${run}`,
+    directory,
+    keys,
+    signer: simSigner(name),
+    topics,
+    connect,
+    dial,
     refresh: async () => undefined,
-    ...(lan ? { serve: async (serve: Serve) => ({ urls: [url], close: closer(ground.net.serveAs(name, url, serve)) }) } : {}),
+    ...(lan
+      ? {
+          serve: async (serve: Serve) => ({
+            urls: [url],
+            close: closer(ground.net.serveAs(name, url, serve)),
+          }),
+        }
+      : {}),
   })
 }
 

@@ -18,13 +18,13 @@ export function life(): Life {
     die() {
       over = true
     },
-    own: work =>
+    own: (work) =>
       over
         ? never()
         : new Promise((resolve, reject) => {
             work.then(
-              value => over || resolve(value),
-              error => over || reject(error),
+              (value) => over || resolve(value),
+              (error) => over || reject(error),
             )
           }),
   }

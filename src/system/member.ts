@@ -1,27 +1,38 @@
 /** What every program of ours needs to take part: keys, certificates, the directory, ways to dial. */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { mqttBus } from '../bus/mqtt.ts'
 import type { ConnectBus } from '../bus/bus.ts'
-import { topicsUnder, type Topics } from '../protocol/topics.ts'
+import { mqttBus } from '../bus/mqtt.ts'
+import { limits } from '../limits.ts'
+import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import { httpsDial } from '../transfer/https.ts'
-import { type Address, type Dial } from '../transfer/transfer.ts'
 import { drop } from '../transfer/pull.ts'
+import type { Address, Dial } from '../transfer/transfer.ts'
 import { type Directory, documentBytesMax, openDirectory } from '../trust/directory.ts'
 import { nodeKeys, nodeSigner } from '../trust/keys.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
-import { limits } from '../limits.ts'
 import type { World } from '../world/world.ts'
 import type { Values } from './config.ts'
 import type { clientShape } from './config-shapes.ts'
 
 /** The part of every program's configuration that says who it is and whom it talks to; paths are absolute. */
 export type MemberConfig = Values<Pick<typeof clientShape, CommonKey>>
-type CommonKey = 'name' | 'archive' | 'owner' | 'ca' | 'certificate' | 'key' | 'topics.prefix' | 'broker.url' | 'broker.identity'
+type CommonKey =
+  | 'name'
+  | 'archive'
+  | 'owner'
+  | 'ca'
+  | 'certificate'
+  | 'key'
+  | 'topics.prefix'
+  | 'broker.url'
+  | 'broker.identity'
 
 /** Where the archive document is fetched; the tracker itself needs none. */
-export type TrackerAddress = Partial<Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity'>>>
+export type TrackerAddress = Partial<
+  Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity'>>
+>
 
 export interface Member {
   readonly name: string
@@ -46,7 +57,10 @@ export async function openMember(
   const tls = { ca: read(config.ca), cert: read(config.certificate), key: read(config.key) }
   const keys = nodeKeys()
   const dial = httpsDial({ tls, world })
-  const directory = await openDirectory({ keys, owner: config.owner, archive: config.archive, state }, firstDocument(config))
+  const directory = await openDirectory(
+    { keys, owner: config.owner, archive: config.archive, state },
+    firstDocument(config),
+  )
   const refresh = (): Promise<void> => fetchDocument(dial, config, directory)
   return {
     name: config.name,
@@ -56,13 +70,16 @@ export async function openMember(
     directory,
     topics: topicsUnder(config['topics.prefix']),
     dial,
-    connect: connect ?? mqttBus({ url: config['broker.url'], identity: config['broker.identity'], tls, world }),
+    connect:
+      connect ??
+      mqttBus({ url: config['broker.url'], identity: config['broker.identity'], tls, world }),
     refresh,
   }
 }
 
 /** The document that came with key and certificate; a newer one is kept in the state. */
-export const documentBeside = (config: Pick<MemberConfig, 'ca'>): string => join(dirname(config.ca), 'archive-document')
+export const documentBeside = (config: Pick<MemberConfig, 'ca'>): string =>
+  join(dirname(config.ca), 'archive-document')
 
 function firstDocument(config: MemberConfig): Uint8Array | undefined {
   try {
@@ -73,13 +90,21 @@ function firstDocument(config: MemberConfig): Uint8Array | undefined {
 }
 
 /** Whoever hands the document over need not be trusted: only a newer one by the owner is taken. */
-async function fetchDocument(dial: Dial, config: TrackerAddress, directory: Directory): Promise<void> {
+async function fetchDocument(
+  dial: Dial,
+  config: TrackerAddress,
+  directory: Directory,
+): Promise<void> {
   const { 'tracker.url': url, 'tracker.identity': identity } = config
   if (url === undefined || identity === undefined) return
   const from: Address = { identity, url }
   const request = { method: 'GET', path: '/archive-document', headers: {} } as const
-  const response = await dial(from, request, { connectMs: limits.connectMs, idleMs: limits.transferIdleMs })
-  if (response.status !== 200) throw new Error(`the tracker answered ${response.status} (${await drop(response)})`)
+  const response = await dial(from, request, {
+    connectMs: limits.connectMs,
+    idleMs: limits.transferIdleMs,
+  })
+  if (response.status !== 200)
+    throw new Error(`the tracker answered ${response.status} (${await drop(response)})`)
   const parts: Uint8Array[] = []
   let size = 0
   for await (const bytes of response.body ?? []) {

@@ -88,7 +88,8 @@ async function deliver(
 ): Promise<Debt[]> {
   const collection = batch[0]?.collection ?? ''
   const { has, wants, other } = await standing(client, collection, pillar, batch, signal)
-  for (const debt of other) client.world.log.error('owed.refused', {
+  for (const debt of other)
+    client.world.log.error('owed.refused', {
       pillar,
       id: debt.file.id,
       why: 'it has other bytes under this id, or on their way',
@@ -129,8 +130,12 @@ async function standing(
   const answer = (await identify(client, request, [pillar], signal)).get(pillar)
   if (answer?.type !== 'IdentifyPillarsForPutFileResponse') return { has: [], wants: [], other: [] }
   const codeOf = (debt: Debt) => answer.files.find((file) => file.id === debt.file.id)?.code
-  const having = (code: string): Debt[] => batch.filter(debt => codeOf(debt) === code)
-  return { has: having('OPERATION_COMPLETED'), wants: having('IDENTIFICATION_POSITIVE'), other: having('DUPLICATE_FILE_FAILURE') }
+  const having = (code: string): Debt[] => batch.filter((debt) => codeOf(debt) === code)
+  return {
+    has: having('OPERATION_COMPLETED'),
+    wants: having('IDENTIFICATION_POSITIVE'),
+    other: having('DUPLICATE_FILE_FAILURE'),
+  }
 }
 
 function holdersOf(
