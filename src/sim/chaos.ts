@@ -26,6 +26,8 @@ export interface ChaosReport {
   readonly fetched: number
   readonly crashes: number
   readonly virtualMs: number
+  /** Digest over what every member logged last: the same seed gives the same one. */
+  readonly digest: string
 }
 
 /** What the archive has promised: file id → bytes, and who confirmed. */
@@ -83,7 +85,9 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
   await settle(fleet)
   await checkAll(fleet, ann, promised, abandoned)
   await fleet.time.finish(ann.close())
-  return { ...tally, virtualMs: fleet.time.clock.monotonic() }
+  assert.equal(fleet.broker.counters.threw, 0, 'a handler threw into the bus')
+  const digest = digestOf(fleet, fleet.lines().join('\n'))
+  return { ...tally, virtualMs: Math.round(fleet.time.clock.monotonic()), digest }
 }
 
 function stir({ busFaults, netFaults }: Fleet, severity: number): void {
@@ -154,7 +158,7 @@ export function memoryItem(
     for (let at = offset; at < offset + length; at += 65_536)
       yield bytes.slice(at, Math.min(at + 65_536, offset + length))
   }
-  const checksum = digestOf(hashingOf(fleet), bytes)
+  const checksum = digestOf(fleet, bytes)
   return {
     id,
     size,
@@ -165,7 +169,6 @@ export function memoryItem(
   }
 }
 
-const hashingOf = (fleet: Fleet): Pick<Client['world'], 'hashing'> => ({ hashing: fleet.hashing })
 
 /** A landing in memory. */
 export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { bytes(): Uint8Array } {
@@ -182,7 +185,7 @@ export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { byte
     async finish(expected) {
       const right =
         size === expected &&
-        (checksum === undefined || digestOf(hashingOf(fleet), joined()) === checksum)
+        (checksum === undefined || digestOf(fleet, joined()) === checksum)
       if (right) return undefined
       parts = []
       size = 0
