@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -39,7 +39,9 @@ function run(program: string, ...args: string[]) {
 
 function start(program: string, config: string): void {
   const args = [file(program), 'run', '--config', config, '--stop-with-parent']
-  running.push(spawn(process.execPath, args, { cwd: empty, env: {}, stdio: ['pipe', 'ignore', 'ignore'] }))
+  running.push(
+    spawn(process.execPath, args, { cwd: empty, env: {}, stdio: ['pipe', 'ignore', 'ignore'] }),
+  )
 }
 
 async function freePort(): Promise<number> {
@@ -67,13 +69,42 @@ t.test('an archive is founded, joined and used by the three files alone', async 
   const exchange = await freePort()
   const broker = await freePort()
   const home = join(base, 'srv')
-  const founded = run('tracker', 'init', home, '--archive', 'books', '--host', '127.0.0.1', '--exchange-port', `${exchange}`, '--broker-port', `${broker}`)
+  const founded = run(
+    'tracker',
+    'init',
+    home,
+    '--archive',
+    'books',
+    '--host',
+    '127.0.0.1',
+    '--exchange-port',
+    `${exchange}`,
+    '--broker-port',
+    `${broker}`,
+  )
   t.equal(founded.status, 0, founded.err)
   for (const name of ['attic', 'cellar']) {
     mkdirSync(join(base, name))
-    const added = run('tracker', 'add', 'pillar', name, home, '--site', name, '--mount', join(base, name))
+    const added = run(
+      'tracker',
+      'add',
+      'pillar',
+      name,
+      home,
+      '--site',
+      name,
+      '--mount',
+      join(base, name),
+    )
     t.equal(added.status, 0, added.err)
-    const adopted = run('agent', 'disks', 'adopt', join(base, name), '--config', join(home, name, 'agent.toml'))
+    const adopted = run(
+      'agent',
+      'disks',
+      'adopt',
+      join(base, name),
+      '--config',
+      join(home, name, 'agent.toml'),
+    )
     t.equal(adopted.status, 0, adopted.err)
   }
   t.equal(run('tracker', 'add', 'client', 'laptop', home).status, 0)

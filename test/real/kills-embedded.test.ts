@@ -1,0 +1,3 @@
+import { killStories } from './kills.ts'
+
+await killStories('embedded')
