@@ -3,7 +3,8 @@
  * Bytes come from and go to their own files; nothing is spooled.
  */
 import { lock } from '../world/lock.ts'
-import type { Shelf, Slice, Written } from './shelf.ts'
+import { arriving, Superseded } from './arriving.ts'
+import type { Put, Shelf, Slice, Written } from './shelf.ts'
 
 /** A file to be fetched by pillars. */
 export interface Offer {
@@ -25,8 +26,12 @@ export interface Landing {
 export interface Bench extends Shelf {
   offer(name: string, offer: Offer): void
   land(name: string, landing: Landing): void
-  /** The bytes come another way from now on; resolves when no write of a sender is under way. */
-  withdraw(name: string): Promise<void>
+  /**
+   * The bytes come another way from now on. Resolves once no sender's bytes touch the landing any more: with true when
+   * it may be used, with false when it is finished, or nothing was to land.
+   */
+  withdraw(name: string): Promise<boolean>
+  /** Nothing more is served or taken under these names. */
   clear(names: readonly string[]): void
 }
 
@@ -34,10 +39,25 @@ interface Place {
   readonly landing: Landing
   readonly one: ReturnType<typeof lock>
   /** Whole size, once a sender has said it. */
-  size?: number
+  size: number | undefined
   complete: boolean
   withdrawn: boolean
-  writing: Promise<void>
+  /** Stops the upload that is under way. */
+  upload: AbortController | undefined
+}
+
+const placeFor = (landing: Landing): Place => ({
+  landing,
+  one: lock(),
+  size: undefined,
+  complete: false,
+  withdrawn: false,
+  upload: undefined,
+})
+
+function withdraw(place: Place): void {
+  place.withdrawn = true
+  place.upload?.abort()
 }
 
 export function bench(): Bench {
@@ -45,34 +65,31 @@ export function bench(): Bench {
   const places = new Map<string, Place>()
   return {
     offer: (name, offer) => void offers.set(name, offer),
-    land: (name, landing) =>
-      void places.set(name, {
-        landing,
-        one: lock(),
-        complete: false,
-        withdrawn: false,
-        writing: Promise.resolve(),
-      }),
+    land: (name, landing) => void places.set(name, placeFor(landing)),
     async withdraw(name) {
       const place = places.get(name)
-      if (!place) return
-      place.withdrawn = true
-      await place.writing
+      if (!place) return false
+      withdraw(place)
+      // Not only a write: also the end of an upload, which checks and keeps what came.
+      return place.one(async () => !place.complete)
     },
     clear(names) {
       for (const name of names) {
         offers.delete(name)
+        const place = places.get(name)
+        if (place) withdraw(place)
         places.delete(name)
       }
     },
-    async status({ name }) {
+    async status({ name }, role) {
       const place = places.get(name)
       if (!place) return undefined
-      return place.one(async () => ({
-        offset: place.landing.at(),
-        size: place.size,
-        complete: place.complete,
-      }))
+      if (role === 'sender') place.upload?.abort()
+      return place.one(async () =>
+        place.withdrawn && !place.complete
+          ? 'elsewhere'
+          : { offset: place.landing.at(), size: place.size, complete: place.complete },
+      )
     },
     async read({ name }, { offset, length }): Promise<Slice> {
       const offer = offers.get(name)
@@ -90,26 +107,31 @@ export function bench(): Bench {
   }
 }
 
-async function take(place: Place, put: Parameters<Shelf['write']>[1]): Promise<Written> {
+async function take(place: Place, put: Put): Promise<Written> {
   const { landing } = place
+  if (place.withdrawn && !place.complete) return { is: 'elsewhere' }
   if (place.complete || put.offset !== landing.at())
-    return { is: 'elsewhere', offset: landing.at(), complete: place.complete }
-  if (place.withdrawn) return { is: 'refused', why: 'the bytes come another way' }
-  place.size = put.size
-  try {
-    for await (const bytes of put.body) {
-      if (place.withdrawn) return { is: 'refused', why: 'the bytes come another way' }
-      place.writing = landing.write(bytes)
-      await place.writing
-    }
-  } finally {
-    if (!place.withdrawn) await landing.secure()
+    return { is: 'moved', offset: landing.at(), complete: place.complete }
+  if (place.size !== undefined && place.size !== put.size)
+    return { is: 'refused', why: 'another size than was said before' }
+  const upload = new AbortController()
+  place.upload = upload
+  const { bytes, broken } = arriving(put.body, upload.signal)
+  for await (const some of bytes) await landing.write(some)
+  place.upload = undefined
+  if (landing.at() > put.offset) {
+    place.size = put.size
+    await landing.secure()
   }
-  if (landing.at() < put.offset + put.length)
-    return { is: 'refused', why: 'fewer bytes than announced' }
+  const why = broken()
+  if (why instanceof Superseded) return { is: 'moved', offset: landing.at(), complete: false }
+  if (why) throw why
   if (landing.at() < put.size) return { is: 'written', offset: landing.at(), complete: false }
   const fault = await landing.finish(put.size)
-  if (fault !== undefined) return { is: 'refused', why: fault }
-  place.complete = true
-  return { is: 'written', offset: put.size, complete: true }
+  if (fault === undefined) {
+    place.complete = true
+    return { is: 'written', offset: put.size, complete: true }
+  }
+  place.size = undefined
+  return { is: 'refused', why: fault }
 }

@@ -3,6 +3,7 @@
  * PATCH with the names of the IETF draft on resumable uploads. Who may do what is said by the token alone.
  */
 import { limits } from '../limits.ts'
+import { discard, exactly } from '../transfer/body.ts'
 import {
   flag,
   type ObjectKey,
@@ -15,7 +16,7 @@ import type { Request, Response, Serve } from '../transfer/transfer.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
-import type { Shelf } from './shelf.ts'
+import type { Put, Shelf, Slice, Written } from './shelf.ts'
 
 export interface ExchangeParts {
   readonly world: World
@@ -25,6 +26,8 @@ export interface ExchangeParts {
   readonly shelf: Shelf
   /** Objects by a token whose issuer is not this exchange: only where it is a relay. */
   readonly relay: boolean
+  /** The most that one request may bring; `transferPageBytes` when absent. */
+  readonly pageBytes?: number
 }
 
 /** What a peer may do with one object. */
@@ -69,7 +72,7 @@ function authorise(
 ): Grant | { refused: string } {
   const key = parseObjectPath(request.path)
   if (!key) return { refused: 'no such place' }
-  const token = /^Bearer ([\w.-]+)$/.exec(request.headers['authorization'] ?? '')?.[1]
+  const token = /^Bearer ([\w.-]+)$/.exec(request.headers.authorization ?? '')?.[1]
   if (!token) return { refused: 'no token' }
   const checked = checkToken(token, directory, keys, world.clock.now())
   if ('refused' in checked) return checked
@@ -92,14 +95,19 @@ function authorise(
 async function head(shelf: Shelf, { key, role }: Grant, signal: AbortSignal): Promise<Response> {
   const status = await shelf.status(key, role, signal)
   if (!status) return refusal(404, 'nothing here yet')
+  if (status === 'elsewhere') return misdirected()
+  const { size } = status
   return {
     status: 200,
     headers: {
       ...uploadHeaders(status),
-      ...(status.size === undefined ? {} : { 'upload-length': `${status.size}` }),
+      ...(size === undefined ? {} : { 'upload-length': `${size}` }),
     },
   }
 }
+
+/** RFC 9110 §15.5.20: it may be tried at another exchange. */
+const misdirected = (): Response => refusal(421, 'the bytes come another way')
 
 const uploadHeaders = ({
   offset,
@@ -115,85 +123,128 @@ const uploadHeaders = ({
 async function get(
   shelf: Shelf,
   peer: string,
-  { key, size }: Grant,
-  request: Request,
+  { key }: Grant,
+  { headers }: Request,
   signal: AbortSignal,
 ): Promise<Response> {
-  const etag = `"${key.name}"`
-  const header = request.headers['range']
-  const range = header === undefined ? { first: 0, last: undefined } : parseRange(header)
-  if (!range) return refusal(400, 'one range of bytes only')
-  // RFC 9110 §13.1.5: with another validator the range is not to be honoured.
-  const ranged = header !== undefined && (request.headers['if-range'] ?? etag) === etag
-  const offset = ranged ? range.first : 0
-  const length =
-    ranged && range.last !== undefined ? range.last - range.first + 1 : Number.MAX_SAFE_INTEGER
-  const safe = Math.min(parseCount(request.headers['safe-offset']) ?? 0, offset)
-  const slice = await shelf.read(key, { peer, offset, length, safe, size }, signal)
+  const wanted = wantedPart(headers, etagOf(key))
+  if (!wanted) return refusal(400, 'one range of bytes only')
+  const { offset, length } = wanted
+  const safe = Math.min(parseCount(headers['safe-offset']) ?? 0, offset)
+  const slice = await shelf.read(key, { peer, offset, length, safe }, signal)
   switch (slice.is) {
     case 'absent':
-      return { ...refusal(503, 'not here yet'), headers: { 'retry-after': '1' } }
+      return refusal(503, 'not here yet', { 'retry-after': '1' })
     case 'gone':
       return refusal(404, 'not offered any more')
     case 'passed':
-      return {
-        ...refusal(410, 'these bytes have gone'),
-        headers: { 'window-start': `${slice.from}` },
-      }
+      return refusal(410, 'these bytes have gone', { 'window-start': `${slice.from}` })
     case 'beyond':
-      return {
-        ...refusal(416, 'beyond the end'),
-        headers: { 'content-range': `bytes */${slice.size}` },
-      }
-    case 'bytes': {
-      const headers = { etag, 'accept-ranges': 'bytes', 'content-length': `${slice.length}` }
-      const part = { 'content-range': `bytes ${offset}-${offset + slice.length - 1}/${slice.size}` }
-      return {
-        status: ranged ? 206 : 200,
-        headers: ranged ? { ...headers, ...part } : headers,
-        body: slice.bytes,
-      }
-    }
+      return refusal(416, 'beyond the end', { 'content-range': `bytes */${slice.size}` })
+    case 'bytes':
+      return bytesOf(slice, wanted, etagOf(key))
   }
 }
 
+const etagOf = ({ name }: Grant['key']): string => `"${name}"`
+
+interface Wanted {
+  readonly offset: number
+  readonly length: number
+  /** False: everything is wanted, and nothing less will do. */
+  readonly ranged: boolean
+}
+
+function wantedPart(headers: Request['headers'], etag: string): Wanted | undefined {
+  const all = { offset: 0, length: Number.MAX_SAFE_INTEGER, ranged: false }
+  const header = headers.range
+  if (header === undefined) return all
+  const range = parseRange(header)
+  if (!range) return undefined
+  // RFC 9110 §13.1.5: with another validator the range is not to be honoured.
+  if ((headers['if-range'] ?? etag) !== etag) return all
+  const { first, last } = range
+  return { offset: first, length: last === undefined ? all.length : last - first + 1, ranged: true }
+}
+
+function bytesOf(
+  { size, length, bytes }: Extract<Slice, { is: 'bytes' }>,
+  { offset, ranged }: Wanted,
+  etag: string,
+): Response {
+  const headers = { etag, 'accept-ranges': 'bytes', 'content-length': `${length}` }
+  if (ranged) {
+    const part = { 'content-range': `bytes ${offset}-${offset + length - 1}/${size}` }
+    return { status: 206, headers: { ...headers, ...part }, body: bytes }
+  }
+  if (length === size) return { status: 200, headers, body: bytes }
+  discard(bytes)
+  return refusal(503, 'not here as a whole yet', { 'retry-after': '1' })
+}
+
+/** The body was not what its head had announced; what came of it is kept, as after a cut. */
+class Misannounced extends Error {}
+
 async function patch(
-  { shelf, identity }: ExchangeParts,
+  parts: ExchangeParts,
   peer: string,
   grant: Grant,
   request: Request,
   signal: AbortSignal,
 ): Promise<Response> {
-  const { headers, body } = request
+  const part = announced(request, grant, parts.pageBytes ?? limits.transferPageBytes)
+  if ('status' in part) return part
+  const body = exactly(part.body, part.length, (why) => new Misannounced(why))
+  const receivers = receiversOf(parts, grant, request)
+  const put = { ...part, peer, body, receivers, expiresAt: grant.claims.exp * 1000 }
+  try {
+    return answerTo(await parts.shelf.write(grant.key, put, signal))
+  } catch (error) {
+    if (error instanceof Misannounced) return refusal(400, error.message)
+    throw error
+  }
+}
+
+function announced(
+  { headers, body }: Request,
+  { size: allowed }: Grant,
+  pageBytes: number,
+): Response | Pick<Put, 'offset' | 'size' | 'length' | 'body'> {
   const offset = parseCount(headers['upload-offset'])
   const length = parseCount(headers['content-length'])
   const size = parseCount(headers['upload-length'])
   const complete = headers['upload-complete']
   if (offset === undefined || length === undefined || size === undefined || !body)
     return refusal(400, 'Upload-Offset, Upload-Length and Content-Length are needed')
-  if (length > limits.transferPageBytes)
-    return refusal(413, `at most ${limits.transferPageBytes} bytes in one request`)
-  if (grant.size !== -1 && size !== grant.size)
-    return refusal(400, 'another size than the token says')
-  if (offset + length > size || (complete === '?1') !== (offset + length === size))
+  if (length > pageBytes) return refusal(413, `at most ${pageBytes} bytes in one request`)
+  if (allowed !== -1 && size !== allowed) return refusal(400, 'another size than the token says')
+  if (offset + length > size || complete !== flag(offset + length === size))
     return refusal(400, 'Upload-Complete does not agree with the size')
-  const { dir, iss, hld } = grant.claims
+  return { offset, size, length, body }
+}
+
+/** Whom the bytes are for, as far as it is known. */
+function receiversOf(
+  { identity }: ExchangeParts,
+  { claims: { dir, iss, hld } }: Grant,
+  { headers }: Request,
+): readonly string[] {
+  if (dir === 'down')
+    return (headers.receivers ?? '').split(',').filter((name) => hld.includes(name))
   // What this exchange's own service asks for is for those who come and ask here.
-  const receivers =
-    dir === 'up'
-      ? iss === identity
-        ? []
-        : [iss]
-      : (headers['receivers'] ?? '').split(',').filter((name) => hld.includes(name))
-  const put = { peer, offset, size, length, body, receivers, expiresAt: grant.claims.exp * 1000 }
-  const written = await shelf.write(grant.key, put, signal)
+  return iss === identity ? [] : [iss]
+}
+
+function answerTo(written: Written): Response {
   switch (written.is) {
     case 'written':
       return { status: 204, headers: uploadHeaders(written) }
-    case 'elsewhere':
-      return { ...refusal(409, 'the upload is elsewhere'), headers: uploadHeaders(written) }
+    case 'moved':
+      return refusal(409, 'the upload is at another offset', uploadHeaders(written))
     case 'full':
-      return { ...refusal(503, 'no room now'), headers: { 'retry-after': '1' } }
+      return refusal(503, 'no room now', { 'retry-after': '1' })
+    case 'elsewhere':
+      return misdirected()
     case 'refused':
       return refusal(400, written.why)
   }
@@ -208,10 +259,12 @@ function document(directory: Directory): Response {
   }
 }
 
-/** One line that says why, for people; peers go by the status. */
-function refusal(status: number, why: string): Response {
-  return { status, headers: {}, body: once(new TextEncoder().encode(`${why}\n`)) }
-}
+/** One line that says why, for people; peers go by the status and the headers. */
+const refusal = (status: number, why: string, headers: Record<string, string> = {}): Response => ({
+  status,
+  headers,
+  body: once(new TextEncoder().encode(`${why}\n`)),
+})
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes

@@ -2,27 +2,17 @@
 import type { Disk } from '../disk/disk.ts'
 import { limits } from '../limits.ts'
 import { folderMaker } from '../store/group-commit.ts'
+import type { Parcel } from './parcel.ts'
 
-export const segmentBytes = limits.transferPageBytes
+/** What we make ourselves; whatever else is on that disk is not ours to remove. */
+const ours = /^[a-z0-9][a-z0-9-]{0,62}~[A-Za-z0-9_-]{22}$/
 
-/** What is known of a spooled object; kept as JSON in the state. */
-export interface Parcel {
-  readonly size: number
-  /** Where the window begins; a multiple of a segment. */
-  readonly from: number
-  /** Bytes that came and are synced. */
-  readonly have: number
-  readonly complete: boolean
-  /** Each receiver, and how far it has the bytes safely. */
-  readonly safe: Readonly<Record<string, number>>
-  /** Milliseconds since 1970. */
-  readonly expiresAt: number
-  readonly since: number
-}
+const folderOf = (id: string): string => id.replace('/', '~')
 
-export function segments(disk: Disk) {
+export type Segments = ReturnType<typeof segments>
+
+export function segments(disk: Disk, segmentBytes: number) {
   const folders = folderMaker(disk)
-  const folderOf = (id: string): string => id.replace('/', '~')
   const fileOf = (id: string, at: number): string =>
     `${folderOf(id)}/${Math.floor(at / segmentBytes)}`
 
@@ -32,32 +22,29 @@ export function segments(disk: Disk) {
     offset: number,
     body: AsyncIterable<Uint8Array>,
   ): Promise<number> {
-    await folders.ensure(folderOf(id))
     const touched = new Set<string>()
     let at = offset
-    for await (const bytes of body)
+    for await (const bytes of body) {
+      if (at === offset) await folders.ensure(folderOf(id))
       for (let done = 0; done < bytes.length; ) {
-        const room = segmentBytes - (at % segmentBytes)
+        const place = at % segmentBytes
         // A copy: the disk may take the buffer over, and the rest of it is still needed.
-        const part = bytes.slice(done, done + room)
-        const file = fileOf(id, at)
-        touched.add(file)
+        const part = bytes.slice(done, done + segmentBytes - place)
+        await disk.write(fileOf(id, at), place, part)
+        touched.add(fileOf(id, at))
         at += part.length
         done += part.length
-        await disk.write(file, (at - part.length) % segmentBytes, part)
       }
+    }
     for (const file of touched) await disk.sync(file)
-    await disk.syncDir(folderOf(id))
+    if (touched.size > 0) await disk.syncDir(folderOf(id))
     return at
   }
   async function* read(id: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
     for (let at = offset; at < offset + length; ) {
-      const room = segmentBytes - (at % segmentBytes)
-      const bytes = await disk.read(
-        fileOf(id, at),
-        at % segmentBytes,
-        Math.min(room, limits.chunkBytes, offset + length - at),
-      )
+      const place = at % segmentBytes
+      const most = Math.min(segmentBytes - place, limits.chunkBytes, offset + length - at)
+      const bytes = await disk.read(fileOf(id, at), place, most)
       if (bytes.length === 0) throw new Error('a spooled segment is too short')
       yield bytes
       at += bytes.length
@@ -66,27 +53,37 @@ export function segments(disk: Disk) {
   async function drop(id: string, from: number, to: number): Promise<void> {
     for (let at = from; at < to; at += segmentBytes) await disk.remove(fileOf(id, at))
   }
-  async function remove(id: string, parcel: Pick<Parcel, 'from' | 'size'>): Promise<void> {
-    await drop(id, parcel.from, Math.max(parcel.size, parcel.from + 1))
+  const filesOf = async (id: string): Promise<string[]> =>
+    (await disk.list(folderOf(id))).flatMap(({ name, kind }) => (kind === 'file' ? [name] : []))
+  async function remove(id: string): Promise<void> {
+    // By what is there: of a huge object only a window ever was, and a power cut may have brought back what was dropped.
+    for (const name of await filesOf(id)) await disk.remove(`${folderOf(id)}/${name}`)
     await disk.rmdir(folderOf(id))
     folders.forget(folderOf(id))
   }
   /** Whether the bytes are there that are said to be. */
-  async function isWhole(id: string, { from, have }: Pick<Parcel, 'from' | 'have'>): Promise<boolean> {
+  async function isWhole(
+    id: string,
+    { from, have }: Pick<Parcel, 'from' | 'have'>,
+  ): Promise<boolean> {
     for (let at = from; at < have; at += segmentBytes) {
       const size = (await disk.stat(fileOf(id, at)))?.size ?? 0
       if (size < Math.min(segmentBytes, have - at)) return false
     }
     return true
   }
-  /** Removes folders that no object owns. */
-  async function sweep(known: ReadonlySet<string>): Promise<void> {
-    const folders = new Set([...known].map(folderOf))
-    for (const { name, kind } of await disk.list('')) {
-      if (kind !== 'folder' || folders.has(name)) continue
-      for (const entry of await disk.list(name)) await disk.remove(`${name}/${entry.name}`)
-      await disk.rmdir(name)
+  /** Removes the segments that are in no window. */
+  async function trim(id: string, { from, have }: Pick<Parcel, 'from' | 'have'>): Promise<void> {
+    for (const name of await filesOf(id)) {
+      const at = Number(name) * segmentBytes
+      if (!(at >= from && at < have)) await disk.remove(`${folderOf(id)}/${name}`)
     }
   }
-  return { append, read, drop, remove, sweep, isWhole }
+  /** Removes folders of ours that no object owns. */
+  async function sweep(known: ReadonlySet<string>): Promise<void> {
+    for (const { name, kind } of await disk.list(''))
+      if (kind === 'folder' && ours.test(name) && !known.has(name.replace('~', '/')))
+        await remove(name.replace('~', '/'))
+  }
+  return { append, read, drop, remove, isWhole, trim, sweep }
 }

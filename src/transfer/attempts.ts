@@ -4,7 +4,14 @@ import { jittered, type World } from '../world/world.ts'
 import type { Hop, Route } from './route.ts'
 import { Cut, Unreachable } from './transfer.ts'
 
-export type Outcome = 'complete' | 'again' | 'wait'
+export type Outcome =
+  | 'complete'
+  /** More can be done at once. */
+  | 'again'
+  /** The exchange is well and has nothing for us yet; it has held our request for a while already. */
+  | 'wait'
+  /** This exchange can not go on with it now: another one, if there is one. */
+  | 'avoid'
 
 export class TransferFailed extends Error {
   override readonly name = 'TransferFailed'
@@ -22,57 +29,63 @@ export interface Attempts {
   readonly signal: AbortSignal
 }
 
+/** The exchange answered `wait`: it is asked again after about so long. */
+const askAgainMs = 1_000
+
 /**
- * Repeats `attempt` until it is complete. `again` goes on at once, `wait` after a pause; a cut connection is a pause;
- * an unreachable address is avoided for a while. Rejects with `TransferFailed` after `transferStallMs` without progress.
+ * Repeats `attempt` until it is complete. `again` goes on at once, `wait` after a moment; a cut connection is a pause
+ * that grows; an exchange that can not be reached, or can not serve us, is avoided for a while. Rejects with
+ * `TransferFailed` after `transferStallMs` without progress, and as soon as the signal is aborted.
  */
 export async function persist(
   task: Attempts,
   attempt: (hop: Hop) => Promise<Outcome>,
 ): Promise<void> {
-  const { clock, log } = task.world
+  const { clock } = task.world
   let last = { at: task.at(), when: clock.monotonic() }
+  let fruitless = 0
   let pauseMs: number = limits.reconnectMsMin
   for (;;) {
     if (task.signal.aborted) throw new TransferFailed('stopped')
-    if (clock.monotonic() - last.when > limits.transferStallMs)
-      throw new TransferFailed('nothing moved for too long')
     const hop = task.route.next(task.hops())
     if (!hop) throw new TransferFailed('no exchange that may be dialled')
     if (hop.relay) task.waitingAt?.(hop.identity)
     const outcome = await tryOnce(task, hop, attempt)
     if (outcome === 'complete') return
-    if (outcome === 'unreachable') {
-      log.info('transfer.unreachable', { identity: hop.identity, url: hop.url })
-      task.route.avoid(hop)
-    }
     if (task.at() !== last.at) {
       last = { at: task.at(), when: clock.monotonic() }
+      fruitless = 0
       pauseMs = limits.reconnectMsMin
-    }
+    } else fruitless++
+    // One attempt may take longer than that and break just before we learn how far it came: the next one asks.
+    if (fruitless > 1 && clock.monotonic() - last.when > limits.transferStallMs)
+      throw new TransferFailed('nothing moved for too long')
     if (outcome === 'again') continue
-    const another = outcome === 'unreachable' && task.route.next(task.hops())?.url !== hop.url
-    if (another) continue
-    await clock.sleep(jittered(task.world, pauseMs), task.signal)
-    pauseMs = Math.min(pauseMs * 2, limits.reconnectMsMax)
+    if (outcome === 'avoid') {
+      task.route.avoid(hop)
+      if (task.route.next(task.hops())?.url !== hop.url) continue
+    }
+    await clock.sleep(jittered(task.world, outcome === 'wait' ? askAgainMs : pauseMs), task.signal)
+    if (outcome !== 'wait') pauseMs = Math.min(pauseMs * 2, limits.reconnectMsMax)
   }
 }
 
 async function tryOnce(
   task: Attempts,
   hop: Hop,
-  attempt: (hop: Hop) => Promise<Outcome>,
-): Promise<Outcome | 'unreachable'> {
+  attempt: Parameters<typeof persist>[1],
+): Promise<Outcome | 'cut'> {
+  const { log } = task.world
+  const { identity, url } = hop
   try {
     return await attempt(hop)
   } catch (error) {
-    if (error instanceof Unreachable) return 'unreachable'
+    if (error instanceof Unreachable) {
+      log.info('transfer.unreachable', { identity, url })
+      return 'avoid'
+    }
     if (!(error instanceof Cut)) throw error
-    task.world.log.info('transfer.cut', {
-      identity: hop.identity,
-      at: task.at(),
-      why: error.message,
-    })
-    return 'wait'
+    log.info('transfer.cut', { identity, at: task.at(), why: error.message })
+    return 'cut'
   }
 }

@@ -45,6 +45,10 @@ export function parseContentRange(
   return last >= first && size > last ? { first, last, size } : undefined
 }
 
+/** The size that an answer 416 tells after `bytes` and a star (RFC 9110 §14.4). */
+export const parseUnsatisfied = (header: string | undefined): number | undefined =>
+  parseCount(/^bytes \*\/(\d{1,16})$/.exec(header ?? '')?.[1])
+
 /** A non-negative integer header; undefined when it is missing or anything else. */
 export function parseCount(header: string | undefined): number | undefined {
   if (header === undefined || !/^\d{1,16}$/.test(header)) return undefined

@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts'
 import { type Attempts, type Outcome, persist, TransferFailed } from './attempts.ts'
 import { flag, type ObjectKey, objectPath, parseCount } from './objects.ts'
-import { drop } from './pull.ts'
+import { drop, notNow } from './pull.ts'
 import type { Hop } from './route.ts'
 import { Cut, type Dial, type Request, type Response } from './transfer.ts'
 
@@ -13,6 +13,8 @@ export interface Push extends Omit<Attempts, 'at'> {
   token(): string
   /** The bytes from `offset`; opened again after a cut. May reject: then nothing is completed. */
   open(offset: number): AsyncIterable<Uint8Array>
+  /** What is sent at a time; `transferPageBytes` when absent. */
+  readonly pageBytes?: number
   /** For a relay: who will fetch it. */
   receivers?(): readonly string[]
   progress?(at: number): void
@@ -20,49 +22,88 @@ export interface Push extends Omit<Attempts, 'at'> {
 
 /** Resolves when the exchange has said that the object is complete. */
 export async function push(task: Push): Promise<void> {
-  let at: number | undefined
-  let source: Source | undefined
-  /** Which exchange `at` was learned from: another one knows another offset. */
-  let asked = ''
+  const place = placeOf()
+  const source = sourceOf(task)
   const attempt = async (hop: Hop): Promise<Outcome> => {
-    if (asked !== hop.url) at = undefined
-    if (at === undefined) {
-      const state = await where(task, hop)
-      if (state.complete) return 'complete'
-      at = state.offset
-      asked = hop.url
-    }
-    const response = await sendPage(task, hop, at)
+    const at = place.at(hop.url)
+    if (at === undefined) return ask(task, hop, place)
+    const token = task.token()
+    const response = await send(task, hop, { token, from: at, page: source.page(at) })
     const reached = parseCount(response.headers['upload-offset'])
     const complete = response.headers['upload-complete'] === flag(true)
+    const later = await notNow(task, response, token)
+    if (later) return later
     const why = await drop(response)
-    if (response.status === 503) return 'wait'
     if (response.status !== 204 && response.status !== 409)
       throw new TransferFailed(`the exchange answered ${response.status} (${why})`)
-    at = reached
+    place.learn(hop.url, reached)
     task.progress?.(reached ?? 0)
-    return complete ? 'complete' : 'again'
-  }
-  const sendPage = async (task: Push, hop: Hop, from: number): Promise<Response> => {
-    if (source?.at !== from) {
-      await source?.close()
-      source = openSource(task.open(from), from)
-    }
-    return send(task, hop, source, from)
+    if (complete) return 'complete'
+    // Somebody else delivers the same at the same time: not in step with him.
+    return response.status === 409 ? 'wait' : 'again'
   }
   const guarded = async (hop: Hop): Promise<Outcome> => {
     try {
       return await attempt(hop)
     } catch (error) {
-      if (error instanceof Cut) at = undefined
+      if (error instanceof Cut) place.forget()
       throw error
     }
   }
   try {
-    await persist({ ...task, at: () => at ?? -1 }, guarded)
+    await persist({ ...task, at: place.moved }, guarded)
   } finally {
-    await source?.close()
+    const closed = source.close().catch(() => undefined)
+    // A source that hangs may not keep who wants to stop.
+    if (!task.signal.aborted) await closed
   }
+}
+
+/** How far the other side is, by exchange: each may have another part of it. */
+function placeOf() {
+  let asked = ''
+  let at: number | undefined
+  let moved = 0
+  const reached = new Map<string, number>()
+  return {
+    /** Undefined when it has to be asked for. */
+    at: (url: string): number | undefined => (asked === url ? at : undefined),
+    learn(url: string, offset: number | undefined): void {
+      asked = url
+      at = offset
+      if (offset === undefined) return
+      moved += Math.max(0, offset - (reached.get(url) ?? offset))
+      reached.set(url, offset)
+    },
+    forget(): void {
+      at = undefined
+    },
+    /** Bytes that we know to have arrived while we were at it; only this is progress. */
+    moved: (): number => moved,
+  }
+}
+
+/** Asks where to go on. */
+async function ask(task: Push, hop: Hop, place: ReturnType<typeof placeOf>): Promise<Outcome> {
+  const token = task.token()
+  const request: Request = {
+    method: 'HEAD',
+    path: objectPath(task.key),
+    headers: { authorization: `Bearer ${token}` },
+  }
+  const response = await task.dial(hop, request, options(task, hop))
+  const later = await notNow(task, response, token)
+  if (later) return later
+  await drop(response)
+  if (response.status !== 200 && response.status !== 404)
+    throw new TransferFailed(`the exchange answered ${response.status}`)
+  const known = response.status === 200
+  if (known && response.headers['upload-complete'] === flag(true)) return 'complete'
+  const offset = known ? parseCount(response.headers['upload-offset']) : 0
+  if (offset === undefined || offset > task.size)
+    throw new TransferFailed('the exchange is where this object has no bytes')
+  place.learn(hop.url, offset)
+  return 'again'
 }
 
 const options = (task: Push, hop: Hop) => ({
@@ -71,39 +112,48 @@ const options = (task: Push, hop: Hop) => ({
   idleMs: limits.transferIdleMs,
 })
 
-async function where(task: Push, hop: Hop): Promise<{ offset: number; complete: boolean }> {
-  const request: Request = {
-    method: 'HEAD',
-    path: objectPath(task.key),
-    headers: { authorization: `Bearer ${task.token()}` },
-  }
-  const response = await task.dial(hop, request, options(task, hop))
-  await drop(response)
-  if (response.status === 404) return { offset: 0, complete: false }
-  if (response.status !== 200) throw new TransferFailed(`the exchange answered ${response.status}`)
-  return {
-    offset: parseCount(response.headers['upload-offset']) ?? 0,
-    complete: response.headers['upload-complete'] === flag(true),
-  }
-}
-
-function send(task: Push, hop: Hop, source: Source, from: number): Promise<Response> {
-  const length = Math.min(limits.transferPageBytes, task.size - from)
+function send(
+  task: Push,
+  hop: Hop,
+  { token, from, page }: { token: string; from: number; page: Page },
+): Promise<Response> {
   const receivers = task.receivers?.() ?? []
   const headers = {
-    authorization: `Bearer ${task.token()}`,
+    authorization: `Bearer ${token}`,
     'content-type': 'application/partial-upload',
-    'content-length': `${length}`,
+    'content-length': `${page.length}`,
     'upload-offset': `${from}`,
     'upload-length': `${task.size}`,
-    'upload-complete': flag(from + length === task.size),
+    'upload-complete': flag(from + page.length === task.size),
     ...(receivers.length > 0 ? { receivers: receivers.join(',') } : {}),
   }
-  return task.dial(
-    hop,
-    { method: 'PATCH', path: objectPath(task.key), headers, body: source.take(length) },
-    options(task, hop),
-  )
+  const path = objectPath(task.key)
+  return task.dial(hop, { method: 'PATCH', path, headers, body: page.bytes }, options(task, hop))
+}
+
+interface Page {
+  readonly length: number
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+/** The pages of what is delivered, in any order; in the usual one it is opened once. */
+function sourceOf({ open, size, pageBytes = limits.transferPageBytes }: Push) {
+  let source: Source | undefined
+  const replaced = async (from: number): Promise<Source> => {
+    await source?.close()
+    source = openSource(open(from), from)
+    return source
+  }
+  async function* bytes(from: number, length: number): AsyncGenerator<Uint8Array> {
+    yield* (source?.at === from ? source : await replaced(from)).take(length)
+  }
+  return {
+    page(from: number): Page {
+      const length = Math.min(pageBytes, size - from)
+      return { length, bytes: bytes(from, length) }
+    },
+    close: async (): Promise<void> => source?.close(),
+  }
 }
 
 interface Source {

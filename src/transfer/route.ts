@@ -15,6 +15,9 @@ export interface Hop extends Address {
 /** A place that could not be reached is not tried again for so long. */
 const avoidMs = 30_000
 
+/** So many addresses of a client are tried: whoever issues tokens can not have pillars search a network for him. */
+const lanUrlsMax = 4
+
 /**
  * Where a pillar may dial at all: exchanges of the archive document at the addresses it gives, and the issuer's own
  * exchange at private addresses. A token can not send a pillar anywhere else.
@@ -26,32 +29,33 @@ export function hopsOf(
   const claims = claimsOf(transmission.token)
   if (!claims) return undefined
   const known = directory.document().exchanges
-  const hops = transmission.exchanges.flatMap(({ identity, urls }) => {
-    const registered = known.find((one) => one.identity === identity)
-    const allowed = registered
-      ? registered.urls
-      : identity === claims.iss
-        ? urls.filter(isPrivate)
-        : []
+  const hops = transmission.exchanges.flatMap(({ identity, urls }): Hop[] => {
     if (!claims.aud.includes(identity)) return []
-    return allowed.map((url) => ({
-      identity,
-      url,
-      relay: identity !== claims.iss,
-      connectMs: registered ? limits.connectMs : limits.lanConnectMs,
-    }))
+    const relay = identity !== claims.iss
+    const registered = known.find((one) => one.identity === identity)
+    if (registered)
+      return registered.urls.map((url) => ({ identity, url, relay, connectMs: limits.connectMs }))
+    if (relay) return []
+    const near = urls.filter(isPrivate).slice(0, lanUrlsMax)
+    // The client's own network costs at most a second in all, however many addresses it has there.
+    const connectMs = Math.floor(limits.lanConnectMs / Math.max(1, near.length))
+    return near.map((url) => ({ identity, url, relay, connectMs }))
   })
   return { claims, hops }
 }
 
-/** https at loopback, RFC 1918, link-local or unique-local addresses. */
+/**
+ * https at loopback, RFC 1918, link-local or unique-local addresses, written in one way only: with leading zeros the
+ * dialler would read another number than we do here (WHATWG URL §3.5: octal).
+ */
 export function isPrivate(url: string): boolean {
-  const host = /^https:\/\/(\[[0-9a-f:]+\]|[0-9.]+):\d{1,5}$/.exec(url)?.[1]
+  const host = /^https:\/\/(\[[0-9a-f:]+\]|[0-9.]+):[1-9]\d{0,4}$/.exec(url)?.[1]
   if (host === undefined) return false
-  if (host.startsWith('[')) return /^\[(::1|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:)/.test(host)
-  const parts = host.split('.').map(Number)
-  if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255))) return false
-  const [a = 0, b = 0] = parts
+  if (host.startsWith('[')) return /^\[(::1\]|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:)/.test(host)
+  const parts = host.split('.')
+  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part))) return false
+  const [a = 0, b = 0, c = 0, d = 0] = parts.map(Number)
+  if ([a, b, c, d].some((part) => part > 255)) return false
   return (
     a === 10 ||
     a === 127 ||
@@ -62,7 +66,7 @@ export function isPrivate(url: string): boolean {
 }
 
 export interface Route {
-  /** The first hop that is not avoided; the first of all when every one is. */
+  /** The first hop that is not avoided; the last one, which is the relay, when every one is. */
   next(hops: readonly Hop[]): Hop | undefined
   avoid(hop: Hop): void
 }

@@ -2,7 +2,6 @@
  * Tokens: compact JWS (RFC 7515 §3.1) by the client of an operation. A token designates one data transmission and is
  * sufficient to complete it: nobody has to be asked.
  */
-import { Buffer } from 'node:buffer'
 import { parseClaims, type TokenClaims } from '../protocol/token.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
@@ -31,6 +30,8 @@ export function checkToken(
   const header = parseHeader(head)
   const owner = header && directory.keyOwner(header.kid)
   if (!header || !owner) return { refused: 'a token by an unknown key' }
+  // Pillars only dial out and issue nothing: one that was broken into can not fill a relay.
+  if (owner.role === 'pillar') return { refused: 'a token by a pillar' }
   const right = keys.verify(
     header.alg,
     owner.publicKey,
@@ -41,16 +42,19 @@ export function checkToken(
   const claims = parseClaims(Buffer.from(body, 'base64url').toString('utf8'))
   if (!claims) return { refused: 'a token with wrong claims' }
   if (claims.iss !== owner.name) return { refused: 'a token in the name of another' }
-  if (claims.exp * 1000 < nowMs) return { refused: 'an expired token' }
+  // RFC 7519 §4.1.4: not on or after that moment.
+  if (claims.exp * 1000 <= nowMs) return { refused: 'an expired token' }
   return { claims }
 }
 
+/** The algorithm it names must be the key's own: `Keys.verify` sees to that, so neither `none` nor any other passes. */
 function parseHeader(text: string): { alg: string; kid: string } | undefined {
   try {
-    const { alg, kid } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Record<
-      string,
-      unknown
-    >
+    const header: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
+    if (typeof header !== 'object' || header === null) return undefined
+    // RFC 7515 §4.1.11: what must be understood and is not makes the whole invalid. We know no extension.
+    if ('crit' in header || !('alg' in header) || !('kid' in header)) return undefined
+    const { alg, kid } = header
     return typeof alg === 'string' && typeof kid === 'string' ? { alg, kid } : undefined
   } catch {
     return undefined
