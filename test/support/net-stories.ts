@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bigFile, difference, MiB } from './net-files.ts'
+import { bigFile, difference } from './net-files.ts'
 import { type Fleet, type FleetOptions, startFleet } from './net-fleet.ts'
 import { makeNetwork, type Network } from './net-hosts.ts'
-import { diskBytes, type Memory, watch } from './net-watch.ts'
+import { diskBytes, type Usage, watch } from './net-watch.ts'
 
 export interface Scene {
   readonly home: string
@@ -56,13 +56,13 @@ export interface LanStory {
   /** Bytes in and out of the tracker while a file was put on three pillars, and while it was fetched. */
   readonly putThroughTracker: number
   readonly getThroughTracker: number
-  readonly memory: Readonly<Record<string, Memory>>
+  readonly memory: Readonly<Record<string, Usage>>
   readonly differs: string
 }
 
 /** One file to three pillars of the same network, and back. */
-export function lanStory(bytes: number): Promise<LanStory> {
-  return onLan({}, async ({ home, network, fleet }) => {
+export function lanStory(bytes: number, nodeOptions: readonly string[] = []): Promise<LanStory> {
+  return onLan({ nodeOptions }, async ({ home, network, fleet }) => {
     const source = bigFile(join(home, 'source'), 'big.bin', bytes)
     const watched = watch(fleet.pids)
     const one = async (
@@ -86,7 +86,7 @@ export function lanStory(bytes: number): Promise<LanStory> {
       getMs: get.ms,
       putThroughTracker: put.through,
       getThroughTracker: get.through,
-      memory: watched.memory(),
+      memory: watched.usage(),
       differs: difference(source, join(home, 'back')),
     }
   })
@@ -96,7 +96,7 @@ export interface SpoolStory {
   readonly putMs: number
   /** The most that the spool's folder took on its disk. */
   readonly spoolPeak: number
-  readonly memory: Readonly<Record<string, Memory>>
+  readonly memory: Readonly<Record<string, Usage>>
   /** Memory of the tracker while the first, and while the last quarter went through. */
   readonly trackerEarly: number
   readonly trackerLate: number
@@ -108,16 +108,18 @@ export interface SpoolOptions {
   readonly quota: number
   /** What two of the three pillars may receive a second; the third a tenth of it. */
   readonly bitsPerSecond: number
+  readonly nodeOptions?: readonly string[]
 }
 
 /** One file through a relay that is much smaller than it, to three pillars of which one is slow. */
-export function spoolStory({ bytes, quota, bitsPerSecond }: SpoolOptions): Promise<SpoolStory> {
+export function spoolStory(options: SpoolOptions): Promise<SpoolStory> {
+  const { bytes, quota, bitsPerSecond, nodeOptions = [] } = options
   const before = (network: Network): void => {
     network.hide(['client', ...three])
     for (const [n, pillar] of three.entries())
       network.slowDown(pillar, n < 2 ? bitsPerSecond : bitsPerSecond / 10)
   }
-  return onLan({ spoolQuota: quota, before }, async ({ home, network, fleet }) => {
+  return onLan({ spoolQuota: quota, before, nodeOptions }, async ({ home, network, fleet }) => {
     const source = bigFile(join(home, 'source'), 'big.bin', bytes)
     const spool = join(home, 'tracker/spool')
     const slow = crossed(network, three[2])
@@ -144,12 +146,10 @@ export function spoolStory({ bytes, quota, bitsPerSecond }: SpoolOptions): Promi
     return {
       putMs,
       spoolPeak: watched.peaks().spool ?? 0,
-      memory: watched.memory(),
+      memory: watched.usage(),
       trackerEarly,
       trackerLate,
       stored,
     }
   })
 }
-
-export const inMiB = (bytes: number): string => (bytes / MiB).toFixed(1)

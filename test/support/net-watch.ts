@@ -6,14 +6,17 @@ const sampleMs = 200
 /** Clock ticks a second in /proc: the same on every Linux that Node.js runs on. */
 const ticksPerSecond = 100
 
-export interface Memory {
+/** What a process took while it was watched. */
+export interface Usage {
+  /** RssAnon: the highest seen, and the last, in bytes. */
   readonly peak: number
   readonly end: number
+  /** Of all its threads. */
+  readonly processorMs: number
 }
 
 export interface Watch {
-  /** Memory of each process: the highest seen, and the last, in bytes. */
-  memory(): Readonly<Record<string, Memory>>
+  usage(): Readonly<Record<string, Usage>>
   /** The highest value each gauge had. */
   peaks(): Readonly<Record<string, number>>
   add(name: string, pid: number): void
@@ -26,22 +29,27 @@ export function watch(
   each: (memory: Readonly<Record<string, number>>) => void = () => undefined,
 ): Watch {
   const known = new Map(Object.entries(pids))
-  const memory = new Map<string, Memory>()
+  const usage = new Map<string, Usage>()
+  const before = new Map(Object.entries(pids).map(([name, pid]) => [name, processorMs(pid)]))
   const peaks = new Map<string, number>()
   const sample = (): void => {
     for (const [name, pid] of known) {
       const now = anonymousBytes(pid)
       if (now === undefined) continue
-      memory.set(name, { peak: Math.max(now, memory.get(name)?.peak ?? 0), end: now })
+      usage.set(name, {
+        peak: Math.max(now, usage.get(name)?.peak ?? 0),
+        end: now,
+        processorMs: processorMs(pid) - (before.get(name) ?? 0),
+      })
     }
     for (const [name, gauge] of Object.entries(gauges))
       peaks.set(name, Math.max(gauge(), peaks.get(name) ?? 0))
-    each(Object.fromEntries([...memory].map(([name, { end }]) => [name, end])))
+    each(Object.fromEntries([...usage].map(([name, { end }]) => [name, end])))
   }
   sample()
   const timer = setInterval(sample, sampleMs)
   return {
-    memory: () => Object.fromEntries(memory),
+    usage: () => Object.fromEntries(usage),
     peaks: () => Object.fromEntries(peaks),
     add: (name, pid) => void known.set(name, pid),
     stop() {
