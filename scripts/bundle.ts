@@ -1,14 +1,14 @@
 /** `npm run bundle [FOLDER]`: each program as one CommonJS file that needs nothing beside it but Node.js. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
 
 const root = resolve(process.argv[1] ?? '', '../..')
 const programs = ['agent', 'tracker', 'cli'] as const
 /** Threads travel as texts under the names by which they are started. */
 const workers = { 'volume.worker': 'src/disk/volume.worker.ts' } as const
 
-const common = {
+const common: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',
@@ -21,11 +21,11 @@ const common = {
   // Optional accelerators of a dependency that we do not have.
   external: ['bufferutil', 'utf-8-validate'],
   write: false,
-} as const
+}
 
 async function textOf(entry: string, banner = ''): Promise<string> {
   const { outputFiles } = await build({ ...common, entryPoints: [entry], banner: { js: banner } })
-  return outputFiles[0]?.text ?? ''
+  return outputFiles?.[0]?.text ?? ''
 }
 
 export async function bundle(folder: string): Promise<void> {
