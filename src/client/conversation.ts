@@ -64,6 +64,14 @@ export function hear(state: Conversation, answer: AnswerMessage, now: number): C
   return { parties: new Map(state.parties).set(answer.from, heard) }
 }
 
+/** It has started anew, and may know nothing of what it was at: the request is due to it at once. */
+export function begunAnew(state: Conversation, name: string, now: number): Conversation {
+  const known = state.parties.get(name)
+  if (known?.party.at !== 'asked' && known?.party.at !== 'working') return state
+  const asked = { ...known, heard: now, again: now, pauseMs: limits.resendMsMin }
+  return { parties: new Map(state.parties).set(name, asked) }
+}
+
 export interface Due {
   readonly state: Conversation
   /** To whom the request is to be said again. */

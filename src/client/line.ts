@@ -11,7 +11,15 @@ import type { Topics } from '../protocol/topics.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
-import { begin, type Conversation, due, hear, type Party, type Patience } from './conversation.ts'
+import {
+  begin,
+  begunAnew,
+  type Conversation,
+  due,
+  hear,
+  type Party,
+  type Patience,
+} from './conversation.ts'
 
 export interface LineParts {
   readonly world: World
@@ -78,7 +86,11 @@ export function openLine(parts: LineParts): Line {
   })
 
   async function mail({ message, topic, from, line }: Mail): Promise<void> {
-    if (message.type === 'Presence') return there.notice(message, topic)
+    if (message.type === 'Presence') {
+      const anew = there.notice(message, topic)
+      for (const one of open.values()) one.notice(message.from, anew)
+      return
+    }
     if (message.type === 'Alarm') return parts.onAlarm?.(message)
     there.heard(from.name)
     if (!isAnswer(message)) return service?.mail({ message, topic, from, line })
@@ -118,19 +130,28 @@ export function openLine(parts: LineParts): Line {
 }
 
 /** Conversations that wait for answers, by their ids. */
-type Open = Map<string, { hear(answer: AnswerMessage): void; say(): void }>
+type Open = Map<string, Waiting>
+
+interface Waiting {
+  hear(answer: AnswerMessage): void
+  /** It came, went, or has started `anew`. */
+  notice(party: string, anew: boolean): void
+  say(): void
+}
 
 function whoIsThere(parts: LineParts) {
   const presences = new Map<string, MessageOf<'Presence'>>()
   const hushed = new Set<string>()
   return {
-    notice(presence: MessageOf<'Presence'>, topic: string): void {
-      if (topic !== parts.topics.pillarState(presence.from)) return
+    /** True when one that we knew has started anew. */
+    notice(presence: MessageOf<'Presence'>, topic: string): boolean {
+      if (topic !== parts.topics.pillarState(presence.from)) return false
       const known = presences.get(presence.from)
       // A death that comes late belongs to an older session; a birth of the same session may come again.
-      if (known && known.session > presence.session) return
+      if (known && known.session > presence.session) return false
       presences.set(presence.from, presence)
       parts.onPresence?.(presence)
+      return presence.state === 'online' && known !== undefined && known.session < presence.session
     },
     heard: (name: string) => void hushed.delete(name),
     hush: (name: string) => void hushed.add(name),
@@ -156,6 +177,10 @@ async function ask(
       if (answer.page !== asking.request.page || !answers(asking.request, answer)) return
       state = hear(state, answer, clock.monotonic())
       asking.progress?.(answer)
+      wakeUp.abort()
+    },
+    notice(party, anew) {
+      if (anew) state = begunAnew(state, party, clock.monotonic())
       wakeUp.abort()
     },
     say: () => void post.send(asking.topic, asking.request),
