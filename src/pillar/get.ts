@@ -85,7 +85,8 @@ export function deliveries(desk: Desk) {
     await progress(desk, run, 'OPERATION_ACCEPTED_PROGRESS')
     const quiet = new AbortController()
     const reporting = report(desk, run, quiet.signal)
-    const { collection, files } = run.request
+    const { collection, files, from } = run.request
+    world.log.info('get.accepted', { from, collection, files: files.length })
     const ids = files.map((file) => file.id)
     const rows = await store.stored(collection, ids).catch(() => [])
     const all = files.map(async (wanted, place) => {
