@@ -69,6 +69,8 @@ export interface Fleet {
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
   readonly hashing: SimWorld['hashing']
+  /** The archive document as it was signed. */
+  readonly sealed: Uint8Array
   /** The last lines of every log, for the report of a failure. */
   lines(): string[]
 }
@@ -155,6 +157,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     tracker,
     collection: 'home',
     hashing: hashingInThread(),
+    sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
     lines: () =>
       ground.worlds
