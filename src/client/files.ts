@@ -29,16 +29,26 @@ export function offerOf(
   return { size: expected.size, read }
 }
 
+export interface HashOptions {
+  /** A large file takes minutes: rejects with the reason as soon as it is aborted. */
+  readonly signal?: AbortSignal
+  progress?(bytes: number): void
+}
+
 /** SHA-256 of a file; rejects with `Changed` when it does not hold still. */
 export async function hashFile(
   world: World,
   disk: Disk,
   path: string,
   expected: { size: number; mtime: number },
+  { signal, progress }: HashOptions = {},
 ): Promise<string> {
   const hasher = world.hashing.start('sha256')
-  for await (const bytes of offerOf(disk, path, expected).read(0, expected.size))
+  for await (const bytes of offerOf(disk, path, expected).read(0, expected.size)) {
+    signal?.throwIfAborted()
     hasher.update(bytes)
+    progress?.(bytes.length)
+  }
   const stat = await disk.stat(path)
   if (stat?.size !== expected.size || stat.mtime !== expected.mtime)
     throw new Changed(`${path} has changed`)
