@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
 import type { AnswerMessage, MessageOf, RequestMessage, Status } from '../protocol/messages.ts'
-import { timeText, timeValue } from '../protocol/scalars.ts'
+import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
 import { type Client, Unable } from './client.ts'
 import { identify } from './identify.ts'
 
@@ -24,8 +24,15 @@ export interface ListQuery {
   readonly since?: number
 }
 
-/** Ids a page of a request may name. */
-const idsPerPage = 200
+/**
+ * What a page of a request may name: so few ids and bytes of them that the answer, which says more of each and names
+ * the missing ones again, is one message too.
+ */
+const idsPerPage = 100
+const idBytesPerPage = limits.pageBytesMax / 4
+
+/** No message holds more; a pillar that may stop there reads no rows in vain. */
+const resultsPerPage = 256
 
 const common = (client: Client, collection: string) => ({
   conversation: uuid7(client.world),
@@ -65,7 +72,7 @@ export async function* listPillar(
   query: ListQuery,
   signal: AbortSignal,
 ): AsyncGenerator<Info> {
-  const pages = query.ids ? chunks(query.ids, idsPerPage) : [undefined]
+  const pages = query.ids ? pagesOf(query.ids) : [undefined]
   for (const fileIds of pages)
     yield* listPages(
       client,
@@ -89,6 +96,7 @@ async function* listPages(
       type: 'GetFileInfosRequest',
       ...common(client, collection),
       to: [pillar],
+      maxResults: resultsPerPage,
       ...(query.prefix === undefined ? {} : { prefix: query.prefix }),
       ...(query.ids === undefined ? {} : { fileIds: [...query.ids] }),
       ...(query.since === undefined ? {} : { minTimestamp: timeText(query.since) }),
@@ -188,8 +196,19 @@ export async function statuses(
   )
 }
 
-function chunks<T>(all: readonly T[], size: number): T[][] {
-  const parts: T[][] = []
-  for (let at = 0; at < all.length; at += size) parts.push(all.slice(at, at + size))
-  return parts
+function pagesOf(ids: readonly string[]): string[][] {
+  const pages: string[][] = []
+  let page: string[] = []
+  let bytes = 0
+  for (const id of ids) {
+    const cost = bytesOf(JSON.stringify(id)) + 1
+    if (page.length >= idsPerPage || (page.length > 0 && bytes + cost > idBytesPerPage)) {
+      pages.push(page)
+      page = []
+      bytes = 0
+    }
+    page.push(id)
+    bytes += cost
+  }
+  return page.length > 0 ? [...pages, page] : pages
 }
