@@ -26,7 +26,11 @@ export interface PutItem {
 export interface PutResult {
   readonly id: string
   readonly size: number
-  readonly outcome: 'stored' | 'duplicate' | 'failed'
+  /**
+   * `refused` when pillars can not take it, however often it is tried; `changed` when its bytes could not be read as
+   * they were when its checksum was made.
+   */
+  readonly outcome: 'stored' | 'duplicate' | 'refused' | 'changed' | 'failed'
   /** Pillars that confirmed that they have it. */
   readonly copies: readonly string[]
   /** Pillars that should have it and have not confirmed; the tracker brings it to them. */
@@ -55,6 +59,8 @@ const triesMax = 3
 interface Tally {
   readonly copies: Map<string, Set<string>>
   readonly stopped: Map<string, string>
+  readonly refused: Set<string>
+  readonly changed: Map<string, string>
   readonly reasons: Map<string, string>
   readonly sent: Set<string>
 }
@@ -71,6 +77,8 @@ export async function putBatch(
   const tally: Tally = {
     copies: new Map(items.map((item) => [item.id, new Set()])),
     stopped: new Map(),
+    refused: new Set(),
+    changed: new Map(),
     reasons: new Map(),
     sent: new Set(),
   }
@@ -97,10 +105,12 @@ function resultOf(
   if (duplicate !== undefined) return { ...base, outcome: 'duplicate', owed: [], why: duplicate }
   if (copies.length >= Math.min(copiesMin, pillars.length))
     return { ...base, outcome: 'stored', owed: missing }
+  const changed = tally.changed.get(id)
+  if (changed !== undefined) return { ...base, outcome: 'changed', owed: [], why: changed }
   const why =
     tally.reasons.get(id) ??
     `only ${copies.length} of ${copiesMin} copies were confirmed; no answer from ${missing.join(', ')}`
-  return { ...base, outcome: 'failed', owed: [], why }
+  return { ...base, outcome: tally.refused.has(id) ? 'refused' : 'failed', owed: [], why }
 }
 
 /** One identify and one perform; true when trying again may help. */
@@ -116,6 +126,7 @@ async function putOnce(
   const open = items.filter(
     (item) =>
       !tally.stopped.has(item.id) &&
+      !tally.changed.has(item.id) &&
       pillars.some((pillar) => !tally.copies.get(item.id)?.has(pillar)),
   )
   if (open.length === 0) return false
@@ -161,7 +172,10 @@ function judge(
         answer.responseInfo.code === 'IDENTIFICATION_POSITIVE'
       )
         ids.add(id)
-      else tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
+      else {
+        tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
+        tally.refused.add(id)
+      }
     }
     able.set(pillar, ids)
   }
@@ -208,10 +222,7 @@ async function perform(
       expiresAt: expiryText(world, limits.performExpiryMs),
     })
   let sent = transmission()
-  for (const [n, item] of items.entries()) {
-    bench.offer(names[n] ?? '', item.offer)
-    tally.sent.add(item.id)
-  }
+  offerAll(client, items, names, tally)
   const relay = relayFor(client, { items, names, token: () => sent.token, signal: options.signal })
   const bytes = new Map<string, number>()
   try {
@@ -238,6 +249,33 @@ async function perform(
   } finally {
     bench.clear(names)
     await relay.end()
+  }
+}
+
+/**
+ * A file that can not be read any more as it was is offered no longer: pillars that are told so give up at once,
+ * where they would try to get the rest of it for minutes.
+ */
+function offerAll(
+  { bench, world }: Client,
+  items: readonly PutItem[],
+  names: readonly string[],
+  tally: Tally,
+): void {
+  for (const [n, { id, offer }] of items.entries()) {
+    const name = names[n] ?? ''
+    async function* read(offset: number, length: number): AsyncGenerator<Uint8Array> {
+      try {
+        yield* offer.read(offset, length)
+      } catch (error) {
+        world.log.info('put.unreadable', { id, why: String(error) })
+        tally.changed.set(id, 'it changed while it was sent')
+        bench.clear([name])
+        throw error
+      }
+    }
+    bench.offer(name, { size: offer.size, read })
+    tally.sent.add(id)
   }
 }
 
