@@ -1,26 +1,59 @@
 /** colonnade: the owner's commands. The table of them, and nothing else. */
 import { readFileSync } from 'node:fs'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { get } from './cli/get.ts'
 import { checksums, ls } from './cli/ls.ts'
-import { Complaint, exitCodes, output } from './cli/output.ts'
-import { put } from './cli/put.ts'
+import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
+import { type PutOptions, put } from './cli/put.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
 import { version } from './system/version.ts'
+import { parseBytes, parseDuration } from './world/units.ts'
 
-const count = (text: string): number => {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('it is a whole number of bytes.')
-  return Number(text)
-}
-const time = (text: string): number => {
-  const value = Date.parse(text)
-  if (Number.isNaN(value)) throw new InvalidArgumentError('it is a time like 2026-11-22 or 2026-11-22T10:00:00Z.')
-  return value
-}
+const parsed =
+  <T>(parse: (text: string) => T | undefined, wanted: string) =>
+  (text: string): T => {
+    const value = parse(text)
+    if (value === undefined) throw new InvalidArgumentError(`It is ${wanted}.`)
+    return value
+  }
+const bytes = parsed(parseBytes, 'a number of bytes, like 4096 or 16MiB')
+const duration = parsed((text) => parseDuration(text) || undefined, 'a duration, like 90s or 5min')
+const time = parsed(
+  parseTime,
+  'a time like 2026-11-22 or 2026-11-22T10:00Z, or how long ago, like 3d',
+)
 const list = (value: string, before: string[] = []): string[] => [...before, value]
 
-const program = new Command('colonnade').description('keeps files safe on several small machines, and proves that it does').version(version)
+function parseTime(text: string): number | undefined {
+  const ago = parseDuration(text.replace(/ ago$/, ''))
+  if (ago !== undefined) return Date.now() - ago
+  if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text))
+    return undefined
+  const value = Date.parse(text)
+  return Number.isNaN(value) ? undefined : value
+}
+
+const exits = `
+Exit codes: 0 done (copies that are owed are said, and no error), 1 failed, 2 wrong usage,
+3 partly done (it is said which), 4 nobody answered, 130 interrupted.`
+
+const program = new Command('colonnade')
+  .description('Keeps files safe on several small machines, and proves that it does.')
+  .version(version)
+  .addHelpText(
+    'after',
+    `
+Examples:
+  colonnade put home ~/Pictures --as pictures
+  colonnade get home pictures/ -o ~/restored
+  colonnade status
+\`colonnade put --help\` says more about put.
+${exits}`,
+  )
+  // Before the commands are made, which take it over from here.
+  .exitOverride()
+  .configureOutput({ outputError: () => undefined })
 
 /** Flags that every command has. */
 function command(syntax: string, description: string, example: string): Command {
@@ -29,72 +62,132 @@ function command(syntax: string, description: string, example: string): Command 
     .description(description)
     .option('--json', 'one object a line, for programs')
     .option('--config <file>', 'the configuration of this client')
-    .option('--quiet', 'results and errors only')
-    .option('--idle-timeout <time>', 'give a silent pillar up after so long', '90s')
+    .option('--quiet', 'nothing but what was asked for, and what went wrong')
+    .option('--idle-timeout <time>', 'give a silent pillar up after so long (90s)', duration)
     .option('--verbose', 'show on stderr what goes on')
-    .addHelpText('after', `\nExample:\n  ${example}`)
+    .addHelpText('after', `\nExample:\n  ${example}\n${exits}`)
 }
 
-command('put <collection> <paths...>', 'store files and folders; known ones are not sent again', 'colonnade put home ~/Pictures --as pictures')
+command(
+  'put <collection> <paths...>',
+  'Stores files and folders; what is known is not read or sent again.',
+  'colonnade put home ~/Pictures --as pictures --exclude "*.tmp"',
+)
   .option('--as <prefix>', 'put this folder name before every id')
   .option('--exclude <glob>', 'pass over what matches; may be repeated', list)
   .option('--dry-run', 'only say what would be done')
-  .addOption(new Option('--changed <what>', 'what to do with a file that differs from the stored one').choices(['refuse', 'keep-both']).default('refuse'))
-  .option('--checksum', 'hash every file again, also those whose size and time are known')
+  .addOption(
+    new Option(
+      '--changed <what>',
+      'a file that differs from the stored one: leave it, or store it beside',
+    )
+      .choices(['refuse', 'keep-both'])
+      .default('refuse'),
+  )
+  .option('--checksum', 'read every file again, also those whose size and time are known')
   .addOption(new Option('--wait <what>', 'wait for pillars that are away').choices(['all']))
-  .option('--pillar <id>', 'only to this pillar; may be repeated', list)
-  .action((collection: string, paths: string[], options) =>
-    session(options, async desk => {
-      const { code } = await put(desk, collection, paths.map(typedPath), {
-        ...options,
-        ...(options.wait === 'all' ? { waitAll: true } : {}),
-        ...(options.pillar ? { pillars: options.pillar } : {}),
-      })
-      return code
-    }),
+  .action(
+    (
+      collection: string,
+      paths: string[],
+      { wait, ...options }: CommonOptions & PutOptions & { wait?: 'all' },
+    ) =>
+      session(options, async (desk) => {
+        const waitAll = wait === 'all'
+        const { code } = await put(desk, collection, paths.map(typedPath), { ...options, waitAll })
+        return code
+      }),
   )
 
-command('get <collection> [ids...]', 'fetch files: by id, a folder as PREFIX/, or --all; goes on after an interruption', 'colonnade get home pictures/ -o ~/restored')
+command(
+  'get <collection> [ids...]',
+  'Fetches files: by id, a folder as PREFIX/, or --all; goes on after an interruption.',
+  'colonnade get home pictures/ -o ~/restored\n  colonnade get home disk.img --offset 1MiB --length 512 | hexdump -C',
+)
   .option('--all', 'everything in the collection')
-  .option('-o, --output <path>', 'a folder, or for one id the file')
-  .option('--offset <n>', 'begin at this byte', count)
-  .option('--length <n>', 'so many bytes', count)
+  .option('-o, --output <path>', 'a folder; for one id also a file, or - for standard output')
+  .option('--offset <n>', 'begin at this byte; without -o to standard output', bytes)
+  .option('--length <n>', 'so many bytes; without -o to standard output', bytes)
   .option('--pillar <id>', 'from this pillar')
   .option('--overwrite', 'replace differing files that are there')
   .action((collection: string, ids: string[], options) =>
-    session(options, async desk => {
-      const place = { output: typedPath(options.output ?? '.') + (options.output?.endsWith('/') ? '/' : '') }
-      const { code } = await get(desk, collection, ids, { ...options, ...(options.output === undefined && ids.length === 1 ? {} : place), ...(options.output === undefined ? { output: typedPath('.') + '/' } : {}) })
+    session(options, async (desk) => {
+      const ranged = options.offset !== undefined || options.length !== undefined
+      const place = placeOf(options.output ?? (ranged ? '-' : './'))
+      const { code } = await get(desk, collection, ids, { ...options, output: place })
       return code
     }),
   )
 
-command('ls <collection> [prefix]', 'list what the archive has', 'colonnade ls home pictures/')
+command('ls <collection> [prefix]', 'Lists what the archive has.', 'colonnade ls home pictures/')
   .option('--pillar <id>', 'only what this pillar says')
   .option('--since <time>', 'only what was stored since', time)
-  .action((collection: string, prefix: string | undefined, options) => session(options, desk => ls(desk, collection, prefix, options)))
-
-command('checksums <collection> [ids...]', 'checksums as the pillars have them, in the form of sha256sum', 'colonnade checksums home > sums && sha256sum -c sums')
-  .option('--ids-from <file>', 'read ids from a file, one a line')
-  .option('--pillar <id>', 'only what this pillar says')
-  .action((collection: string, ids: string[], options: CommonOptions & { idsFrom?: string; pillar?: string }) =>
-    session(options, desk => checksums(desk, collection, [...ids, ...idsFrom(options.idsFrom)], options)),
+  .action((collection: string, prefix: string | undefined, options) =>
+    session(options, (desk) => ls(desk, collection, prefix, options)),
   )
 
-command('status [collections...]', 'is everything safe? one sentence, then what it rests on', 'colonnade status --check')
+command(
+  'checksums <collection> [ids...]',
+  'Shows checksums as the pillars have them, in the form of sha256sum.',
+  'colonnade checksums home > sums && cd ~/Pictures && sha256sum -c sums',
+)
+  .option('--ids-from <file>', 'read ids from a file, one a line; - for standard input')
+  .option('--pillar <id>', 'only what this pillar says')
+  .action(
+    (
+      collection: string,
+      ids: string[],
+      options: CommonOptions & { idsFrom?: string; pillar?: string },
+    ) =>
+      session(options, (desk) => {
+        const names = options.idsFrom === undefined ? ids : [...ids, ...idsFrom(options.idsFrom)]
+        const all = ids.length === 0 && options.idsFrom === undefined
+        return checksums(desk, collection, all ? 'all' : names, options)
+      }),
+  )
+
+command(
+  'status [collections...]',
+  'Is everything safe? One sentence, then what it rests on.',
+  'colonnade status --check --quiet || echo "look after the archive"',
+)
   .option('--check', 'exit code 1 unless everything is safe')
   .action((collections: string[], options) =>
-    session(options, desk => status(desk, collections.length > 0 ? collections : desk.client.directory.document().collections.map(one => one.name), options)),
+    session(options, (desk) => status(desk, collections, options)),
   )
 
-function idsFrom(path: string | undefined): string[] {
-  if (path === undefined) return []
-  return readFileSync(typedPath(path), 'utf8').split('\n').filter(line => line !== '')
+/** Absolute; a slash behind it stays, for it says that a folder is meant. */
+function placeOf(typed: string): string {
+  if (typed === '-' || typed === '/dev/stdout') return '-'
+  const path = typedPath(typed)
+  return /(^|\/)\.{0,2}$/.test(typed) && !path.endsWith('/') ? `${path}/` : path
 }
 
-program.exitOverride()
-void program.parseAsync().catch(error => {
-  // commander has said what is wrong; --help and --version are no errors.
-  if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version' || error.code === 'commander.help') return
-  process.exitCode = error.code?.startsWith('commander.') ? exitCodes.usage : output({}).complain(error instanceof Complaint ? error : error)
+function idsFrom(path: string): string[] {
+  try {
+    const text = readFileSync(path === '-' ? 0 : typedPath(path), 'utf8')
+    return text.split('\n').filter((line) => line !== '')
+  } catch (error) {
+    throw new Complaint(`${path}: ${reasonOf(error)}`, exitCodes.failed)
+  }
+}
+
+void program.parseAsync().catch((error: unknown) => {
+  if (!(error instanceof CommanderError)) {
+    process.exitCode = output({}).complain(error)
+    return
+  }
+  // It has shown what was asked for; that is no error.
+  if (error.exitCode === 0) return
+  const name = program.args.find((arg) => program.commands.some((one) => one.name() === arg))
+  const help = `\`colonnade ${name === undefined ? '' : `${name} `}--help\` shows how, with an example`
+  const sentence = error.code === 'commander.help' ? 'no command was named' : sentenceOf(error)
+  process.exitCode = output({}).complain(new Complaint(sentence, exitCodes.usage, help))
 })
+
+/** Without the prefix, the full stop and the lines that commander gives its errors. */
+const sentenceOf = ({ message }: CommanderError): string =>
+  message
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace(/\.$/, '')

@@ -5,7 +5,9 @@ import { bytesOf } from '../protocol/scalars.ts'
 /** What a file costs in a message beside its id: checksum, times, names of objects in the token. */
 const bytesBeside = 330
 
-export function batcher<T extends { readonly id: string; readonly size?: number }>(filesMax: number = limits.batchFilesMax) {
+export function batcher<T extends { readonly id: string; readonly size?: number }>(
+  filesMax: number = limits.batchFilesMax,
+) {
   let items: T[] = []
   let bytes = 0
   let message = 0
@@ -21,7 +23,10 @@ export function batcher<T extends { readonly id: string; readonly size?: number 
     add(item: T): T[] | undefined {
       const size = item.size ?? 0
       const cost = bytesOf(JSON.stringify(item.id)) + bytesBeside
-      const full = items.length >= filesMax || (items.length > 0 && (bytes + size > limits.batchBytesMax || message + cost > limits.pageBytesMax))
+      const full =
+        items.length >= filesMax ||
+        (items.length > 0 &&
+          (bytes + size > limits.batchBytesMax || message + cost > limits.pageBytesMax))
       const batch = full ? take() : undefined
       items.push(item)
       bytes += size
@@ -48,7 +53,7 @@ export function several(count: number) {
       while (running.size >= count && !failure) await Promise.race(running)
       check()
       const one: Promise<void> = task()
-        .catch(error => {
+        .catch((error) => {
           failure ??= { error }
         })
         .finally(() => running.delete(one))
@@ -58,5 +63,7 @@ export function several(count: number) {
       await Promise.all(running)
       check()
     },
+    /** Resolves when none runs any more; says nothing of failures. */
+    settled: async (): Promise<void> => void (await Promise.all(running)),
   }
 }

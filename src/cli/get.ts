@@ -1,22 +1,29 @@
 /** `colonnade get`: files back to the disk; the second time, only what is missing. */
-import { basename, dirname, join, resolve } from 'node:path'
-import { hashFile, openLanding } from '../client/files.ts'
 import { type GetItem, type GetResult, getBatch } from '../client/get.ts'
-import { type Known, survey } from '../client/list.ts'
-import type { Disk } from '../disk/disk.ts'
+import type { Known } from '../client/list.ts'
 import { limits } from '../limits.ts'
-import { fileIdFault } from '../protocol/scalars.ts'
-import { objectName } from '../transfer/objects.ts'
 import { formatBytes } from '../world/units.ts'
 import { batcher, filesEach, several } from './batches.ts'
-import { Complaint, type ExitCode, exitCodes, idText } from './output.ts'
-import { progress } from './progress.ts'
-import { type Desk, onDisk } from './put.ts'
+import { chosen } from './chosen.ts'
+import type { Desk } from './desk.ts'
+import {
+  beside,
+  Complaint,
+  type ExitCode,
+  exitCodes,
+  formatCount,
+  idText,
+  many,
+  reasonOf,
+} from './output.ts'
+import { type Progress, progress } from './progress.ts'
+import { placeFor, type Restore, restoring, type Slice } from './restore.ts'
+import { toStandardOutput } from './stdout.ts'
 
 export interface GetOptions {
   readonly all?: boolean
-  /** A file for a single id, else a folder; the current folder when absent. */
-  readonly output?: string
+  /** Absolute, with a slash behind a folder; or `-` for standard output. */
+  readonly output: string
   readonly offset?: number
   readonly length?: number
   readonly pillar?: string
@@ -28,6 +35,7 @@ export interface GetSummary {
   bytes: number
   /** Equal files that were there already. */
   equal: number
+  /** What was not overwritten. */
   problems: number
   failed: number
   missing: number
@@ -35,167 +43,263 @@ export interface GetSummary {
   readonly from: Map<string, number>
 }
 
-/** One file to fetch, and where it goes. */
-interface Wanted {
-  readonly known: Known
-  readonly path: string
+/** One get while it goes on. */
+export interface Run {
+  readonly desk: Desk
+  readonly collection: string
+  readonly options: GetOptions
+  readonly summary: GetSummary
+  readonly files: readonly Known[]
+  readonly slice: Slice | undefined
 }
 
-const partialFolder = '.colonnade-partial'
+interface Fetching extends GetItem {
+  readonly path: string
+  readonly size: number
+}
 
-export async function get(desk: Desk, collection: string, ids: readonly string[], options: GetOptions): Promise<{ code: ExitCode; summary: GetSummary }> {
-  const { client, out, signal } = desk
-  const summary: GetSummary = { fetched: 0, bytes: 0, equal: 0, problems: 0, failed: 0, missing: 0, from: new Map() }
-  const wanted = await choose(desk, collection, ids, options, summary)
-  const todo: Wanted[] = []
-  for (const one of wanted) if (await isNeeded(desk, one, options, summary)) todo.push(one)
-  const total = todo.reduce((sum, { known }) => sum + lengthOf(known, options), 0)
-  const bar = progress({ verb: 'get', bytes: total, files: todo.length, quiet: out.quiet || out.json })
-  const batches = batcher<GetItem & { path: string }>(filesEach(todo.length, client.policy(collection).pillars.length))
+export async function get(
+  desk: Desk,
+  collection: string,
+  names: readonly string[],
+  options: GetOptions,
+): Promise<{ code: ExitCode; summary: GetSummary }> {
+  const single = names.length === 1 && !names[0]?.endsWith('/') && options.all !== true
+  const toStdout = options.output === '-'
+  checkUsage(desk, names, options, single)
+  const at = toStdout ? { ...desk, out: beside(desk.out) } : desk
+  const all = options.all === true ? 'all' : names
+  const { files, missing } = await chosen(at, collection, all, options.pillar)
+  const summary = newSummary()
+  for (const id of missing) tellMissing(at, id, summary)
+  for (const known of files) warnOfOthers(at, known)
+  const slice = sliceOf(files, options)
+  const run: Run = { desk: at, collection, options, summary, files, slice }
+  const complaint = toStdout ? await toStandardOutput(run) : await toDisk(run, single)
+  report(at, summary)
+  if (complaint) at.out.complain(complaint)
+  return { code: codeOf(summary, complaint), summary }
+}
+
+const newSummary = (): GetSummary => ({
+  fetched: 0,
+  bytes: 0,
+  equal: 0,
+  problems: 0,
+  failed: 0,
+  missing: 0,
+  from: new Map(),
+})
+
+function checkUsage(
+  { out }: Desk,
+  names: readonly string[],
+  { all, offset, length, output }: GetOptions,
+  single: boolean,
+): void {
+  const usage = (sentence: string, hint?: string): Complaint =>
+    new Complaint(sentence, exitCodes.usage, hint)
+  if (!all && names.length === 0)
+    throw usage('nothing to get was named', 'name ids, a folder with a slash behind it, or --all')
+  if (all && names.length > 0) throw usage('--all is everything; ids beside it say nothing')
+  const ranged = offset !== undefined || length !== undefined
+  if (ranged && !single) throw usage('--offset and --length go with one file only')
+  if (output !== '-') return
+  if (!single) throw usage('standard output takes one file only', 'name a folder with -o')
+  if (out.json) throw usage('--json and the file both want standard output', 'name a file with -o')
+}
+
+/** The part that was asked for; a complaint when the file has no such bytes. */
+function sliceOf(files: readonly Known[], { offset, length }: GetOptions): Slice | undefined {
+  const [known] = files
+  if (!known || (offset === undefined && length === undefined)) return undefined
+  const from = offset ?? 0
+  const slice = { offset: from, length: length ?? Math.max(0, known.size - from) }
+  if (from + slice.length <= known.size) return slice
+  throw new Complaint(
+    `${idText(known.id)} has ${many(known.size, 'byte')}; what was asked for ends beyond them`,
+    exitCodes.failed,
+    'ask for less with --offset and --length',
+  )
+}
+
+function tellMissing({ out }: Desk, id: string, summary: GetSummary): void {
+  summary.missing++
+  const hint = id.endsWith('/') ? '' : `; a folder is named with a slash behind it`
+  out.warn(`${idText(id)}: no pillar that answered has it${hint}`)
+  out.object({ id, outcome: 'notFound' })
+}
+
+function warnOfOthers({ out }: Desk, { id, differing, pillars }: Known): void {
+  if (differing.length > 0)
+    out.warn(
+      `${idText(id)}: ${differing.join(', ')} has other bytes; what ${pillars.join(', ')} has is taken`,
+    )
+}
+
+/** Everything to its place; resolves with what ended it early, if something did. */
+async function toDisk(run: Run, single: boolean): Promise<Complaint | undefined> {
+  const { desk, files, options, collection } = run
+  const { output, overwrite = false } = options
+  const place = await placeFor(desk, output, single)
+  const stop = new AbortController()
+  let complaint: Complaint | undefined
+  const failed = (error: Complaint): void => {
+    complaint ??= error
+    stop.abort(error)
+  }
+  const restore = restoring(desk, { collection, place, overwrite, failed })
+  const bytes = files.reduce((sum, { size }) => sum + (run.slice?.length ?? size), 0)
+  const quiet = desk.out.quiet || desk.out.json
+  const bar = progress({ verb: 'get', bytes, files: files.length, quiet })
+  try {
+    const signal = AbortSignal.any([desk.signal, stop.signal])
+    await fetchAll({ ...run, desk: { ...desk, signal } }, restore, bar)
+  } catch (error) {
+    if (complaint === undefined || desk.signal.aborted) throw error
+  } finally {
+    await restore.tidy()
+    bar.end()
+  }
+  return complaint
+}
+
+async function fetchAll(run: Run, restore: Restore, bar: Progress): Promise<void> {
+  const { desk, files, options, collection } = run
+  const { client, signal } = desk
+  const pillars = client.policy(collection).pillars
+  const batches = batcher<Fetching>(filesEach(files.length, pillars.length))
   const lanes = several(limits.conversationsOpenMax)
   const load = new Map<string, number>()
-  let moved = 0
-  const fetchBatch = (batch: readonly (GetItem & { path: string })[]): Promise<void> =>
+  const at = { moved: 0, passed: 0, files: 0 }
+  const show = (): void => bar.at(at.moved, at.files, at.passed)
+  const fetchBatch = (batch: readonly Fetching[]): Promise<void> =>
     lanes.add(async () => {
-      const weight = batch.reduce((sum, item) => sum + (item.size ?? 0) + 10_000, 0)
+      const weight = batch.reduce((sum, item) => sum + item.size + 10_000, 0)
       const results = await getBatch(client, collection, batch, {
         signal,
         ...(options.pillar === undefined ? {} : { pillar: options.pillar }),
-        prefer: pillars => leastLoaded(pillars, load, weight),
+        prefer: (able) => leastLoaded(able, load, weight),
         progress(bytes) {
-          moved += bytes
-          bar.at(moved, summary.fetched)
+          at.moved += bytes
+          show()
         },
       })
-      for (const [n, result] of results.entries()) tell(desk, result, batch[n]?.length ?? result.size ?? 0, summary)
+      at.files += batch.length
+      for (const [n, result] of results.entries()) told(run, batch[n], result, restore)
     })
   try {
-    const folders = new Set<string>()
-    for (const one of todo) {
+    for (const known of files) {
       signal.throwIfAborted()
-      const full = batches.add(await land(desk, collection, one, options, folders))
+      const item = await landed(run, restore, known)
+      const full = item && batches.add(item)
       if (full) await fetchBatch(full)
+      if (item) continue
+      at.files++
+      at.passed += known.size
+      show()
     }
     const rest = batches.rest()
     if (rest) await fetchBatch(rest)
     await lanes.all()
-    for (const folder of folders) await desk.disk.rmdir(folder)
   } finally {
-    bar.end()
+    // Whatever ends the first of them: what the others write is theirs until they have ended.
+    await lanes.settled()
   }
-  report(desk, summary)
-  return { code: codeOf(summary), summary }
 }
 
-async function choose(desk: Desk, collection: string, ids: readonly string[], options: GetOptions, summary: GetSummary): Promise<Wanted[]> {
-  const { client, signal } = desk
-  if (!options.all && ids.length === 0) throw new Complaint('nothing to get was named', exitCodes.usage, 'name ids, a folder with a slash behind it, or --all')
-  const ranged = options.offset !== undefined || options.length !== undefined
-  const single = ids.length === 1 && !ids[0]?.endsWith('/') && !options.all
-  if (ranged && !single) throw new Complaint('--offset and --length go with one file only', exitCodes.usage)
-  const only = options.pillar === undefined ? undefined : [options.pillar]
-  const query = options.all ? {} : ids.every(id => !id.endsWith('/')) ? { ids } : {}
-  const { files, silent } = await survey(client, collection, query, signal, only)
-  if (silent.length === (only ?? client.policy(collection).pillars).length) throw new Complaint('no pillar answered', exitCodes.nobody, 'is the archive running? `colonnade status` tells')
-  const folder = resolve(options.output ?? '.')
-  const asFile = single && options.output !== undefined && !options.output.endsWith('/') && (await kindOf(desk.disk, folder)) !== 'folder'
-  const wanted: Wanted[] = []
-  for (const known of files.values()) {
-    if (!options.all && !ids.some(id => id === known.id || (id.endsWith('/') && known.id.startsWith(id)))) continue
-    if (fileIdFault(known.id) !== undefined) continue
-    wanted.push({ known, path: asFile ? folder : join(folder, known.id) })
-  }
-  for (const id of ids)
-    if (!wanted.some(({ known }) => known.id === id || (id.endsWith('/') && known.id.startsWith(id)))) {
-      summary.missing++
-      desk.out.warn(`${idText(id)}: no pillar that answered has it`)
-      desk.out.object({ id, outcome: 'notFound' })
+/** The place where a file is to land; undefined when it is not to be fetched, and that was said. */
+async function landed(
+  { desk, slice, summary }: Run,
+  restore: Restore,
+  known: Known,
+): Promise<Fetching | undefined> {
+  const { out, signal } = desk
+  const { id, checksum, size } = known
+  let path = id
+  try {
+    const need = await restore.need(known, slice)
+    path = need.path
+    if (need.is === 'needed') {
+      const landing = await restore.land(known, path, slice)
+      return { id, checksum, path, landing, size: slice?.length ?? size, ...(slice ?? {}) }
     }
-  return wanted
-}
-
-const kindOf = async (disk: Disk, path: string): Promise<string | undefined> => (await disk.stat(onDisk(path)))?.kind
-
-const lengthOf = (known: Known, { offset = 0, length }: GetOptions): number => length ?? Math.max(0, known.size - offset)
-
-/** Equal files are left alone, differing ones are never overwritten silently. */
-async function isNeeded(desk: Desk, { known, path }: Wanted, options: GetOptions, summary: GetSummary): Promise<boolean> {
-  const { disk, client, out } = desk
-  if (known.differing.length > 0) out.warn(`${idText(known.id)}: ${known.differing.join(', ')} has other bytes; what ${known.pillars.join(', ')} has is taken`)
-  const stat = await disk.stat(onDisk(path))
-  if (stat === undefined || options.overwrite) return true
-  const whole = options.offset === undefined && options.length === undefined
-  const equal = whole && stat.kind === 'file' && stat.size === known.size && (await hashFile(client.world, disk, onDisk(path), stat).catch(() => '')) === known.checksum
-  if (equal) {
-    summary.equal++
-    out.object({ id: known.id, outcome: 'equal', path })
-    return false
+    out.object({ id, outcome: need.is, path })
+    if (need.is === 'equal') summary.equal++
+    else inTheWay(desk, summary, path, need.why)
+  } catch (error) {
+    if (signal.aborted) throw error
+    out.object({ id, outcome: 'inTheWay', path })
+    inTheWay(desk, summary, path, reasonOf(error))
   }
+  return undefined
+}
+
+function inTheWay({ out }: Desk, summary: GetSummary, path: string, why: string): void {
   summary.problems++
-  out.warn(`${idText(path)}: another file is there; --overwrite replaces it`)
-  out.object({ id: known.id, outcome: 'exists', path })
-  return false
-}
-
-async function land(desk: Desk, collection: string, { known, path }: Wanted, options: GetOptions, folders: Set<string>): Promise<GetItem & { path: string }> {
-  const { disk, client } = desk
-  const { id, size, checksum, mtime } = known
-  const { offset, length } = options
-  const folder = join(dirname(path), partialFolder)
-  await makeFolders(disk, onDisk(folder))
-  folders.add(onDisk(folder))
-  const whole = offset === undefined && length === undefined
-  const partial = onDisk(join(folder, `${objectName(client.world, collection, id, checksum, offset ?? 0, length ?? -1)}-${basename(path).slice(0, 40).replaceAll('/', '')}`.slice(0, 60)))
-  const landing = await openLanding(client.world, disk, { partial: partialName(partial), final: onDisk(path), ...(whole ? { checksum, mtime } : {}) })
-  const slice = { ...(offset === undefined ? {} : { offset }), ...(length === undefined ? {} : { length }) }
-  return { id, checksum, landing, path, size, ...slice }
-}
-
-/** Names of partials keep to plain characters: the digest in front is what counts. */
-const partialName = (path: string): string => {
-  const slash = path.lastIndexOf('/') + 1
-  return path.slice(0, slash) + path.slice(slash, slash + 22)
-}
-
-async function makeFolders(disk: Disk, path: string): Promise<void> {
-  const parts = path.split('/')
-  for (let n = 1; n <= parts.length; n++) await disk.mkdir(parts.slice(0, n).join('/'))
+  out.warn(`${idText(path)}: ${why}`)
 }
 
 /** Each file once, spread over the pillars. */
-function leastLoaded(pillars: readonly string[], load: Map<string, number>, weight: number): readonly string[] {
+function leastLoaded(
+  pillars: readonly string[],
+  load: Map<string, number>,
+  weight: number,
+): readonly string[] {
   const order = [...pillars].sort((a, b) => (load.get(a) ?? 0) - (load.get(b) ?? 0))
   const first = order[0]
   if (first !== undefined) load.set(first, (load.get(first) ?? 0) + weight)
   return order
 }
 
-function tell({ out }: Desk, result: GetResult, bytes: number, summary: GetSummary): void {
+function told(run: Run, item: Fetching | undefined, result: GetResult, restore: Restore): void {
+  const { desk, summary } = run
   const { id, outcome, pillar, why } = result
-  out.object({ id, outcome, ...(pillar === undefined ? {} : { pillar }), ...(why === undefined ? {} : { why }) })
+  if (outcome === 'fetched' && restore.taken.has(id)) {
+    desk.out.object({ id, outcome: 'inTheWay', path: item?.path })
+    inTheWay(desk, summary, item?.path ?? id, 'a file has come there meanwhile; it was left alone')
+    return
+  }
+  desk.out.object({
+    id,
+    outcome,
+    ...(item === undefined ? {} : { path: item.path }),
+    ...(pillar === undefined ? {} : { pillar }),
+    ...(why === undefined ? {} : { why }),
+  })
   if (outcome === 'fetched') {
-    summary.fetched++
-    summary.bytes += bytes
-    if (pillar !== undefined) summary.from.set(pillar, (summary.from.get(pillar) ?? 0) + 1)
+    fetched(summary, item?.size ?? 0, pillar)
     return
   }
   if (outcome === 'notFound') summary.missing++
   else summary.failed++
-  out.warn(`${idText(id)}: ${why ?? outcome}`)
+  desk.out.warn(`${idText(id)}: ${why ?? outcome}`)
+}
+
+function fetched(summary: GetSummary, bytes: number, pillar: string | undefined): void {
+  summary.fetched++
+  summary.bytes += bytes
+  if (pillar !== undefined) summary.from.set(pillar, (summary.from.get(pillar) ?? 0) + 1)
 }
 
 function report({ out }: Desk, summary: GetSummary): void {
-  const parts = [`${summary.fetched} files fetched (${formatBytes(summary.bytes)})`]
-  if (summary.equal > 0) parts.push(`${summary.equal} were there already`)
-  if (summary.problems > 0) parts.push(`${summary.problems} not overwritten`)
-  if (summary.missing > 0) parts.push(`${summary.missing} not found`)
-  if (summary.failed > 0) parts.push(`${summary.failed} failed`)
-  out.line(parts.join(', '))
-  if (summary.failed > 0) out.note('colonnade: hint: repeat the same command; it goes on where it stopped')
+  const parts = [`${many(summary.fetched, 'file')} fetched (${formatBytes(summary.bytes)})`]
+  const add = (count: number, what: string): void => {
+    if (count > 0) parts.push(`${formatCount(count)} ${what}`)
+  }
+  add(summary.equal, 'were there already')
+  add(summary.problems, 'not overwritten')
+  add(summary.missing, 'not found')
+  add(summary.failed, 'failed')
+  out.tell(parts.join(', '))
+  if (summary.failed > 0) out.note('hint: repeat the same command; it goes on where it stopped')
+  out.object({ summary: { ...summary, from: Object.fromEntries(summary.from) } })
 }
 
-function codeOf({ fetched, equal, problems, failed, missing }: GetSummary): ExitCode {
-  const good = fetched + equal
-  if (problems + failed + missing === 0) return exitCodes.done
-  return good > 0 ? exitCodes.partly : exitCodes.failed
+function codeOf(
+  { fetched, equal, problems, failed, missing }: GetSummary,
+  complaint: Complaint | undefined,
+): ExitCode {
+  if (problems + failed + missing === 0 && !complaint) return exitCodes.done
+  return fetched + equal > 0 ? exitCodes.partly : (complaint?.exitCode ?? exitCodes.failed)
 }

@@ -1,8 +1,9 @@
 /** `colonnade ls` and `checksums`: what the pillars say that they have. */
-import { type Known, type Survey, survey } from '../client/list.ts'
+import type { Known } from '../client/list.ts'
 import { formatBytes } from '../world/units.ts'
-import { Complaint, type ExitCode, exitCodes, idText, table } from './output.ts'
-import type { Desk } from './put.ts'
+import { ask, byId, chosen } from './chosen.ts'
+import type { Desk } from './desk.ts'
+import { type ExitCode, exitCodes, idText, many, table } from './output.ts'
 
 export interface LsOptions {
   readonly pillar?: string
@@ -10,46 +11,68 @@ export interface LsOptions {
   readonly since?: number
 }
 
-async function ask({ client, out, signal }: Desk, collection: string, query: Parameters<typeof survey>[2], pillar?: string): Promise<Survey> {
-  const only = pillar === undefined ? undefined : [pillar]
-  const all = only ?? client.policy(collection).pillars
-  const found = await survey(client, collection, query, signal, only)
-  if (found.silent.length === all.length) throw new Complaint('no pillar answered', exitCodes.nobody, 'is the archive running? `colonnade status` tells')
-  if (found.silent.length > 0) out.note(`colonnade: without ${found.silent.join(', ')}, which did not answer`)
-  return found
-}
-
-const byId = (files: Iterable<Known>): Known[] => [...files].sort((a, b) => (a.id < b.id ? -1 : 1))
-
-export async function ls(desk: Desk, collection: string, prefix: string | undefined, options: LsOptions): Promise<ExitCode> {
-  const query = { ...(prefix === undefined ? {} : { prefix }), ...(options.since === undefined ? {} : { since: options.since }) }
-  const { files } = await ask(desk, collection, query, options.pillar)
-  const rows: string[][] = []
-  for (const { id, size, mtime, checksum, pillars, differing } of byId(files.values())) {
-    desk.out.object({ id, size, mtime: new Date(mtime).toISOString(), checksum, copies: pillars, differing })
-    rows.push([formatBytes(size), new Date(mtime).toISOString().slice(0, 16).replace('T', ' '), `${pillars.length} copies`, idText(id)])
+export async function ls(
+  desk: Desk,
+  collection: string,
+  name: string | undefined,
+  options: LsOptions,
+): Promise<ExitCode> {
+  const query = {
+    ...(name === undefined ? {} : { prefix: name }),
+    ...(options.since === undefined ? {} : { since: options.since }),
   }
-  for (const line of table(rows, [0])) desk.out.line(line)
+  const listed = await ask(desk, collection, query, options.pillar)
+  const files = byId(listed.filter(({ id }) => isAtOrBelow(id, name)))
+  for (const { id, size, mtime, checksum, pillars, differing } of files) {
+    const time = new Date(mtime).toISOString()
+    desk.out.object({ id, size, mtime: time, checksum, copies: pillars, differing })
+  }
+  for (const line of table(files.map(rowOf), [0])) desk.out.line(line)
+  if (files.length === 0)
+    desk.out.note(name === undefined ? 'there are no files yet' : `nothing at ${idText(name)}`)
   return exitCodes.done
 }
 
+/** `a` is about the file `a` and all below the folder `a`, not about `apples`. */
+const isAtOrBelow = (id: string, name: string | undefined): boolean =>
+  name === undefined || name.endsWith('/') || id === name || id.startsWith(`${name}/`)
+
+function rowOf({ id, size, mtime, pillars, differing }: Known): string[] {
+  const time = `${new Date(mtime).toISOString().slice(0, -8)}Z`
+  const copies = many(pillars.length, 'copy', 'copies')
+  const others = differing.length === 0 ? '' : `, ${differing.join(' and ')} has other bytes`
+  return [formatBytes(size), time, `${copies}${others}`, idText(id)]
+}
+
 /** In the form that `sha256sum -c` reads. */
-export async function checksums(desk: Desk, collection: string, ids: readonly string[], options: { readonly pillar?: string }): Promise<ExitCode> {
-  const { files } = await ask(desk, collection, ids.length > 0 ? { ids } : {}, options.pillar)
-  let partly = false
-  for (const { id, checksum, pillars, differing } of byId(files.values())) {
-    desk.out.object({ id, checksum, pillars, differing })
-    const escaped = id.replace(/[\\\n\r]/g, c => (c === '\\' ? '\\\\' : c === '\n' ? '\\n' : '\\r'))
-    desk.out.line(`${escaped === id ? '' : '\\'}${checksum}  ${escaped}`)
+export async function checksums(
+  desk: Desk,
+  collection: string,
+  names: readonly string[] | 'all',
+  options: { readonly pillar?: string },
+): Promise<ExitCode> {
+  const { out } = desk
+  const { files, missing } = await chosen(desk, collection, names, options.pillar)
+  let differ = false
+  for (const { id, checksum, pillars, differing } of files) {
+    out.object({ id, checksum, pillars, differing })
+    out.exact(sumLine(id, checksum))
     if (differing.length === 0) continue
-    partly = true
-    desk.out.warn(`${idText(id)}: ${differing.join(', ')} has other bytes`)
+    differ = true
+    out.warn(`${idText(id)}: ${differing.join(', ')} has other bytes`)
   }
-  for (const id of ids) {
-    if (files.has(id)) continue
-    partly = true
-    desk.out.warn(`${idText(id)}: no pillar that answered has it`)
-    desk.out.object({ id, outcome: 'notFound' })
+  for (const id of missing) {
+    out.warn(`${idText(id)}: no pillar that answered has it`)
+    out.object({ id, outcome: 'notFound' })
   }
-  return partly ? exitCodes.partly : exitCodes.done
+  if (missing.length > 0 && files.length === 0) return exitCodes.failed
+  return missing.length > 0 || differ ? exitCodes.partly : exitCodes.done
+}
+
+const sumEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r' }
+
+/** A line of GNU sha256sum: a backslash in front says that the name is escaped. */
+export function sumLine(id: string, checksum: string): string {
+  const escaped = id.replace(/[\\\n\r]/g, (character) => sumEscapes[character] ?? character)
+  return `${escaped === id ? '' : '\\'}${checksum}  ${escaped}`
 }

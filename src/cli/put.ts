@@ -1,206 +1,303 @@
 /** `colonnade put`: a folder into the archive; the second time, only what is new. */
-import { relative } from 'node:path'
-import type { Client } from '../client/client.ts'
 import { Changed, hashFile, offerOf } from '../client/files.ts'
-import { type Known, survey } from '../client/list.ts'
+import type { Known } from '../client/list.ts'
 import { type PutItem, type PutResult, putBatch } from '../client/put.ts'
-import type { Disk } from '../disk/disk.ts'
 import { limits } from '../limits.ts'
-import { formatBytes } from '../world/units.ts'
+import { fileIdFault } from '../protocol/scalars.ts'
 import { batcher, several } from './batches.ts'
-import { Complaint, type ExitCode, exitCodes, idText, type Output } from './output.ts'
-import { progress } from './progress.ts'
-import { type FoundFile, walk } from './walk.ts'
+import { besideId } from './beside.ts'
+import { ask } from './chosen.ts'
+import { type Desk, onDisk, pillarsOf } from './desk.ts'
+import { gather } from './gather.ts'
+import { Complaint, type ExitCode, exitCodes, idText, reasonOf } from './output.ts'
+import { type Progress, progress } from './progress.ts'
+import {
+  codeOf,
+  counted,
+  newSummary,
+  type PutSummary,
+  passedOver,
+  report,
+  told,
+} from './put-summary.ts'
+import { type FoundFile, seenAgain, type WalkOptions } from './walk.ts'
 
-export interface PutOptions {
-  readonly as?: string
-  readonly exclude?: readonly string[]
+export { type Desk, onDisk } from './desk.ts'
+export type { PutSummary } from './put-summary.ts'
+
+export interface PutOptions extends WalkOptions {
   readonly dryRun?: boolean
   readonly changed?: 'refuse' | 'keep-both'
-  /** Hash all files again, also those whose size and time are known. */
+  /** Read all files again, also those whose size and time are known. */
   readonly checksum?: boolean
+  /** Waits for pillars that are away, as long as `--idle-timeout` says. */
   readonly waitAll?: boolean
-  readonly pillars?: readonly string[]
 }
 
-export interface Desk {
-  readonly client: Client
-  /** The user's file system, from its root. */
-  readonly disk: Disk
-  readonly out: Output
-  readonly signal: AbortSignal
+/** So many files are asked for by their ids; for more it costs less to list everything. */
+const askedByIdMax = 2_000
+
+/** How long a changed file is left alone before it is tried once more. */
+const changingMs = 1_000
+
+/** One put while it goes on. */
+interface Run {
+  readonly desk: Desk
+  readonly collection: string
+  readonly options: PutOptions
+  readonly pillars: readonly string[]
+  readonly remote: ReadonlyMap<string, Known>
+  readonly summary: PutSummary
+  readonly bar: Progress
+  readonly meter: Meter
+  readonly lanes: ReturnType<typeof several>
+  /** Files that changed while they were read: once more in the end, and with what may have been promised for them. */
+  readonly again: { readonly file: FoundFile; readonly offered: boolean }[]
 }
 
-export interface PutSummary {
-  files: number
-  bytes: number
-  stored: number
-  storedBytes: number
-  known: number
-  readonly owed: Map<string, number>
-  notHandedOver: number
-  problems: number
-  failed: number
-  unanswered: number
-}
-
-/** Paths on the disk port have no leading slash. */
-export const onDisk = (path: string): string => relative('/', path)
-
-export async function put(desk: Desk, collection: string, paths: readonly string[], options: PutOptions): Promise<{ code: ExitCode; summary: PutSummary }> {
-  const { client, out, signal } = desk
-  const summary: PutSummary = { files: 0, bytes: 0, stored: 0, storedBytes: 0, known: 0, owed: new Map(), notHandedOver: 0, problems: 0, failed: 0, unanswered: 0 }
+export async function put(
+  desk: Desk,
+  collection: string,
+  paths: readonly string[],
+  options: PutOptions,
+): Promise<{ code: ExitCode; summary: PutSummary }> {
+  checkAs(options.as)
+  const pillars = pillarsOf(desk, collection)
+  const summary = newSummary()
   const found = await gather(desk, paths, options, summary)
-  const { files: remote, silent } = await survey(client, collection, options.as === undefined ? {} : { prefix: `${options.as.replace(/\/+$/, '')}/` }, signal)
-  const pillars = options.pillars ?? client.policy(collection).pillars
-  if (silent.length === client.policy(collection).pillars.length) throw new Complaint('no pillar answered', exitCodes.nobody, 'is the archive running? `colonnade status` tells')
-  const bar = progress({ verb: 'put', bytes: summary.bytes, files: found.length, quiet: out.quiet || out.json || options.dryRun === true })
-  const meter = { done: 0, files: 0, open: new Map<object, number>() }
-  const show = (): void => bar.at(meter.done + [...meter.open.values()].reduce((a, b) => a + b, 0), meter.files)
-  const batches = batcher<PutItem>()
+  const quiet = desk.out.quiet || desk.out.json || options.dryRun === true
+  const remote = found.length > 0 ? await known(desk, collection, found, options) : new Map()
+  const bar = progress({ verb: 'put', bytes: summary.bytes, files: found.length, quiet })
   const lanes = several(limits.conversationsOpenMax)
-  const send = (batch: readonly PutItem[]): Promise<void> =>
-    lanes.add(async () => {
-      const results = await putBatch(client, collection, batch, {
-        signal,
-        ...(options.waitAll ? { waitAll: true } : {}),
-        ...(options.pillars ? { pillars: options.pillars } : {}),
-        progress(bytes) {
-          meter.open.set(batch, bytes / pillars.length)
-          show()
-        },
-      })
-      meter.open.delete(batch)
-      for (const result of results) tell(desk, result, summary)
-      meter.done += batch.reduce((sum, item) => sum + item.size, 0)
-      meter.files += batch.length
-      show()
-    })
+  const meter = newMeter(bar, pillars.length)
+  const run = { desk, collection, options, pillars, remote, summary, bar, meter, lanes, again: [] }
   try {
-    for (const file of found) {
-      signal.throwIfAborted()
-      const item = await prepare(desk, file, remote, options, summary)
-      const complete = item && (remote.get(item.id)?.pillars.length ?? 0) >= pillars.length
-      if (!item || complete || options.dryRun) {
-        if (item) account(desk, item, complete === true, summary)
-        meter.done += file.size
-        meter.files++
-        show()
-        continue
-      }
-      const full = batches.add(item)
-      if (full) await send(full)
-    }
-    const rest = batches.rest()
-    if (rest) await send(rest)
-    await lanes.all()
+    await pass(run, found, false)
+    const again = await secondLook(run)
+    await pass(run, again, true)
   } finally {
+    await lanes.settled()
     bar.end()
   }
-  report(desk, summary, options)
-  return { code: codeOf(summary), summary }
+  report(desk.out, summary, options)
+  return { code: codeOf(summary, options), summary }
 }
 
-async function gather(desk: Desk, paths: readonly string[], options: PutOptions, summary: PutSummary): Promise<FoundFile[]> {
-  const found = new Map<string, FoundFile>()
-  for await (const one of walk(paths, options)) {
-    if (one.is === 'passedOver') problem(desk, summary, one.path, one.why)
-    else if (found.has(one.id)) problem(desk, summary, one.path, `it would have the same id as ${found.get(one.id)?.path}`)
-    else found.set(one.id, one)
+function checkAs(as: string | undefined): void {
+  if (as === undefined) return
+  const fault = fileIdFault(as.replace(/\/+$/, ''))
+  if (fault === undefined) return
+  const hint = 'a folder of the archive, like pictures or pictures/2026'
+  throw new Complaint(`--as ${idText(as)}: ${fault}`, exitCodes.usage, hint)
+}
+
+/** What the archive has under the ids that matter. */
+async function known(
+  desk: Desk,
+  collection: string,
+  found: readonly FoundFile[],
+  { as, changed }: PutOptions,
+): Promise<ReadonlyMap<string, Known>> {
+  const ids = found.map(({ id }) => id)
+  if (changed === 'keep-both') ids.push(...found.map(({ id, mtime }) => besideId(id, mtime)))
+  const few = found.length <= askedByIdMax
+  const prefix = as === undefined ? {} : { prefix: `${as.replace(/\/+$/, '')}/` }
+  const listed = await ask(desk, collection, few ? { ids } : prefix)
+  return new Map(listed.map((one) => [one.id, one]))
+}
+
+/** All of these files, batch by batch. */
+async function pass(run: Run, files: readonly FoundFile[], last: boolean): Promise<void> {
+  const batches = batcher<Sending>()
+  for (const file of files) {
+    run.desk.signal.throwIfAborted()
+    const item = await prepare(run, file, last)
+    if (!item) {
+      run.meter.pass(file.size)
+      continue
+    }
+    const full = batches.add(item)
+    if (full) await send(run, full, last)
   }
-  summary.files = found.size
-  summary.bytes = [...found.values()].reduce((sum, file) => sum + file.size, 0)
-  if (found.size === 0 && summary.problems === 0) desk.out.note('there are no files there')
-  return [...found.values()]
+  const rest = batches.rest()
+  if (rest) await send(run, rest, last)
+  await run.lanes.all()
 }
 
-/** What is to be put for a file; undefined when nothing is, and that was said. */
-async function prepare(desk: Desk, file: FoundFile, remote: ReadonlyMap<string, Known>, options: PutOptions, summary: PutSummary): Promise<PutItem | undefined> {
-  const known = remote.get(file.id)
-  const same = known !== undefined && known.size === file.size && known.mtime === file.mtime && options.checksum !== true
+interface Sending extends PutItem {
+  readonly file: FoundFile
+}
+
+/** What is to be sent of a file; undefined when nothing is, and that was said. */
+async function prepare(run: Run, file: FoundFile, last: boolean): Promise<Sending | undefined> {
+  const { desk, remote, pillars, summary } = run
   try {
-    const checksum = same ? known.checksum : await hashTwice(desk, file)
-    const item = { id: file.id, size: file.size, mtime: file.mtime, checksum, offer: offerOf(desk.disk, onDisk(file.path), file) }
-    if (known === undefined || known.checksum === checksum) return item
-    if (options.changed === 'keep-both') return { ...item, id: besideId(file.id, file.mtime) }
-    problem(desk, summary, file.path, `it differs from what the archive has under ${idText(file.id)}; --changed keep-both stores it beside`)
+    const named = await nameAndChecksum(run, file)
+    if (!named) return undefined
+    const has = remote.get(named.id)?.pillars ?? []
+    const complete = pillars.every((pillar) => has.includes(pillar))
+    if (complete || run.options.dryRun) {
+      counted(desk.out, { ...named, size: file.size }, complete, summary)
+      return undefined
+    }
+    const offer = offerOf(desk.disk, onDisk(file.path), file)
+    return { ...named, size: file.size, mtime: file.mtime, offer, file }
   } catch (error) {
-    const why = error instanceof Changed ? 'it is being changed while it is read' : error instanceof Error ? error.message : String(error)
-    problem(desk, summary, file.path, why)
+    if (desk.signal.aborted) throw error
+    if (error instanceof Changed && !last) run.again.push({ file, offered: false })
+    else passedOver(desk.out, summary, file.path, changeOr(error))
+    return undefined
   }
-  return undefined
 }
 
-/** A file that changes while it is read is tried once more. */
-async function hashTwice({ client, disk }: Desk, file: FoundFile): Promise<string> {
-  return hashFile(client.world, disk, onDisk(file.path), file).catch(async error => {
-    if (!(error instanceof Changed)) throw error
-    await client.world.clock.sleep(1_000)
-    return hashFile(client.world, disk, onDisk(file.path), file)
+const changing = 'it is being changed while it is read'
+const changeOr = (error: unknown): string => (error instanceof Changed ? changing : reasonOf(error))
+
+/** Under which id a file goes, and its checksum; undefined when it is not to be stored, and that was said. */
+async function nameAndChecksum(
+  run: Run,
+  file: FoundFile,
+): Promise<{ id: string; checksum: string } | undefined> {
+  const { desk, remote, options, summary } = run
+  const { id } = file
+  const there = remote.get(id)
+  const same = asKnown(file, there, options)
+  if (same) return { id, checksum: same.checksum }
+  const keepBoth = options.changed === 'keep-both'
+  const beside = besideId(id, file.mtime)
+  const copy = remote.get(beside)
+  const sameCopy = there && keepBoth && asKnown(file, copy, options)
+  if (sameCopy) return { id: beside, checksum: sameCopy.checksum }
+  const differs = (): void =>
+    passedOver(
+      desk.out,
+      summary,
+      file.path,
+      keepBoth
+        ? `it differs from what the archive has under ${idText(id)} and ${idText(beside)}`
+        : `it differs from what the archive has under ${idText(id)}; --changed keep-both stores it beside`,
+      'differs',
+    )
+  // No need to read it to know that it is another.
+  if (there && there.size !== file.size && !keepBoth) return differs() as undefined
+  if (!there && options.dryRun) return { id, checksum: '' }
+  const checksum = await hashed(run, file)
+  if (!there || there.checksum === checksum) return { id, checksum }
+  if (!keepBoth || (copy && copy.checksum !== checksum)) return differs() as undefined
+  return { id: beside, checksum }
+}
+
+/** What the archive has, when size and time say that these are its bytes. */
+const asKnown = (
+  { size, mtime }: FoundFile,
+  there: Known | undefined,
+  { checksum }: PutOptions,
+): Known | undefined =>
+  checksum !== true && there?.size === size && there.mtime === mtime ? there : undefined
+
+function hashed({ desk, meter }: Run, file: FoundFile): Promise<string> {
+  const { client, disk, signal } = desk
+  const progress = (bytes: number): void => meter.read(bytes)
+  return hashFile(client.world, disk, onDisk(file.path), file, { signal, progress })
+}
+
+function send(run: Run, batch: readonly Sending[], last: boolean): Promise<void> {
+  return run.lanes.add(async () => {
+    const results = await putAll(run, batch)
+    for (const [n, result] of results.entries()) {
+      const file = batch[n]?.file
+      if (file && result.outcome === 'changed' && !last) run.again.push({ file, offered: true })
+      else told(run.desk.out, result, run.summary)
+    }
+    run.meter.done(batch)
   })
 }
 
-/** `a/b.jpg` changed at some time becomes `a/b (2026-11-22 101112).jpg`. */
-export function besideId(id: string, mtime: number): string {
-  const stamp = new Date(mtime).toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '')
-  const slash = id.lastIndexOf('/') + 1
-  const dot = id.lastIndexOf('.')
-  const at = dot > slash ? dot : id.length
-  return `${id.slice(0, at)} (${stamp})${id.slice(at)}`
-}
-
-function problem({ out }: Desk, summary: PutSummary, path: string, why: string): void {
-  summary.problems++
-  out.warn(`${idText(path)}: ${why}`)
-  out.object({ path, outcome: 'passedOver', why })
-}
-
-function account({ out }: Desk, item: PutItem, known: boolean, summary: PutSummary): void {
-  if (known) {
-    summary.known++
-    out.object({ id: item.id, size: item.size, outcome: 'known' })
-    return
+/** Puts a batch; with `--wait all` again and again, until nothing is owed or nothing comes for too long. */
+async function putAll(run: Run, batch: readonly Sending[]): Promise<readonly PutResult[]> {
+  const { desk, collection, options, meter } = run
+  const { client, signal } = desk
+  const { clock } = client.world
+  const waitAll = options.waitAll === true
+  const progress = (bytes: number): void => meter.moved(batch, bytes)
+  const once = (items: readonly Sending[]): Promise<PutResult[]> =>
+    putBatch(client, collection, items, { signal, waitAll, progress })
+  let results: readonly PutResult[] = await once(batch)
+  for (let heard = clock.monotonic(); waitAll && clock.monotonic() - heard < client.idleMs; ) {
+    const owed = new Set(results.flatMap((one) => one.owed))
+    if (owed.size === 0) break
+    await clock.sleep(1_000, signal)
+    if (![...owed].some((pillar) => client.line.presence(pillar) === 'online')) continue
+    const open = batch.filter((_, n) => (results[n]?.owed.length ?? 0) > 0)
+    const newer = new Map((await once(open)).map((one) => [one.id, one]))
+    const before = copiesIn(results)
+    results = results.map((one) => merged(one, newer.get(one.id)))
+    if (copiesIn(results) > before) heard = clock.monotonic()
   }
-  summary.stored++
-  summary.storedBytes += item.size
-  out.object({ id: item.id, size: item.size, outcome: 'wouldPut' })
-  out.line(`would put ${idText(item.id)}`)
+  return results
 }
 
-function tell({ out }: Desk, result: PutResult, summary: PutSummary): void {
-  const { id, size, outcome, copies, owed, why } = result
-  out.object({ id, size, outcome, copies, owed, ...(why === undefined ? {} : { why }) })
-  if (outcome === 'stored') {
-    if (result.known) summary.known++
-    else {
-      summary.stored++
-      summary.storedBytes += size
-    }
-    for (const pillar of owed) summary.owed.set(pillar, (summary.owed.get(pillar) ?? 0) + 1)
-    if (owed.length > 0 && !result.handedOver) summary.notHandedOver++
-    return
+const copiesIn = (results: readonly PutResult[]): number =>
+  results.reduce((sum, { copies }) => sum + copies.length, 0)
+
+/** What was stored stays stored, whatever a later try for the rest of the copies met. */
+const merged = (one: PutResult, newer: PutResult | undefined): PutResult =>
+  newer?.outcome === 'stored' ? { ...newer, known: one.known && newer.known } : one
+
+/** The files that changed, as they are now. */
+async function secondLook({ desk, again, summary }: Run): Promise<FoundFile[]> {
+  const { clock } = desk.client.world
+  if (again.length === 0) return []
+  // A pillar that was asked to take other bytes keeps the id for them for so long.
+  const offered = again.some((one) => one.offered)
+  if (offered)
+    desk.out.note('some files changed while they were sent; they are tried again in a minute')
+  await clock.sleep(offered ? limits.promiseMs + changingMs : changingMs, desk.signal)
+  const files: FoundFile[] = []
+  for (const { file } of again) {
+    const now = await seenAgain(file)
+    if (now.is === 'file') files.push(now)
+    else passedOver(desk.out, summary, now.path, now.why)
   }
-  if (outcome === 'duplicate') summary.problems++
-  else summary.failed++
-  if (copies.length === 0 && why?.includes('no answer')) summary.unanswered++
-  out.warn(`${idText(id)}: ${why ?? 'not stored'}`)
+  return files
 }
 
-function report({ out }: Desk, summary: PutSummary, options: PutOptions): void {
-  const verb = options.dryRun ? 'would be stored' : 'stored'
-  const parts = [`${summary.stored} files ${verb} (${formatBytes(summary.storedBytes)})`, `${summary.known} known`]
-  if (summary.problems > 0) parts.push(`${summary.problems} passed over`)
-  if (summary.failed > 0) parts.push(`${summary.failed} failed`)
-  out.line(parts.join(', '))
-  for (const [pillar, count] of summary.owed)
-    out.line(`${pillar} is owed ${count} of them${summary.notHandedOver > 0 ? '' : '; the tracker brings them when it returns'}`)
-  if (summary.notHandedOver > 0) out.warn('the tracker could not be told what is owed: repeat the command later')
-  if (summary.failed > 0) out.note('colonnade: hint: repeat the same command; it goes on where it stopped')
+interface Meter {
+  /** Bytes of a file were read for its checksum. */
+  read(bytes: number): void
+  /** Pillars have so many bytes of this batch, all together. */
+  moved(batch: object, bytes: number): void
+  /** A file needs not move. */
+  pass(bytes: number): void
+  done(batch: readonly PutItem[]): void
 }
 
-function codeOf(summary: PutSummary): ExitCode {
-  const good = summary.stored + summary.known
-  if (summary.failed > 0 && summary.failed === summary.unanswered && good === 0) return exitCodes.nobody
-  if (summary.failed > 0) return good > 0 ? exitCodes.partly : exitCodes.failed
-  return summary.problems > 0 ? exitCodes.partly : exitCodes.done
+function newMeter(bar: Progress, pillars: number): Meter {
+  const open = new Map<object, number>()
+  const at = { moved: 0, passed: 0, files: 0, read: 0 }
+  const show = (): void => {
+    const moving = [...open.values()].reduce((sum, one) => sum + one, 0)
+    bar.at(at.moved + moving, at.files, at.passed)
+  }
+  return {
+    read(bytes) {
+      at.read += bytes
+      bar.reading(at.read)
+    },
+    moved(batch, bytes) {
+      open.set(batch, bytes / pillars)
+      show()
+    },
+    pass(bytes) {
+      at.passed += bytes
+      at.files++
+      show()
+    },
+    done(batch) {
+      open.delete(batch)
+      at.moved += batch.reduce((sum, { size }) => sum + size, 0)
+      at.files += batch.length
+      show()
+    },
+  }
 }

@@ -1,70 +1,128 @@
 /** One run of a command: opens the archive, does it, closes, and turns every end into a sentence and an exit code. */
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { Unable } from '../client/client.ts'
+import { dirname, join, resolve } from 'node:path'
+import { type Client, Unable } from '../client/client.ts'
 import { Stopped } from '../client/line.ts'
 import { openClient } from '../programs/client.ts'
-import { clientShape } from '../system/config-shapes.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
+import { clientShape } from '../system/config-shapes.ts'
 import { systemWorld } from '../system/world.ts'
-import { parseDuration } from '../world/units.ts'
+import type { Desk } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, type Output, output } from './output.ts'
-import type { Desk } from './put.ts'
 
 export interface CommonOptions {
   readonly json?: boolean
   readonly quiet?: boolean
   readonly config?: string
-  readonly idleTimeout?: string
+  /** Milliseconds. */
+  readonly idleTimeout?: number
   readonly verbose?: boolean
 }
 
-/** Where an archive in a box has its things. */
-export const colonnadeHome = (): string => resolve(process.env.COLONNADE_HOME ?? join(homedir(), '.local/share/colonnade'))
+/** How long the broker may take to let us in; a slow link needs several round trips for that. */
+const connectMsMax = 20_000
 
-/** Paths are relative to where the user typed, also below npm, which changes the folder. */
-export const typedPath = (path: string): string => resolve(process.env.INIT_CWD ?? process.cwd(), path)
+/** Where an archive in a box has its things. */
+export const colonnadeHome = (): string =>
+  resolve(process.env.COLONNADE_HOME ?? join(homedir(), '.local/share/colonnade'))
+
+/** Paths are relative to where the user typed, also below npm, which changes to the folder of the package. */
+export const typedPath = (path: string): string => resolve(typedFolder(), path)
+
+function typedFolder(): string {
+  const { INIT_CWD: typed, npm_package_json: npm } = process.env
+  const moved = npm === undefined || dirname(npm) === process.cwd()
+  return typed !== undefined && moved ? typed : process.cwd()
+}
 
 function configPath(options: CommonOptions): string {
   if (options.config !== undefined) return typedPath(options.config)
-  const places = [process.env.COLONNADE_CONFIG, join(homedir(), '.config/colonnade/client.toml'), join(colonnadeHome(), 'client/client.toml')]
-  const found = places.find(place => place !== undefined && existsSync(place))
-  if (found === undefined) throw new Complaint('there is no configuration', exitCodes.failed, 'name it with --config, or make a trial archive with `npm start`')
+  const places = [
+    process.env.COLONNADE_CONFIG,
+    join(homedir(), '.config/colonnade/client.toml'),
+    join(colonnadeHome(), 'client/client.toml'),
+  ]
+  const found = places.find((place) => place !== undefined && existsSync(place))
+  if (found === undefined)
+    throw new Complaint(
+      'there is no configuration',
+      exitCodes.failed,
+      'name it with --config, or make a trial archive with `npm start`',
+    )
   return found
 }
 
-export async function session(options: CommonOptions, work: (desk: Desk) => Promise<ExitCode>): Promise<void> {
+export async function session(
+  options: CommonOptions,
+  work: (desk: Desk) => Promise<ExitCode>,
+): Promise<void> {
   const out = output(options)
-  process.exitCode = await run(options, out, work).catch(error => ended(out, error))
+  process.stdout.on('error', readerGone)
+  process.exitCode = await run(options, out, work).catch((error) => ended(out, error))
 }
 
-async function run(options: CommonOptions, out: Output, work: (desk: Desk) => Promise<ExitCode>): Promise<ExitCode> {
-  const { values } = readConfig(configPath(options), clientShape)
-  const idleMs = options.idleTimeout === undefined ? undefined : parseDuration(options.idleTimeout)
-  if (options.idleTimeout !== undefined && idleMs === undefined) throw new Complaint(`${options.idleTimeout} is no duration`, exitCodes.usage, 'for example 90s or 5min')
+/** Whoever read our output has enough, like `head`: there is nobody left to tell. */
+function readerGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(exitCodes.failed)
+}
+
+async function run(
+  options: CommonOptions,
+  out: Output,
+  work: (desk: Desk) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { values, warnings } = readConfig(configPath(options), clientShape)
+  for (const warning of warnings) out.note(warning)
   const stop = new AbortController()
   const interrupt = (): void => {
     if (stop.signal.aborted) process.exit(exitCodes.interrupted)
     out.note('stopping; the same command goes on where it stopped')
     stop.abort(new Stopped('interrupted'))
   }
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, interrupt)
   const world = systemWorld(values.name, options.verbose ? 'debug' : 'silent')
-  const opened = await openClient(world, values, idleMs === undefined ? {} : { idleMs })
+  const { idleTimeout } = options
+  const opened = await openClient(
+    world,
+    values,
+    idleTimeout === undefined ? {} : { idleMs: idleTimeout },
+  )
   try {
-    return await work({ client: opened.client, disk: opened.disk, out, signal: stop.signal })
+    const { client, disk } = opened
+    await reached(client, values['broker.url'], stop.signal)
+    return await work({ client, disk, out, signal: stop.signal })
   } finally {
     await opened.close()
-    process.off('SIGINT', interrupt)
-    process.off('SIGTERM', interrupt)
+    for (const signal of signals) process.off(signal, interrupt)
   }
+}
+
+/** Asking is of no use before the broker has let us in, and how long that takes says nothing about the pillars. */
+async function reached(
+  { line, world, idleMs }: Client,
+  url: string,
+  stop: AbortSignal,
+): Promise<void> {
+  const connected = new AbortController()
+  void line.connected().then(() => connected.abort())
+  const either = AbortSignal.any([connected.signal, stop])
+  await world.clock.sleep(Math.min(idleMs, connectMsMax), either)
+  stop.throwIfAborted()
+  if (connected.signal.aborted) return
+  throw new Complaint(
+    `nobody lets us in at ${url}`,
+    exitCodes.nobody,
+    'is the archive running, and this computer connected? --verbose shows what was tried',
+  )
 }
 
 function ended(out: Output, error: unknown): ExitCode {
   if (error instanceof Stopped) return exitCodes.interrupted
-  if (error instanceof ConfigError) return out.complain(new Complaint(error.message, exitCodes.failed, error.hint))
+  if (error instanceof ConfigError)
+    return out.complain(new Complaint(error.message, exitCodes.failed, error.hint))
   if (error instanceof Unable) return out.complain(new Complaint(error.message, exitCodes.failed))
   return out.complain(error)
 }

@@ -2,8 +2,8 @@
 import { statuses } from '../client/list.ts'
 import type { Status } from '../protocol/messages.ts'
 import { formatBytes } from '../world/units.ts'
-import { type ExitCode, exitCodes, table } from './output.ts'
-import type { Desk } from './put.ts'
+import { type Desk, pillarsOf } from './desk.ts'
+import { Complaint, type ExitCode, exitCodes, many, table } from './output.ts'
 
 export interface Verdict {
   readonly safe: boolean
@@ -16,39 +16,81 @@ export interface Seen {
   readonly status: Status | undefined
 }
 
+type There = Seen & { readonly status: Status }
+
 /** The verdict is pure: what is known of every pillar in, one sentence out. */
 export function verdict(seen: readonly Seen[], copiesMin: number): Verdict {
-  const there = seen.filter((one): one is Seen & { status: Status } => one.status !== undefined)
-  const silent = seen.filter(one => one.status === undefined).map(one => one.pillar)
-  if (there.length === 0) return { safe: false, sentence: 'Attention: no pillar answered; is the archive running, and this computer connected?' }
-  const failed = there.filter(one => one.status.verdict === 'ERROR')
-  if (failed[0]) return { safe: false, sentence: `Attention: ${failed[0].pillar} has failed (${failed[0].status.text}); look after its disk, then start it again` }
-  const fullest = Math.max(...there.map(one => one.status.files))
-  const digests = new Set(there.map(one => one.status.digest))
-  const behind = there.filter(one => one.status.files < fullest).map(one => one.pillar)
-  if (digests.size > 1 && behind.length > 0) return { safe: false, sentence: `Attention: ${behind.join(', ')} has fewer files than the others; leave it running, or repeat the last put` }
-  if (digests.size > 1) return { safe: false, sentence: 'Attention: the pillars have different files; `colonnade checksums` tells which' }
-  if (silent.length > 0) return { safe: false, sentence: `Attention: ${silent.join(', ')} did not answer; ${fullest} files have ${there.length} copies that do` }
-  if (there.length < copiesMin) return { safe: false, sentence: `Attention: only ${there.length} of ${copiesMin} copies; add a pillar` }
-  const places = new Set(there.map(one => one.site ?? '')).size
-  const proofs = there.flatMap(one => (one.status.oldestProof === undefined ? [] : [one.status.oldestProof])).sort()
+  const there = seen.filter((one): one is There => one.status !== undefined)
+  const trouble = troubleOf(there, seen, copiesMin)
+  if (trouble !== undefined) return { safe: false, sentence: `Attention: ${trouble}` }
+  const files = there[0]?.status.files ?? 0
+  if (files === 0)
+    return {
+      safe: true,
+      sentence: `Safe: there are no files yet, ${many(there.length, 'pillar')} ready`,
+    }
+  const places = new Set(there.map((one) => one.site ?? '')).size
+  const proofs = there.flatMap(({ status }) => status.oldestProof ?? []).sort()
   const since = proofs[0] === undefined ? '' : `, each proven since ${proofs[0].slice(0, 10)}`
-  return { safe: true, sentence: `Safe: ${fullest} files, ${there.length} copies in ${places} ${places === 1 ? 'place' : 'places'}${since}` }
+  const copies = `${many(there.length, 'copy', 'copies')} in ${many(places, 'place')}`
+  return { safe: true, sentence: `Safe: ${many(files, 'file')}, ${copies}${since}` }
 }
 
-export async function status(desk: Desk, collections: readonly string[], options: { readonly check?: boolean }): Promise<ExitCode> {
+/** What is wrong, and what to do about it; the worst first. */
+function troubleOf(
+  there: readonly There[],
+  seen: readonly Seen[],
+  copiesMin: number,
+): string | undefined {
+  const names = (some: readonly Seen[]): string => some.map(({ pillar }) => pillar).join(', ')
+  if (there.length === 0)
+    return 'no pillar answered; switch them on, and look whether this computer is connected'
+  const failed = there.find(({ status }) => status.verdict === 'ERROR')
+  if (failed)
+    return `${failed.pillar} has failed (${failed.status.text}); look after its disk, then start it again`
+  const fullest = Math.max(...there.map(({ status }) => status.files))
+  const behind = there.filter(({ status }) => status.files < fullest)
+  if (behind.length > 0)
+    return `${names(behind)} ${behind.length === 1 ? 'has' : 'have'} fewer files than the others; leave it running for a while, or repeat the last put`
+  if (new Set(there.map(({ status }) => status.digest)).size > 1)
+    return 'the pillars have different files; look with `colonnade checksums` which'
+  const silent = seen.filter(({ status }) => status === undefined)
+  if (silent.length > 0)
+    return `${names(silent)} did not answer, ${many(fullest, 'file')} on ${many(there.length, 'other')}; switch it on, or look after its link`
+  if (there.length < copiesMin)
+    return `only ${there.length} of ${many(copiesMin, 'copy', 'copies')}; add a pillar`
+  const warned = there.find(({ status }) => status.verdict === 'WARNING')
+  if (warned) return `${warned.pillar}: ${warned.status.text}; give it a larger disk`
+  return undefined
+}
+
+/** Of the collections that are named, else of all. */
+export async function status(
+  desk: Desk,
+  named: readonly string[],
+  options: { readonly check?: boolean },
+): Promise<ExitCode> {
   const { client, out, signal } = desk
+  const all = client.directory.document().collections.map(({ name }) => name)
+  const collections = named.length > 0 ? named : all
+  if (collections.length === 0)
+    throw new Complaint('this archive has no collection yet', exitCodes.failed)
+  for (const collection of collections) pillarsOf(desk, collection)
   let safe = true
   let nobody = true
   for (const collection of collections) {
     const found = await statuses(client, collection, signal)
     const { pillars, copiesMin } = client.policy(collection)
-    const seen = pillars.map(pillar => ({ pillar, site: client.directory.identity(pillar)?.site, status: found.get(pillar) }))
+    const seen = pillars.map((pillar) => ({
+      pillar,
+      site: client.directory.identity(pillar)?.site,
+      status: found.get(pillar),
+    }))
     const { safe: well, sentence } = verdict(seen, copiesMin)
     safe &&= well
-    nobody &&= seen.every(one => one.status === undefined)
+    nobody &&= seen.every((one) => one.status === undefined)
     out.line(collections.length > 1 ? `${collection}: ${sentence}` : sentence)
-    for (const line of table(seen.map(rowOf))) out.line(`  ${line}`)
+    if (!out.quiet) for (const line of table(seen.map(rowOf))) out.line(`  ${line}`)
     out.object({ collection, safe: well, verdict: sentence, pillars: seen })
   }
   if (nobody) return exitCodes.nobody
@@ -57,7 +99,12 @@ export async function status(desk: Desk, collections: readonly string[], options
 
 function rowOf({ pillar, site, status: one }: Seen): string[] {
   if (!one) return [pillar, site ?? '', 'no answer']
-  const free = one.volumes.map(volume => `${formatBytes(volume.bytesFree)} of ${formatBytes(volume.bytesTotal)} free`).join(', ')
+  const free = one.volumes
+    .map(
+      ({ bytesFree, bytesTotal }) => `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
+    )
+    .join(', ')
   const receiving = one.receiving > 0 ? `, ${one.receiving} on their way` : ''
-  return [pillar, site ?? '', `${one.files} files, ${formatBytes(one.bytes)}${receiving}`, free, `${one.verdict}: ${one.text}`]
+  const held = `${many(one.files, 'file')}, ${formatBytes(one.bytes)}${receiving}`
+  return [pillar, site ?? '', held, free, `${one.verdict}: ${one.text}`]
 }

@@ -1,7 +1,10 @@
 /** Finds the files of the user: what is kept, what is passed over, and why. */
+import type { Stats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { basename, relative, resolve, sep } from 'node:path'
 import { fileIdFault } from '../protocol/scalars.ts'
+import { type Excluded, excluding } from './glob.ts'
+import { reasonOf } from './output.ts'
 
 export interface FoundFile {
   readonly is: 'file'
@@ -26,67 +29,111 @@ export interface WalkOptions {
   readonly exclude?: readonly string[]
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+/** In it `get` gathers files until they are whole; one per folder, gone once all have come. */
+export const partialFolder = '.colonnade-partial'
+
+/** How many files are looked at together: waiting for the disk one by one takes three times as long. */
+const together = 32
+
+/** The first and the last day that a time of the protocol can name. */
+const mtimeMsMax = 8_640_000_000_000_000
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+interface Walk {
+  readonly root: string
+  readonly as: string | undefined
+  readonly excluded: Excluded
+}
 
 /**
  * Everything below the paths, in the order of the names. Ids are relative to the folder that was named; a file that
  * was named has its own name. Symbolic links are not followed.
  */
-export async function* walk(paths: readonly string[], options: WalkOptions = {}): AsyncGenerator<FoundFile | PassedOver> {
-  const excluded = (options.exclude ?? []).map(globPattern)
+export async function* walk(
+  paths: readonly string[],
+  options: WalkOptions = {},
+): AsyncGenerator<FoundFile | PassedOver> {
+  const excluded = excluding(options.exclude ?? [])
+  const as = options.as?.replace(/\/+$/, '')
   for (const path of paths) {
     const root = resolve(path)
-    const stat = await lstat(root).catch(error => error as NodeJS.ErrnoException)
-    if (stat instanceof Error) yield passedOver(root, reason(stat))
-    else if (stat.isDirectory()) yield* walkFolder(Buffer.from(root), root, options, excluded)
-    else yield* inspect(Buffer.from(root), resolve(root, '..'), options, excluded)
+    const stat = await look(root)
+    if (!(stat instanceof Error) && stat.isDirectory())
+      yield* walkFolder(Buffer.from(root), { root, as, excluded })
+    else yield* inspect(Buffer.from(root), stat, { root: resolve(root, '..'), as, excluded })
   }
 }
 
-async function* walkFolder(folder: Buffer, root: string, options: WalkOptions, excluded: readonly RegExp[]): AsyncGenerator<FoundFile | PassedOver> {
+/** A file that was found before, as it is now. */
+export async function seenAgain(file: FoundFile): Promise<FoundFile | PassedOver> {
+  const stat = await look(file.path)
+  if (stat instanceof Error) return passedOver(file.path, reasonOf(stat))
+  if (!stat.isFile()) return passedOver(file.path, 'it is no file any more')
+  return { ...file, size: stat.size, mtime: Math.floor(stat.mtimeMs) }
+}
+
+const look = (path: string | Buffer): Promise<Stats | Error> =>
+  lstat(path).catch((error: Error) => error)
+
+async function* walkFolder(folder: Buffer, options: Walk): AsyncGenerator<FoundFile | PassedOver> {
   let names: Buffer[]
   try {
     names = await readdir(folder, { encoding: 'buffer' })
   } catch (error) {
-    yield passedOver(folder.toString(), reason(error))
+    yield passedOver(textOf(folder), reasonOf(error))
     return
   }
   // Names as bytes: what is no UTF-8 must be seen, to be reported.
-  for (const name of names.sort(Buffer.compare)) yield* inspect(Buffer.concat([folder, Buffer.from(sep), name]), root, options, excluded)
+  const paths = names
+    .sort(Buffer.compare)
+    .map((name) => Buffer.concat([folder, Buffer.from(sep), name]))
+  for (let at = 0; at < paths.length; at += together) {
+    const some = paths.slice(at, at + together)
+    const stats = await Promise.all(some.map(look))
+    for (const [n, path] of some.entries()) {
+      const stat = stats[n]
+      if (stat) yield* inspect(path, stat, options)
+    }
+  }
 }
 
-async function* inspect(path: Buffer, root: string, options: WalkOptions, excluded: readonly RegExp[]): AsyncGenerator<FoundFile | PassedOver> {
-  let text: string
-  try {
-    text = utf8.decode(path)
-  } catch {
-    return yield passedOver(path.toString('latin1'), 'its name is not UTF-8')
-  }
-  const local = relative(root, text)
-  if (excluded.some(pattern => pattern.test(local) || pattern.test(basename(local)))) return
-  const stat = await lstat(path).catch(error => error as NodeJS.ErrnoException)
-  if (stat instanceof Error) return yield passedOver(text, reason(stat))
-  if (stat.isDirectory()) return yield* walkFolder(path, root, options, excluded)
+async function* inspect(
+  path: Buffer,
+  stat: Stats | Error,
+  options: Walk,
+): AsyncGenerator<FoundFile | PassedOver> {
+  const text = textOf(path)
+  const local = relative(options.root, text)
+  if (options.excluded(local, !(stat instanceof Error) && stat.isDirectory())) return
+  if (stat instanceof Error) return yield passedOver(text, reasonOf(stat))
+  if (!isUtf8(path)) return yield passedOver(text, 'its name is not UTF-8')
+  if (stat.isDirectory() && basename(local) === partialFolder)
+    return yield passedOver(
+      text,
+      'an unfinished get left it; repeat that get, or remove the folder',
+    )
+  if (stat.isDirectory()) return yield* walkFolder(path, options)
   if (stat.isSymbolicLink()) return yield passedOver(text, 'a symbolic link is not followed')
-  if (!stat.isFile()) return yield passedOver(text, 'neither a file nor a folder')
-  const id = options.as === undefined ? local : `${options.as.replace(/\/+$/, '')}/${local}`
-  const fault = fileIdFault(id)
+  if (!stat.isFile()) return yield passedOver(text, 'it is neither a file nor a folder')
+  const id = options.as === undefined ? local : `${options.as}/${local}`
+  const mtime = Math.floor(stat.mtimeMs)
+  const fault =
+    Math.abs(mtime) > mtimeMsMax ? 'the time of its last change is no date' : fileIdFault(id)
   if (fault !== undefined) return yield passedOver(text, fault)
-  yield { is: 'file', path: text, id, size: stat.size, mtime: Math.floor(stat.mtimeMs) }
+  yield { is: 'file', path: text, id, size: stat.size, mtime }
 }
 
 const passedOver = (path: string, why: string): PassedOver => ({ is: 'passedOver', path, why })
 
-function reason(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'EACCES' || code === 'EPERM') return 'it may not be read'
-  if (code === 'ENOENT') return 'there is no such file'
-  return error instanceof Error ? error.message : String(error)
+function isUtf8(path: Buffer): boolean {
+  try {
+    utf8.decode(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
-/** `*` and `?` stay within a component, `**` does not. */
-export function globPattern(glob: string): RegExp {
-  const body = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*|\*|\?/g, part => (part === '**' ? '.*' : part === '*' ? '[^/]*' : '[^/]'))
-  return new RegExp(`^${body}$`, 's')
-}
-
+/** To be shown; each byte that is no UTF-8 as a character of its own. */
+const textOf = (path: Buffer): string => (isUtf8(path) ? path.toString() : path.toString('latin1'))

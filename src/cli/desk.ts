@@ -1,0 +1,43 @@
+/** What every command works with. */
+import { relative } from 'node:path'
+import type { Client } from '../client/client.ts'
+import type { Disk } from '../disk/disk.ts'
+import { Complaint, exitCodes, type Output } from './output.ts'
+
+export interface Desk {
+  readonly client: Client
+  /** The user's file system, from its root. */
+  readonly disk: Disk
+  readonly out: Output
+  readonly signal: AbortSignal
+}
+
+/** Paths on the disk port have no leading slash. */
+export const onDisk = (path: string): string => relative('/', path)
+
+/** The pillars of a collection, or the one that was named; a complaint when the archive has no such thing. */
+export function pillarsOf(
+  { client }: Pick<Desk, 'client'>,
+  collection: string,
+  pillar?: string,
+): readonly string[] {
+  const { collections } = client.directory.document()
+  const found = collections.find(({ name }) => name === collection)
+  if (!found) {
+    const names = collections.map(({ name }) => name).join(', ')
+    const hint = names === '' ? 'it has none yet' : `it has: ${names}`
+    const sentence = `there is no collection ${collection} in this archive`
+    throw new Complaint(sentence, exitCodes.failed, hint)
+  }
+  if (pillar === undefined) return found.pillars
+  if (found.pillars.includes(pillar)) return [pillar]
+  const sentence = `${pillar} is no pillar of ${collection}`
+  throw new Complaint(sentence, exitCodes.failed, `they are: ${found.pillars.join(', ')}`)
+}
+
+export const nobodyAnswered = (): Complaint =>
+  new Complaint(
+    'no pillar answered',
+    exitCodes.nobody,
+    'are they switched on, and connected? repeat the command when they are',
+  )

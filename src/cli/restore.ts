@@ -1,0 +1,182 @@
+/** Where fetched files go: folders that are really there, and nothing that is there is overwritten unasked. */
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { hashFile, openLanding } from '../client/files.ts'
+import type { Known } from '../client/list.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { Landing } from '../exchange/bench.ts'
+import { objectName } from '../transfer/objects.ts'
+import { type Desk, onDisk } from './desk.ts'
+import { Complaint, exitCodes, idText, reasonOf } from './output.ts'
+import { partialFolder } from './walk.ts'
+
+/** A part of a file. */
+export interface Slice {
+  readonly offset: number
+  readonly length: number
+}
+
+export type Place =
+  | { readonly is: 'folder'; readonly path: string }
+  /** For one id only. */
+  | { readonly is: 'file'; readonly path: string }
+
+/** What is to be done about one file. */
+export type Need =
+  | { readonly is: 'needed'; readonly path: string }
+  /** These very bytes are there. */
+  | { readonly is: 'equal'; readonly path: string }
+  /** Something is in its place that is not to be overwritten, or through which nothing is to be written. */
+  | { readonly is: 'inTheWay'; readonly path: string; readonly why: string }
+
+/**
+ * What `-o` means. Links on the way to it are the user's and are followed, here and once; below it none is, for what
+ * comes from the archive must not find its way anywhere else.
+ */
+export async function placeFor(desk: Desk, output: string, single: boolean): Promise<Place> {
+  const asFolder = output.endsWith('/')
+  const path = await realPath(output.replace(/(?<=.)\/+$/, ''))
+  const kind = path === '/' ? 'folder' : (await desk.disk.stat(onDisk(path)))?.kind
+  if (kind === 'folder' || (kind === undefined && (asFolder || !single)))
+    return { is: 'folder', path }
+  if (single && !asFolder) return { is: 'file', path }
+  throw new Complaint(`${idText(output)} is no folder`, exitCodes.failed, 'name another with -o')
+}
+
+/** Without symbolic links as far as it exists. */
+async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || path === dirname(path)) return path
+    return join(await realPath(dirname(path)), basename(path))
+  }
+}
+
+export interface Restore {
+  need(known: Known, slice: Slice | undefined): Promise<Need>
+  /** Makes folders and opens the place where the bytes gather; rejects when that can not be. */
+  land(known: Known, path: string, slice: Slice | undefined): Promise<Landing>
+  /** Ids whose places were taken by somebody else while they were fetched. */
+  readonly taken: ReadonlySet<string>
+  /** Removes the folders in which files gathered, where nothing is left in them. */
+  tidy(): Promise<void>
+}
+
+export interface RestoreOptions {
+  readonly collection: string
+  readonly place: Place
+  readonly overwrite: boolean
+  /** The disk failed; nothing more is to be fetched. */
+  failed(error: Complaint): void
+}
+
+export function restoring(desk: Desk, options: RestoreOptions): Restore {
+  const { disk } = desk
+  const { place } = options
+  const base = place.is === 'folder' ? place.path : dirname(place.path)
+  const obstacle = obstacles(disk, base)
+  const gathering = new Set<string>()
+  const taken = new Set<string>()
+
+  async function makeFolders(folder: string): Promise<void> {
+    if (gathering.has(folder)) return
+    const parts = onDisk(folder).split('/')
+    for (let n = 1; n <= parts.length; n++) await disk.mkdir(parts.slice(0, n).join('/'))
+    gathering.add(folder)
+  }
+  return {
+    taken,
+    async need(known, slice) {
+      const path = place.is === 'file' ? place.path : join(base, known.id)
+      const above = await obstacle(dirname(path))
+      if (above === undefined) return needOf(desk, options, { known, path, slice })
+      const why = `${idText(above)} is no folder, and nothing is written through it`
+      return { is: 'inTheWay', path, why }
+    },
+    async land(known, path, slice) {
+      const folder = join(dirname(path), partialFolder)
+      await makeFolders(folder)
+      return landingAt(desk, options, { known, path, slice, folder, taken })
+    },
+    async tidy() {
+      for (const folder of gathering) await disk.rmdir(onDisk(folder)).catch(() => false)
+    },
+  }
+}
+
+/** What stands in the way on the way to a folder below the base: a file, a link. Each folder is looked at once. */
+function obstacles(disk: Disk, base: string): (folder: string) => Promise<string | undefined> {
+  const seen = new Map<string, Promise<string | undefined>>()
+  async function look(folder: string): Promise<string | undefined> {
+    const above = await obstacle(dirname(folder))
+    if (above !== undefined) return above
+    const kind = (await disk.stat(onDisk(folder)))?.kind
+    return kind === undefined || kind === 'folder' ? undefined : folder
+  }
+  function obstacle(folder: string): Promise<string | undefined> {
+    if (folder === base) return Promise.resolve(undefined)
+    const found = seen.get(folder) ?? look(folder)
+    seen.set(folder, found)
+    return found
+  }
+  return obstacle
+}
+
+interface Wanted {
+  readonly known: Known
+  readonly path: string
+  readonly slice: Slice | undefined
+}
+
+async function needOf(
+  { disk, client, signal }: Desk,
+  { overwrite }: RestoreOptions,
+  { known, path, slice }: Wanted,
+): Promise<Need> {
+  const inTheWay = (why: string): Need => ({ is: 'inTheWay', path, why })
+  const stat = await disk.stat(onDisk(path))
+  if (stat?.kind === 'folder') return inTheWay('a folder is in its place')
+  if (stat === undefined || overwrite) return { is: 'needed', path }
+  if (slice) return inTheWay('something is there already; --overwrite replaces it')
+  if (stat.kind === 'file' && stat.size === known.size) {
+    const checksum = await hashFile(client.world, disk, onDisk(path), stat, { signal })
+    if (checksum === known.checksum) return { is: 'equal', path }
+  }
+  return inTheWay('another file is there; --overwrite replaces it')
+}
+
+/** The disk of the user is not the pillar's fault: no other one is tried when it fails. */
+async function landingAt(
+  { client, disk }: Desk,
+  { collection, overwrite, failed }: RestoreOptions,
+  { known, path, slice, folder, taken }: Wanted & { folder: string; taken: Set<string> },
+): Promise<Landing> {
+  const { id, checksum, mtime } = known
+  const bounds = [slice?.offset ?? 0, slice?.length ?? -1]
+  const name = objectName(client.world, collection, id, checksum, ...bounds)
+  const [partial, final] = [onDisk(join(folder, name)), onDisk(path)]
+  const whole = slice ? {} : { checksum, mtime }
+  const inner = await openLanding(client.world, disk, { partial, final, ...whole })
+  async function tried<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const hint = 'repeat the same command then; it goes on where it stopped'
+      failed(new Complaint(`${idText(path)}: ${reasonOf(error)}`, exitCodes.failed, hint))
+      throw error
+    }
+  }
+  return {
+    at: () => inner.at(),
+    write: (bytes) => tried(() => inner.write(bytes)),
+    secure: () => tried(() => inner.secure()),
+    finish: (size) =>
+      tried(async () => {
+        if (overwrite || (await disk.stat(final)) === undefined) return inner.finish(size)
+        taken.add(id)
+        await disk.remove(partial)
+        return undefined
+      }),
+  }
+}
