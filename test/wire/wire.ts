@@ -18,7 +18,14 @@ export interface Wire {
   /** Everything that came to our reply topic. */
   readonly heard: Message[]
   /** Fills in the common fields of a request by ann. */
-  make<T extends MessageType>(draft: Omit<Draft<T>, 'conversation' | 'replyTo' | 'expiresAt' | 'collection'> & { conversation?: string; collection?: string; expiresAt?: string; replyTo?: string }): MessageOf<T>
+  make<T extends MessageType>(
+    draft: Omit<Draft<T>, 'conversation' | 'replyTo' | 'expiresAt' | 'collection'> & {
+      conversation?: string
+      collection?: string
+      expiresAt?: string
+      replyTo?: string
+    },
+  ): MessageOf<T>
   say(topic: string, message: object, by?: Signer): Promise<void>
   raw(topic: string, payload: Uint8Array): Promise<void>
   /** Answers of this type that came so far. */
