@@ -10,7 +10,7 @@ import { httpsServe } from '../transfer/https.ts'
 import { isPrivate } from '../transfer/route.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import type { World } from '../world/world.ts'
-import { hostPort } from './program.ts'
+import { collectOften, hostPort } from './program.ts'
 
 export interface OpenClient {
   readonly client: Client
@@ -24,6 +24,7 @@ export async function openClient(
   config: ClientConfig,
   options: Pick<ClientParts, 'idleMs' | 'onAlarm'> = {},
 ): Promise<OpenClient> {
+  collectOften()
   // Two commands at once share nothing but the keys: what a run remembers, it remembers in memory.
   const state = openState(':memory:')
   const member = await openMember(world, config, state)
