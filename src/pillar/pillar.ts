@@ -7,14 +7,7 @@ import type { ConnectBus } from '../bus/bus.ts'
 import { limits } from '../limits.ts'
 import { compose } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
-import { keyOf } from '../protocol/envelope.ts'
-import {
-  type AlarmCode,
-  type Head,
-  isRequest,
-  type Message,
-  type RequestMessage,
-} from '../protocol/messages.ts'
+import type { AlarmCode, Head, Message, RequestMessage } from '../protocol/messages.ts'
 import type { Topics } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
@@ -166,17 +159,26 @@ async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string)
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
 async function keepHouse({ world, store, stopping }: Desk): Promise<void> {
+  const { clock } = world
+  const begun = { wall: clock.now(), run: clock.monotonic() }
+  /** A clock that jumped since we began is not one to throw things away by. */
+  const steady = (): boolean => {
+    const ran = clock.monotonic() - begun.run
+    return ran > steadyMs && Math.abs(clock.now() - begun.wall - ran) < jumpMs
+  }
   while (!stopping.aborted) {
-    await world.clock.sleep(3_600_000, stopping)
+    await clock.sleep(houseMs, stopping)
     if (stopping.aborted || store.trouble() !== undefined) continue
-    const now = world.clock.now()
+    const now = clock.now()
     try {
       await store.conclude([{ do: 'forget', now }])
-      await store.evict(now - limits.partialMsMax)
+      if (steady()) await store.evict(now - limits.partialMsMax)
     } catch (error) {
       world.log.error('housekeeping.failed', { why: String(error) })
     }
   }
 }
 
-export { isRequest, keyOf }
+const houseMs = 3_600_000
+const steadyMs = 24 * 3_600_000
+const jumpMs = 3_600_000
