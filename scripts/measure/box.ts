@@ -1,4 +1,4 @@
-/** Three pillars, a tracker and the command line on this computer, for measuring. */
+/** The bundled programs of three pillars, a tracker and the command line on this computer, for measuring. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,6 +32,7 @@ export async function inBox<T>(
       pillars,
       collections,
       nodeOptions,
+      bundled: true,
       ports: [28443, 28883],
     })
     const step = async (...args: string[]): Promise<Step> => {

@@ -22,6 +22,8 @@ export interface FleetOptions {
   readonly network?: Network
   readonly ports?: readonly [exchange: number, broker: number]
   readonly spoolQuota?: number
+  /** Runs what is delivered: the sources take more memory, for their parsing alone. */
+  readonly bundled?: boolean
   /** Options of Node.js for tracker and pillars. */
   readonly nodeOptions?: readonly string[]
 }
@@ -53,15 +55,20 @@ export interface Fleet {
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { home, pillars, network, nodeOptions = [] } = options
   await found(options)
+  if (options.bundled) await bundle(join(home, 'programs'))
   mkdirSync(join(home, 'logs'), { recursive: true })
   const children = new Map<string, ChildProcess>()
   const commands = new Set<ChildProcess>()
   const place = (host: string): readonly string[] => network?.on(host) ?? []
   const log = (name: string): Record<string, unknown>[] => logOf(join(home, 'logs', `${name}.log`))
 
+  const fileOf = (program: string): string =>
+    options.bundled
+      ? join(home, 'programs', `colonnade-${program}.cjs`)
+      : join(root, 'src', `${program}.ts`)
   const begin = (name: string, program: string, config: string): void => {
     const out = openSync(join(home, 'logs', `${name}.log`), 'a')
-    const args = [...nodeOptions, join(root, 'src', program), 'run', '--config', config]
+    const args = [...nodeOptions, fileOf(program), 'run', '--config', config]
     // Their standard input is a pipe from us: it closes when we end, however we end.
     const command = [...place(name), process.execPath, ...args, '--stop-with-parent']
     const child = spawn(command[0] ?? '', command.slice(1), {
@@ -84,7 +91,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
   const start = (...args: string[]): Command => {
     const config = ['--config', join(home, 'client/client.toml')]
-    const command = [...place('client'), process.execPath, join(root, 'src/cli.ts'), ...args]
+    const command = [...place('client'), process.execPath, fileOf('cli'), ...args]
     const child = spawn(command[0] ?? '', [...command.slice(1), ...config], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: plainEnvironment(),
@@ -92,9 +99,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     commands.add(child)
     return { pid: child.pid ?? 0, ended: ending(child), kill: () => void child.kill('SIGKILL') }
   }
-  begin('tracker', 'tracker.ts', join(home, 'tracker/tracker.toml'))
+  begin('tracker', 'tracker', join(home, 'tracker/tracker.toml'))
   await started('tracker', 'tracker.started')
-  for (const name of pillars) begin(name, 'agent.ts', join(home, name, 'agent.toml'))
+  for (const name of pillars) begin(name, 'agent', join(home, name, 'agent.toml'))
   for (const name of pillars) await started(name, 'agent.started')
   return {
     home,
@@ -116,6 +123,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       if (tracker) await end(tracker)
     },
   }
+}
+
+async function bundle(folder: string): Promise<void> {
+  const args = [join(root, 'scripts/bundle.ts'), folder]
+  const child = spawn(process.execPath, args, { stdio: 'pipe', env: plainEnvironment() })
+  const { code, err } = await ending(child)
+  if (code !== 0) throw new Error(`the programs could not be bundled: ${err}`)
 }
 
 /** What tap and npm put there changes what is measured, and where a client looks for its archive. */

@@ -17,7 +17,9 @@ export const three = ['pillar-1', 'pillar-2', 'pillar-3'] as const
 
 /** A client and three pillars on one switch, the tracker behind a router; all of it gone afterwards. */
 export async function onLan<T>(
-  options: Pick<FleetOptions, 'spoolQuota' | 'nodeOptions'> & { before?(network: Network): void },
+  options: Pick<FleetOptions, 'spoolQuota' | 'nodeOptions' | 'bundled'> & {
+    before?(network: Network): void
+  },
   tell: (scene: Scene) => Promise<T>,
 ): Promise<T> {
   const home = mkdtempSync(join(tmpdir(), 'colonnade-net-'))
@@ -62,7 +64,7 @@ export interface LanStory {
 
 /** One file to three pillars of the same network, and back. */
 export function lanStory(bytes: number, nodeOptions: readonly string[] = []): Promise<LanStory> {
-  return onLan({ nodeOptions }, async ({ home, network, fleet }) => {
+  return onLan({ nodeOptions, bundled: true }, async ({ home, network, fleet }) => {
     const source = bigFile(join(home, 'source'), 'big.bin', bytes)
     const watched = watch(fleet.pids)
     const one = async (
@@ -119,37 +121,40 @@ export function spoolStory(options: SpoolOptions): Promise<SpoolStory> {
     for (const [n, pillar] of three.entries())
       network.slowDown(pillar, n < 2 ? bitsPerSecond : bitsPerSecond / 10)
   }
-  return onLan({ spoolQuota: quota, before, nodeOptions }, async ({ home, network, fleet }) => {
-    const source = bigFile(join(home, 'source'), 'big.bin', bytes)
-    const spool = join(home, 'tracker/spool')
-    const slow = crossed(network, three[2])
-    let trackerEarly = 0
-    let trackerLate = 0
-    const watched = watch(fleet.pids, { spool: () => diskBytes(spool) }, ({ tracker = 0 }) => {
-      const done = slow().received / bytes
-      if (done < 0.25) trackerEarly = Math.max(trackerEarly, tracker)
-      if (done > 0.75) trackerLate = Math.max(trackerLate, tracker)
-    })
-    const began = performance.now()
-    const command = fleet.start('put', 'home', source, '--wait', 'all')
-    watched.add('client', command.pid)
-    const { code, err } = await command.ended
-    const putMs = performance.now() - began
-    watched.stop()
-    if (code !== 0) throw new Error(`put ended with ${code}: ${err}`)
-    network.show(['client', ...three])
-    const stored: string[] = []
-    for (const pillar of three) {
-      const kept = join(home, 'volumes', pillar, 'colonnade/home/data')
-      if (difference(source, kept) === '') stored.push(pillar)
-    }
-    return {
-      putMs,
-      spoolPeak: watched.peaks().spool ?? 0,
-      memory: watched.usage(),
-      trackerEarly,
-      trackerLate,
-      stored,
-    }
-  })
+  return onLan(
+    { spoolQuota: quota, before, nodeOptions, bundled: true },
+    async ({ home, network, fleet }) => {
+      const source = bigFile(join(home, 'source'), 'big.bin', bytes)
+      const spool = join(home, 'tracker/spool')
+      const slow = crossed(network, three[2])
+      let trackerEarly = 0
+      let trackerLate = 0
+      const watched = watch(fleet.pids, { spool: () => diskBytes(spool) }, ({ tracker = 0 }) => {
+        const done = slow().received / bytes
+        if (done < 0.25) trackerEarly = Math.max(trackerEarly, tracker)
+        if (done > 0.75) trackerLate = Math.max(trackerLate, tracker)
+      })
+      const began = performance.now()
+      const command = fleet.start('put', 'home', source, '--wait', 'all')
+      watched.add('client', command.pid)
+      const { code, err } = await command.ended
+      const putMs = performance.now() - began
+      watched.stop()
+      if (code !== 0) throw new Error(`put ended with ${code}: ${err}`)
+      network.show(['client', ...three])
+      const stored: string[] = []
+      for (const pillar of three) {
+        const kept = join(home, 'volumes', pillar, 'colonnade/home/data')
+        if (difference(source, kept) === '') stored.push(pillar)
+      }
+      return {
+        putMs,
+        spoolPeak: watched.peaks().spool ?? 0,
+        memory: watched.usage(),
+        trackerEarly,
+        trackerLate,
+        stored,
+      }
+    },
+  )
 }
