@@ -81,8 +81,8 @@ export async function openLanding(
       hasher.update(bytes)
       const offset = at
       at += bytes.length
-      // A copy: the disk may take the buffer over.
-      await disk.write(partial, offset, bytes.slice())
+      // A copy, which `slice` of a Buffer is not: the disk may take the memory over.
+      await disk.write(partial, offset, new Uint8Array(bytes))
     },
     secure: async () => {
       if (at > 0) await disk.sync(partial)

@@ -28,12 +28,13 @@ export function segments(disk: Disk, segmentBytes: number) {
       if (at === offset) await folders.ensure(folderOf(id))
       for (let done = 0; done < bytes.length; ) {
         const place = at % segmentBytes
-        // A copy: the disk may take the buffer over, and the rest of it is still needed.
-        const part = bytes.slice(done, done + segmentBytes - place)
+        const length = Math.min(bytes.length - done, segmentBytes - place)
+        // A copy, which `slice` of a Buffer is not: the disk may take the memory over, and the rest is still needed.
+        const part = new Uint8Array(bytes.subarray(done, done + length))
         await disk.write(fileOf(id, at), place, part)
         touched.add(fileOf(id, at))
-        at += part.length
-        done += part.length
+        at += length
+        done += length
       }
     }
     for (const file of touched) await disk.sync(file)
