@@ -19,30 +19,38 @@ export interface Owed {
   idle(): Promise<void>
 }
 
-/** While something is owed to a pillar that is there, it is tried again so often. */
-const againMs = 10 * 60_000
+/** While something is owed to a pillar that is there, it is tried again: after so long at first, and at most. */
+const againMsMin = 10_000
+const againMsMax = 10 * 60_000
+
+/** What goes on for one pillar. */
+interface Course {
+  /** Aborted by a new reminder: no pause is waited out then. */
+  again: AbortController
+  ended: Promise<void>
+}
 
 export function owedCopies(client: Client, ledger: Ledger, signal: AbortSignal): Owed {
   const { world, line } = client
-  const working = new Map<string, Promise<void>>()
-  const asked = new Map<string, number>()
+  const courses = new Map<string, Course>()
   const one = lock()
 
-  async function work(pillar: string): Promise<void> {
-    let seen: number | undefined
-    while (!signal.aborted && seen !== asked.get(pillar)) {
-      seen = asked.get(pillar)
+  async function work(pillar: string, course: Course): Promise<void> {
+    let pauseMs = againMsMin
+    for (;;) {
       // One delivery at a time: this is background work on a link that others need.
       await one(() => deliverAll(pillar)).catch((error) =>
         world.log.warn('owed.failed', { pillar, why: String(error) }),
       )
       const left = await ledger.of(pillar)
-      if (left.length > 0 && line.presence(pillar) === 'online') {
-        await world.clock.sleep(againMs, signal)
-        asked.set(pillar, (asked.get(pillar) ?? 0) + 1)
-      }
+      const reminded = course.again.signal.aborted
+      if (signal.aborted) break
+      if (!reminded && (left.length === 0 || line.presence(pillar) !== 'online')) break
+      await world.clock.sleep(pauseMs, AbortSignal.any([signal, course.again.signal]))
+      pauseMs = reminded ? againMsMin : Math.min(pauseMs * 2, againMsMax)
+      course.again = new AbortController()
     }
-    working.delete(pillar)
+    courses.delete(pillar)
   }
   async function deliverAll(pillar: string): Promise<void> {
     for (const batch of batches(await ledger.of(pillar))) {
@@ -54,10 +62,13 @@ export function owedCopies(client: Client, ledger: Ledger, signal: AbortSignal):
   }
   return {
     remind(pillar) {
-      asked.set(pillar, (asked.get(pillar) ?? 0) + 1)
-      if (!working.has(pillar)) working.set(pillar, work(pillar))
+      const known = courses.get(pillar)
+      if (known) return known.again.abort()
+      const course: Course = { again: new AbortController(), ended: Promise.resolve() }
+      courses.set(pillar, course)
+      course.ended = work(pillar, course)
     },
-    idle: async () => void (await Promise.all(working.values())),
+    idle: async () => void (await Promise.all([...courses.values()].map((course) => course.ended))),
   }
 }
 
