@@ -67,14 +67,13 @@ async function ownExchange(
   }
 }
 
-/** Addresses at which pillars of the same network may find us; at most four, those of real interfaces first. */
+/** Addresses at which pillars of the same network may find us; at most four, and our own loopback only without others. */
 function addresses(listen: string): string[] {
   if (listen !== '0.0.0.0' && listen !== '::')
     return [listen.includes(':') ? `[${listen}]` : listen]
   const all = Object.values(networkInterfaces()).flatMap((one) => one ?? [])
-  const usable = all.filter((one) => one.family === 'IPv4')
-  return usable
-    .sort((a, b) => Number(a.internal) - Number(b.internal))
-    .map((one) => one.address)
-    .slice(0, 4)
+  const near = all.filter((one) => one.family === 'IPv4' && isPrivate(`https://${one.address}:1`))
+  // Each address that leads nowhere takes its share of the second that a pillar tries them.
+  const outside = near.filter((one) => !one.internal)
+  return (outside.length > 0 ? outside : near).map((one) => one.address).slice(0, 4)
 }
