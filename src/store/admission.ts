@@ -1,4 +1,5 @@
 /** Who may come in: what is said to files that are offered, and accepting them for good. */
+import { strict as assert } from 'node:assert'
 import type { Disk } from '../disk/disk.ts'
 import {
   type AcceptedRequest,
@@ -24,75 +25,138 @@ export interface AdmissionParts {
 }
 
 export interface Admission {
+  /** Files of one call are judged together. */
   standing(files: readonly NewFile[]): Promise<Standing[]>
   /** Calls must not overlap: each counts on the space that the one before has left. */
   accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
 }
 
+/** What to say to a file, and what saying welcome takes of the space that may still be promised. */
+interface Verdict {
+  readonly standing: Standing
+  readonly takes: number
+}
+
+const welcome = (takes: number): Verdict => ({ standing: { is: 'welcome' }, takes })
+const no = (standing: Standing): Verdict => ({ standing, takes: 0 })
+
+const sameBytes = (a: Pick<NewFile, 'checksum' | 'size'>, b: typeof a): boolean =>
+  a.checksum === b.checksum && a.size === b.size
+
 export function admission(parts: AdmissionParts): Admission {
   const { world, disk, index, group, reserved } = parts
+  const freePlace = places(parts)
 
   async function judge(files: readonly NewFile[]): Promise<Standing[]> {
     let open = reserved.space(await disk.free()).bytesOpen
+    const beside = company()
     const standings: Standing[] = []
     for (const file of files) {
-      const standing = await judgeOne(file, open)
-      if (standing.is === 'welcome') open -= neededBytes(file.size)
+      const { standing, takes } = beside.verdict(file) ?? (await judgeOne(file, open))
+      if (standing.is === 'welcome') beside.join(file)
+      open -= takes
       standings.push(standing)
     }
     return standings
   }
-  async function judgeOne(file: NewFile, open: number): Promise<Standing> {
-    const { collection, id, checksum, size } = file
+  async function judgeOne(file: NewFile, open: number): Promise<Verdict> {
+    const { collection, id, size } = file
     const [stored] = await index.stored(collection, [id])
-    if (stored)
-      return stored.checksum === checksum && stored.size === size
-        ? { is: 'held', file: stored }
-        : { is: 'other' }
+    if (stored) return no(sameBytes(stored, file) ? { is: 'held', file: stored } : { is: 'other' })
     const [receiving] = await index.receiving(collection, [id])
-    const same = receiving?.checksum === checksum && receiving.size === size
-    if (receiving && !same && reserved.has(file)) return { is: 'other' }
+    const same = receiving !== undefined && sameBytes(receiving, file)
+    if (receiving && !same && reserved.has(file)) return no({ is: 'other' })
     const conflict = await index.conflict(collection, id)
-    if (conflict !== undefined) return { is: 'conflict', with: conflict }
-    if (same && reserved.has(file)) return { is: 'welcome' }
-    return neededBytes(size) - (same ? receiving.safe : 0) > open
-      ? { is: 'noSpace', bytesFree: open }
-      : { is: 'welcome' }
-  }
-  async function placeOf(file: NewFile): Promise<string> {
-    const path = pathOf(world, file.id)
-    const taken = parts.folds ? await index.atPath(file.collection, foldPath(path)) : undefined
-    // What stands there without a row was put by hand: left alone.
-    const free =
-      taken === undefined && (await disk.stat(`${file.collection}/data/${path}`)) === undefined
-    return free ? path : pathAside(world, file.id)
+    if (conflict !== undefined) return no({ is: 'conflict', with: conflict })
+    if (same && reserved.has(file)) return welcome(0)
+    const needed = neededBytes(size) - (same ? receiving.safe : 0)
+    return needed > open ? no({ is: 'noSpace', bytesFree: open }) : welcome(needed)
   }
   /** The row to receive into: the one that is there when it is for these bytes, else a new one. */
-  async function rowFor(file: NewFile, changes: Change[]): Promise<ReceivingFile> {
+  async function rowFor(file: NewFile, chosen: Set<string>): Promise<Row> {
     const [old] = await index.receiving(file.collection, [file.id])
-    if (old && old.checksum === file.checksum && old.size === file.size) return old
-    const { collection, id, size, checksum, mtime } = file
-    if (old) {
-      changes.push({ do: 'drop', collection, id })
-      await disk.remove(partialOf(world, old))
+    if (old && sameBytes(old, file)) {
+      // Somebody came back for it; while it is being received its row belongs to the receiving.
+      if (reserved.has(file)) return { row: old, changes: [] }
+      const row = { ...old, since: world.clock.now() }
+      return { row, changes: [{ do: 'receive', file: row }] }
     }
-    const [path, since] = [await placeOf(file), world.clock.now()]
+    const { collection, id, size, checksum, mtime } = file
+    const [path, since] = [await freePlace(file, chosen), world.clock.now()]
     const row = { collection, id, size, checksum, mtime, path, safe: 0, since }
-    changes.push({ do: 'receive', file: row })
-    return row
+    const changes: Change[] = [{ do: 'receive', file: row }]
+    return old
+      ? { row, changes: [{ do: 'drop', collection, id }, ...changes], old }
+      : { row, changes }
   }
 
   return {
     standing: judge,
     async accept(request, files) {
+      // One bad row would fail all that are committed with it.
+      for (const { size, mtime } of files)
+        assert(Number.isSafeInteger(size) && Number.isSafeInteger(mtime), 'whole numbers')
       const standings = await judge(files)
-      const changes: Change[] = [{ do: 'accept', request }]
-      const rows: ReceivingFile[] = []
+      const rows: Row[] = []
+      const chosen = new Set<string>()
       for (const [n, file] of files.entries())
-        if (standings[n]?.is === 'welcome') rows.push(await rowFor(file, changes))
-      await group.commit(changes)
-      for (const row of rows) reserved.add(row)
+        if (standings[n]?.is === 'welcome') rows.push(await rowFor(file, chosen))
+      await group.commit([{ do: 'accept', request }, ...rows.flatMap(({ changes }) => changes)])
+      for (const { row } of rows) reserved.add(row)
+      // Only now: had the commit failed, they would still be wanted.
+      for (const { old } of rows) if (old) await disk.remove(partialOf(world, old))
       return standings
     },
+  }
+}
+
+interface Row {
+  readonly row: ReceivingFile
+  readonly changes: Change[]
+  /** Other bytes that nobody came back for; their partial goes. */
+  readonly old?: ReceivingFile
+}
+
+/** What the files of one request are to each other; the index does not know them yet. */
+function company() {
+  const files = new Map<string, NewFile>()
+  /** Each folder on the way to a file, with one of the files. */
+  const folders = new Map<string, string>()
+  const keyOf = (collection: string, id: string): string => `${collection}\0${id}`
+  return {
+    verdict({ collection, id, ...file }: NewFile): Verdict | undefined {
+      const twin = files.get(keyOf(collection, id))
+      if (twin) return sameBytes(twin, file) ? welcome(0) : no({ is: 'other' })
+      const below = folders.get(keyOf(collection, id))
+      const above = ancestorsOf(id).find((folder) => files.has(keyOf(collection, folder)))
+      const other = below ?? above
+      return other === undefined ? undefined : no({ is: 'conflict', with: other })
+    },
+    join(file: NewFile): void {
+      files.set(keyOf(file.collection, file.id), file)
+      for (const folder of ancestorsOf(file.id))
+        folders.set(keyOf(file.collection, folder), file.id)
+    },
+  }
+}
+
+/** `a/b/c` has the ancestors `a` and `a/b`. */
+function ancestorsOf(id: string): string[] {
+  const names = id.split('/')
+  return names.slice(1).map((_, depth) => names.slice(0, depth + 1).join('/'))
+}
+
+/** Where a new file will stand: not where something stands already, or will by the same request. */
+function places({ world, disk, index, folds }: AdmissionParts) {
+  return async ({ collection, id }: NewFile, chosen: Set<string>): Promise<string> => {
+    const path = pathOf(world, id)
+    const folded = foldPath(path)
+    const key = `${collection}\0${folded}`
+    const taken =
+      folds && (chosen.has(key) || (await index.atPath(collection, folded)) !== undefined)
+    chosen.add(key)
+    // What stands there without a row was put by hand: left alone.
+    const free = !taken && (await disk.stat(`${collection}/data/${path}`)) === undefined
+    return free ? path : pathAside(world, id)
   }
 }

@@ -5,6 +5,7 @@ import { limits } from '../limits.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { appendToBag, describeBag } from './bag.ts'
+import type { Health } from './health.ts'
 
 export interface BagKeeper {
   /** Something was stored. */
@@ -13,31 +14,30 @@ export interface BagKeeper {
   stop(): Promise<void>
 }
 
-export function bagKeeper(
-  world: World,
-  disk: Disk,
-  index: Index,
-  writable: () => boolean,
-): BagKeeper {
+/** While files keep coming the manifest follows all the same, after so many times `manifestIdleMs`. */
+const busyTurnsMax = 15
+
+export function bagKeeper(world: World, disk: Disk, index: Index, health: Health): BagKeeper {
   const stopping = new AbortController()
   const one = lock()
   let touched = 0
   let waiting = false
   const flush = (): Promise<void> =>
     one(async () => {
-      if (!writable()) return
+      if (health.trouble() !== undefined) return
       for (const { collection } of await index.summary()) {
-        while (await appendToBag(disk, index, collection));
-        await describeBag(world, disk, index, collection)
+        while (await appendToBag(disk, index, health, collection));
+        await describeBag(world, disk, index, health, collection)
       }
     })
   async function whenQuiet(): Promise<void> {
     waiting = true
     let seen: number
+    let turns = 0
     do {
       seen = touched
       await world.clock.sleep(limits.manifestIdleMs, stopping.signal)
-    } while (seen !== touched && !stopping.signal.aborted)
+    } while (seen !== touched && ++turns < busyTurnsMax && !stopping.signal.aborted)
     waiting = false
     if (!stopping.signal.aborted)
       await flush().catch((error) => world.log.error('bag.failed', { why: String(error) }))

@@ -2,6 +2,7 @@
 import type { Disk } from '../disk/disk.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { World } from '../world/world.ts'
+import type { Health } from './health.ts'
 
 export interface VolumeIdentity {
   /** Version of the layout on disk. */
@@ -24,9 +25,12 @@ export async function readIdentity(
   const stat = await disk.stat('volume.json')
   if (!stat)
     throw new WrongVolume('no volume.json here: the disk is not plugged in, or was never adopted')
-  const identity = parseIdentity(
-    new TextDecoder().decode(await disk.read('volume.json', 0, Math.min(stat.size, 65_536))),
+  const text = new TextDecoder().decode(
+    await disk.read('volume.json', 0, Math.min(stat.size, 65_536)),
   )
+  const identity = parseIdentity(text)
+  if (identity === 'newer')
+    throw new WrongVolume('this volume was written by a newer release: update this one')
   if (!identity) throw new WrongVolume('volume.json is damaged')
   if (identity.pillar !== expected.pillar || identity.archive !== expected.archive)
     throw new WrongVolume(
@@ -35,9 +39,10 @@ export async function readIdentity(
   return identity
 }
 
-function parseIdentity(text: string): VolumeIdentity | undefined {
+function parseIdentity(text: string): VolumeIdentity | 'newer' | undefined {
   try {
     const { format, volume, pillar, archive, created } = JSON.parse(text) as Record<string, unknown>
+    if (typeof format === 'number' && format > 1) return 'newer'
     if (format !== 1 || typeof volume !== 'string' || typeof pillar !== 'string') return undefined
     if (typeof archive !== 'string' || typeof created !== 'string') return undefined
     return { format, volume, pillar, archive, created }
@@ -46,13 +51,19 @@ function parseIdentity(text: string): VolumeIdentity | undefined {
   }
 }
 
-/** Makes an empty folder of a disk a volume; refuses one that is a volume already. */
+/**
+ * Makes an empty folder of a disk a volume; refuses one that is a volume already, or was one and lost its
+ * `volume.json`: what it holds would be nobody's.
+ */
 export async function adoptVolume(
   world: World,
   disk: Disk,
   owner: { pillar: string; archive: string; volume: string },
 ): Promise<VolumeIdentity> {
   if (await disk.stat('volume.json')) throw new WrongVolume('this is a volume already')
+  for (const { name } of await disk.list(''))
+    if (await disk.stat(`${name}/data`))
+      throw new WrongVolume(`there are files of a collection ${name} here, and no volume.json`)
   const created = timeText(world.clock.now())
   const identity: VolumeIdentity = { format: 1, ...owner, created }
   await writeWhole(disk, 'READ-ME-FIRST.txt', readMe(identity))
@@ -64,12 +75,24 @@ export async function adoptVolume(
 }
 
 /** A small file, replaced in one step. */
-export async function writeWhole(disk: Disk, path: string, text: string): Promise<void> {
+export async function writeWhole(
+  disk: Disk,
+  path: string,
+  text: string,
+  { guard, guardSync }: Pick<Health, 'guard' | 'guardSync'> = unguarded,
+): Promise<void> {
   const temporary = `${path}.new`
-  await disk.write(temporary, 0, new TextEncoder().encode(text))
-  await disk.sync(temporary)
-  await disk.rename(temporary, path)
-  await disk.syncDir(path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '')
+  // What a run that was cut has left there may be longer.
+  await guard(disk.remove(temporary))
+  await guard(disk.write(temporary, 0, new TextEncoder().encode(text)))
+  await guardSync(disk.sync(temporary))
+  await guard(disk.rename(temporary, path))
+  await guardSync(disk.syncDir(path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''))
+}
+
+const unguarded: Pick<Health, 'guard' | 'guardSync'> = {
+  guard: (step) => step,
+  guardSync: (step) => step,
 }
 
 const readMe = ({

@@ -1,10 +1,11 @@
 /** One file on its way in: bytes to a partial, hashed while they pass, safe page by page. */
-import { type Disk, diskErrorCode } from '../disk/disk.ts'
-import type { Change, Index, ReceivingFile } from '../index/index.ts'
+import { type Disk, DiskError } from '../disk/disk.ts'
+import type { Change, Index, ReceivingFile, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import type { Hasher, World } from '../world/world.ts'
-import type { GroupCommit } from './group-commit.ts'
-import { partialOf } from './names.ts'
+import type { GroupCommit, Place } from './group-commit.ts'
+import type { Health } from './health.ts'
+import { partialOf, pathAside } from './names.ts'
 import type { Actor, Incoming } from './store.ts'
 
 export interface IncomingParts {
@@ -12,88 +13,108 @@ export interface IncomingParts {
   readonly disk: Disk
   readonly index: Index
   readonly group: GroupCommit
+  readonly health: Health
   /** Tells how many reserved bytes are on the disk now. */
   landed(file: ReceivingFile, bytes: number): void
   ended(file: ReceivingFile): void
-  failed(error: unknown): void
 }
 
-export async function openIncoming(parts: IncomingParts, file: ReceivingFile): Promise<Incoming> {
-  const { world, disk, index } = parts
-  const partial = partialOf(world, file)
-  let safe = file.safe
+export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Promise<Incoming> {
+  const { world, disk, index, group, health } = parts
+  const partial = partialOf(world, row)
+  const { file, hasher } = await begun(parts, row, partial)
+  const { collection, id } = file
+  let { safe } = file
   let written = safe
-  const hasher = await hashPrefix(world, disk, partial, safe)
-  let buffered: Uint8Array[] = []
-  let bufferedBytes = 0
+  const buffer = gathering()
+  let broken: unknown
 
+  /** What was written after a failure would stand at the wrong place, or look synced and not be. */
+  async function step<T>(work: () => Promise<T>): Promise<T> {
+    if (broken !== undefined) throw broken
+    health.check()
+    try {
+      return await work()
+    } catch (error) {
+      broken = error
+      throw error
+    }
+  }
   async function spill(): Promise<void> {
-    if (bufferedBytes === 0) return
-    const whole = joined(buffered, bufferedBytes)
-    buffered = []
-    bufferedBytes = 0
+    if (buffer.length() === 0) return
     const at = written
+    const whole = buffer.take()
     written += whole.length
     hasher.update(whole)
-    // A full disk ends this transfer only; it goes on when there is room.
-    await disk.write(partial, at, whole).catch((error) => {
-      if (diskErrorCode(error) !== 'ENOSPC') parts.failed(error)
-      throw error
-    })
+    await health.guard(disk.write(partial, at, whole))
     parts.landed(file, written)
   }
-  const guard = <T>(step: Promise<T>): Promise<T> =>
-    step.catch((error) => {
-      parts.failed(error)
-      throw error
-    })
+  async function secure(): Promise<void> {
+    await spill()
+    if (written === safe) return
+    await health.guardSync(disk.sync(partial))
+    if (safe === 0) await health.guardSync(disk.syncDir('.incoming'))
+    await health.guard(index.commit([{ do: 'safe', collection, id, safe: written }]))
+    safe = written
+  }
   async function finish(by: Actor): Promise<'stored' | 'wrongChecksum'> {
     await spill()
-    if (file.size === 0) await guard(disk.write(partial, 0, new Uint8Array(0)))
-    const { collection, id } = file
-    if (written !== file.size || hasher.hex() !== file.checksum) {
-      await guard(
-        parts.group.commit([
-          { do: 'drop', collection, id },
-          audited(world, file, by, 'ingestion', 'wrong checksum'),
-        ]),
-      )
+    if (written < file.size) throw new RangeError(`${file.size - written} bytes are missing`)
+    if (file.size === 0) await health.guard(disk.write(partial, 0, new Uint8Array(0)))
+    if (hasher.hex() !== file.checksum) {
+      const outcome = audited(world, file, by, 'ingestion', 'wrong checksum')
+      await group.commit([{ do: 'drop', collection, id }, outcome])
       parts.ended(file)
       await disk.remove(partial)
       return 'wrongChecksum'
     }
-    await parts.group.store({
-      partial,
-      final: `${collection}/data/${file.path}`,
-      mtime: file.mtime,
-      changes: () => storeChanges(world, file, by),
-    })
+    const places = placesOf(world, { ...file, safe }, by)
+    await group.store({ partial, mtime: file.mtime, places })
     parts.ended(file)
     return 'stored'
   }
   return {
     file,
-    at: () => written + bufferedBytes,
+    at: () => written + buffer.length(),
     async write(bytes) {
-      if (written + bufferedBytes + bytes.length > file.size)
+      if (written + buffer.length() + bytes.length > file.size)
         throw new RangeError('more bytes than promised')
-      buffered.push(bytes)
-      bufferedBytes += bytes.length
-      if (bufferedBytes >= limits.chunkBytes) await spill()
+      await step(async () => {
+        buffer.add(bytes)
+        if (buffer.length() >= limits.chunkBytes) await spill()
+      })
     },
-    async secure() {
-      await spill()
-      if (written === safe) return
-      await guard(disk.sync(partial))
-      if (safe === 0) await guard(disk.syncDir('.incoming'))
-      await guard(
-        index.commit([{ do: 'safe', collection: file.collection, id: file.id, safe: written }]),
-      )
-      safe = written
-    },
-    finish,
+    secure: () => step(secure),
+    finish: (by) => step(() => finish(by)),
   }
 }
+
+/** A file that was stored while somebody asked to bring it: nothing is missing. */
+export function alreadyHere(stored: StoredFile): Incoming {
+  const { collection, id, size, checksum, mtime, path, provenAt } = stored
+  return {
+    file: { collection, id, size, checksum, mtime, path, safe: size, since: provenAt },
+    at: () => size,
+    async write(bytes) {
+      if (bytes.length > 0) throw new RangeError('more bytes than promised')
+    },
+    secure: async () => undefined,
+    finish: async () => 'stored',
+  }
+}
+
+/** Its own place; and where it goes when somebody put something there since it was accepted. */
+const placesOf = (world: World, file: ReceivingFile, by: Actor): Place[] =>
+  [file.path, ...[0, 1, 2].map((turn) => pathAside(world, file.id, turn))]
+    .filter((path, n, all) => all.indexOf(path) === n)
+    .map((path) => {
+      const row = { ...file, path }
+      return {
+        final: `${file.collection}/data/${path}`,
+        moving: { do: 'receive', file: row },
+        changes: () => storeChanges(world, row, by),
+      }
+    })
 
 /** The rows that make a received file a stored one. */
 export function storeChanges(world: World, file: ReceivingFile, by: Actor): Change[] {
@@ -125,17 +146,64 @@ export const audited = (
   },
 })
 
-/** Node can not save the state of a digest: going on means reading again what is here. */
-async function hashPrefix(world: World, disk: Disk, path: string, length: number): Promise<Hasher> {
+/** Where to go on; from the beginning when the disk can not give back what was safe. */
+async function begun(
+  { world, disk, index, health }: IncomingParts,
+  file: ReceivingFile,
+  partial: string,
+): Promise<{ file: ReceivingFile; hasher: Hasher }> {
+  const hasher = await hashPrefix(world, disk, partial, file.safe)
+  if (hasher) return { file, hasher }
+  const { collection, id } = file
+  world.log.warn('partial.lost', { collection, id, safe: file.safe })
+  health.check()
+  await health.guard(index.commit([{ do: 'safe', collection, id, safe: 0 }]))
+  await health.guard(disk.remove(partial))
+  return { file: { ...file, safe: 0 }, hasher: world.hashing.start('sha256') }
+}
+
+/**
+ * Node can not save the state of a digest: going on means reading again what is here. Undefined when the partial was
+ * taken away, is shorter, or can not be read.
+ */
+async function hashPrefix(
+  world: World,
+  disk: Disk,
+  path: string,
+  length: number,
+): Promise<Hasher | undefined> {
   const hasher = world.hashing.start('sha256')
-  for (let at = 0; at < length; ) {
-    const chunk = await disk.read(path, at, Math.min(limits.chunkBytes, length - at))
-    if (chunk.length === 0)
-      throw new Error(`the partial is shorter than the ${length} bytes that were safe`)
-    hasher.update(chunk)
-    at += chunk.length
+  try {
+    for (let at = 0; at < length; ) {
+      const chunk = await disk.read(path, at, Math.min(limits.chunkBytes, length - at))
+      if (chunk.length === 0) return undefined
+      hasher.update(chunk)
+      at += chunk.length
+    }
+  } catch (error) {
+    if (error instanceof DiskError) return undefined
+    throw error
   }
   return hasher
+}
+
+/** Small pieces become one write. */
+function gathering() {
+  let parts: Uint8Array[] = []
+  let length = 0
+  return {
+    length: () => length,
+    add(bytes: Uint8Array) {
+      parts.push(bytes)
+      length += bytes.length
+    },
+    take(): Uint8Array {
+      const whole = joined(parts, length)
+      parts = []
+      length = 0
+      return whole
+    },
+  }
 }
 
 function joined(parts: readonly Uint8Array[], length: number): Uint8Array {

@@ -1,6 +1,6 @@
 /**
  * Names on disk. A stored file stands under its own name; only what some file system, BagIt or `sha256sum -c` could
- * not carry is written differently, by one reversible escape: `=` and two hexadecimal digits for one byte.
+ * not carry is written differently, by one reversible escape: `=` and two hexadecimal digits for one character.
  *
  * Escaped: `=` itself; `%`, CR and LF (RFC 8493 §2.1.3 wants `%` as `%25` in a manifest, and then coreutils do not
  * find the file); what exFAT refuses: control characters and `" * : < > ? \ |`, and a dot or space at the end of a
@@ -39,9 +39,12 @@ export const pathOf = (world: Pick<World, 'hashing'>, id: string): string =>
     })
     .join('/')
 
-/** Where it stands when its own place is taken by a name that this file system does not tell from it. */
-export const pathAside = (world: Pick<World, 'hashing'>, id: string): string =>
-  `=aside/${digestOf(world, id).slice(0, 40)}`
+/**
+ * Where it stands when its own place is taken by a name that this file system does not tell from it, or by something
+ * that somebody else put there. One place is as good as another: `turn` tells them apart.
+ */
+export const pathAside = (world: Pick<World, 'hashing'>, id: string, turn = 0): string =>
+  `=aside/${digestOf(world, turn === 0 ? id : `${id}\0${turn}`).slice(0, 40)}`
 
 /** Whether the id can be read from the path, or needs its line in `names.txt`. */
 export const isPlain = (path: string, id: string): boolean =>

@@ -53,7 +53,7 @@ export interface Receiving {
    * commit; resolves only once that would survive a power cut.
    */
   accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
-  /** Opens a file that was accepted; what is safe of it already stays. */
+  /** Opens a file that was accepted; what is safe of it already stays. All of it when it was stored meanwhile. */
   incoming(collection: string, id: string): Promise<Incoming>
   /** The request is over: what it did not finish stays as partial, but no longer keeps other bytes away. */
   release(files: readonly Pick<NewFile, 'collection' | 'id'>[]): void
@@ -79,18 +79,18 @@ export interface Store extends Reading, Receiving, Answering {
   close(): Promise<void>
 }
 
-/** One file on its way in. Calls must not overlap. */
+/** One file on its way in. Calls must not overlap; after one that rejects, only opening it anew helps. */
 export interface Incoming {
   readonly file: ReceivingFile
   /** How many bytes came so far, counting what was safe before; writing goes on here. */
   at(): number
-  /** Takes bytes in order; resolves when they are handed to the disk. */
+  /** Takes bytes in order, and the buffer with them; resolves when more may come. */
   write(bytes: Uint8Array): Promise<void>
   /** Resolves only once all that was written would survive a power cut, and is known to be so after it. */
   secure(): Promise<void>
   /**
    * Compares and stores; resolves only once the file would survive a power cut under its name. Wrong
-   * bytes are removed.
+   * bytes are removed; rejects, and keeps what is there, while bytes are missing.
    */
   finish(by: Actor): Promise<'stored' | 'wrongChecksum'>
 }

@@ -6,14 +6,14 @@ import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
 import { evict } from './eviction.ts'
-import { groupCommit } from './group-commit.ts'
+import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
 import { foldsNames, readIdentity } from './identity.ts'
-import { openIncoming } from './incoming.ts'
+import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
 import { reading } from './reading.ts'
 import { recover } from './recovery.ts'
 import { reservations } from './reservations.ts'
-import type { Store } from './store.ts'
+import type { Receiving, Store } from './store.ts'
 
 export interface VolumeOptions {
   readonly pillar: string
@@ -38,37 +38,32 @@ export async function openVolume(
   world.log.info('volume.recovered', { volume, ...(await recover(world, disk, index)) })
   const folds = await foldsNames(disk)
   const state = health(world.log, volume, options.onTrouble)
-  const group = groupCommit(disk, index, state.fail)
+  const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
-  const bag = bagKeeper(world, disk, index, () => state.trouble() === undefined)
+  const bag = bagKeeper(world, disk, index, state)
   const door = admission({ world, disk, index, group, reserved, folds })
-  const storing = {
-    ...group,
-    store: (ready: Parameters<typeof group.store>[0]) => group.store(ready).then(bag.touch),
-  }
   const exclusively = lock()
+  const whole = <T>(work: () => Promise<T>): Promise<T> =>
+    exclusively(async () => {
+      state.check()
+      return work()
+    })
+  const arrivals = arriving(
+    { world, disk, index, health: state, landed: reserved.landed, ended: reserved.end },
+    { ...group, store: (ready) => group.store(ready).then(bag.touch) },
+  )
 
   return {
     volume,
     ...reading(disk, index),
     standing: door.standing,
-    accept: (request, files) =>
-      exclusively(async () => {
-        state.check()
-        return door.accept(request, files)
-      }),
-    async incoming(collection, id) {
-      const [file] = await index.receiving(collection, [id])
-      if (!file) throw new Error(`not accepted: ${id}`)
-      const { landed, end: ended } = reserved
-      const { fail: failed } = state
-      return openIncoming({ world, disk, index, group: storing, landed, ended, failed }, file)
-    },
+    accept: (request, files) => whole(() => door.accept(request, files)),
+    incoming: arrivals,
     release(files) {
       for (const file of files) reserved.end(file)
     },
     evict: (before) =>
-      exclusively(() => evict(world, disk, index, before, (file) => !reserved.has(file))),
+      whole(() => evict(world, disk, index, state, before, (file) => !reserved.has(file))),
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
@@ -77,9 +72,25 @@ export async function openVolume(
     trouble: state.trouble,
     flush: () => bag.flush(),
     async close() {
-      await bag.stop()
-      await index.close()
-      await disk.close()
+      try {
+        await group.idle()
+        await bag.stop()
+      } finally {
+        await index.close()
+        await disk.close()
+      }
     },
+  }
+}
+
+/** Opens accepted files for their bytes. */
+function arriving(parts: Omit<IncomingParts, 'group'>, group: GroupCommit): Receiving['incoming'] {
+  const { index } = parts
+  return async (collection, id) => {
+    const [file] = await index.receiving(collection, [id])
+    if (file) return openIncoming({ ...parts, group }, file)
+    const [stored] = await index.stored(collection, [id])
+    if (stored) return alreadyHere(stored)
+    throw new Error(`not accepted: ${id}`)
   }
 }
