@@ -1,0 +1,323 @@
+/**
+ * A volume under a power that can be cut at every call: what it promised before must be there after, and what was not
+ * finished can be finished. Used by test/sim/crash-store.test.ts.
+ */
+import { type Disk, DiskError } from '../../src/disk/disk.ts'
+import type { Index } from '../../src/index/index.ts'
+import { openIndex, type SyncIndex } from '../../src/index/sqlite.ts'
+import { simClock } from '../../src/sim/clock.ts'
+import { type Chooser, type SimDisk, simDisk } from '../../src/sim/disk.ts'
+import { life, mortal } from '../../src/sim/mortal.ts'
+import { simRandom } from '../../src/sim/random.ts'
+import { simWorld } from '../../src/sim/world.ts'
+import { adoptVolume } from '../../src/store/identity.ts'
+import { partialOf } from '../../src/store/names.ts'
+import type { NewFile, Store } from '../../src/store/store.ts'
+import { openVolume } from '../../src/store/volume.ts'
+import { digestOf } from '../../src/world/world.ts'
+
+export const owner = { pillar: 'p1', archive: 'a1' }
+
+/** A file as its owner has it. */
+export interface Original {
+  readonly id: string
+  readonly bytes: Uint8Array
+}
+
+/** What was promised, by id or key; it must hold whatever happens to the power. */
+export interface Promises {
+  readonly stored: Map<string, Uint8Array>
+  /** How much of a file was secured. */
+  readonly secured: Map<Original, number>
+  readonly accepted: Set<string>
+  readonly answered: Set<string>
+}
+
+/** One program from its start to its end. */
+export interface Run {
+  readonly store: Store
+  readonly promises: Promises
+}
+
+/** Can be run again after any end, and goes on then. */
+export interface Work {
+  readonly name: string
+  /** The disk is no volume yet, and the power may be cut while it becomes one. */
+  readonly adopts?: boolean
+  /** What is stored when it has ended. */
+  readonly originals: readonly Original[]
+  run(run: Run): Promise<void>
+}
+
+/** How the disk differs from an honest one. */
+export type Lie = (disk: Disk) => Disk
+const honest: Lie = (disk) => disk
+
+/** Power is cut at this call that changes something, and the disk forgets so; or the program alone is killed there. */
+export interface Cut {
+  readonly at: number
+  readonly how: string
+}
+export const killed = 'killed'
+
+const world = simWorld(simClock().clock, simRandom('store'), 'p1')
+
+export const fileOf = ({ id, bytes }: Original): NewFile => ({
+  collection: 'home',
+  id,
+  size: bytes.length,
+  checksum: digestOf(world, bytes),
+  mtime: 1_600_000_000_000,
+})
+
+/** Puts files by one request, all at once, securing each page of `pageBytes`; goes on with what is there. */
+export async function put(
+  { store, promises }: Run,
+  key: string,
+  originals: readonly Original[],
+  pageBytes = 1000,
+): Promise<void> {
+  if (await store.answer(key)) return
+  const files = originals.map(fileOf)
+  const standings = await store.accept({ key, substance: key, request: key }, files)
+  promises.accepted.add(key)
+  await Promise.all(
+    originals.map(async (original, n) => {
+      if (standings[n]?.is === 'held') return
+      if (standings[n]?.is !== 'welcome') throw new Error(`${original.id} is ${standings[n]?.is}`)
+      const incoming = await store.incoming('home', original.id)
+      while (incoming.at() < original.bytes.length) {
+        await incoming.write(original.bytes.slice(incoming.at(), incoming.at() + pageBytes))
+        if (incoming.at() === original.bytes.length) continue
+        await incoming.secure()
+        promises.secured.set(original, incoming.at())
+      }
+      const outcome = await incoming.finish({ actor: 'ann', conversation: key })
+      if (outcome !== 'stored') throw new Error(`${original.id} is ${outcome}`)
+      promises.stored.set(original.id, original.bytes)
+    }),
+  )
+  store.release(files)
+  const answer = { substance: key, answer: `answer to ${key}`, keepUntil: 2e12 }
+  await store.conclude([{ do: 'answer', key, answer }])
+  promises.answered.add(key)
+}
+
+/** The ways in which a disk forgets. */
+export function chooserOf(how: string): Chooser {
+  const last = (options: number): number => options - 1
+  const ways: Record<string, Chooser> = {
+    lost: () => 0,
+    kept: last,
+    // All names, and of the bytes nothing; or a first part; or every other sector.
+    hollow: (options, about) => (about.startsWith('bytes') ? 0 : last(options)),
+    torn: (options, about) =>
+      about.startsWith('bytes') ? 1 : about.startsWith('sectors') ? options >> 1 : last(options),
+    scattered: alternating((options, about) =>
+      about.startsWith('bytes') ? 2 : about.startsWith('size') ? last(options) : undefined,
+    ),
+    // Every other name, and all bytes: later changes survive without earlier ones.
+    reordered: alternating((options, about) =>
+      about.startsWith('names') ? undefined : last(options),
+    ),
+    nameless: (options, about) => (about.startsWith('names') ? 0 : last(options)),
+  }
+  const random = simRandom(how)
+  return ways[how] ?? ((options) => random.int(options))
+}
+
+function alternating(known: (options: number, about: string) => number | undefined): Chooser {
+  let turn = 0
+  return (options, about) => known(options, about) ?? turn++ % options
+}
+
+/** A board with its disk; its index keeps what was committed. */
+interface Board {
+  readonly sim: SimDisk
+  readonly index: SyncIndex
+  readonly promises: Promises
+  readonly lie: Lie
+}
+
+function board(lie: Lie): Board {
+  return {
+    sim: simDisk({ capacity: 10_000_000 }),
+    index: openIndex(':memory:'),
+    promises: { stored: new Map(), secured: new Map(), accepted: new Set(), answered: new Set() },
+    lie,
+  }
+}
+
+/** Asking ends with the power; a commit counts as a call that changes something, and is whole or not at all. */
+function powered(sim: SimDisk, index: SyncIndex): Index {
+  const ask = <Result>(work: () => Result): Promise<Result> => sim.during('read', 'index', work)
+  return {
+    commit: (changes) => sim.during('commit', 'index', () => index.commit(changes)),
+    stored: (collection, ids) => ask(() => index.stored(collection, ids)),
+    receiving: (collection, ids) => ask(() => index.receiving(collection, ids)),
+    allReceiving: () => ask(() => index.allReceiving()),
+    conflict: (collection, id) => ask(() => index.conflict(collection, id)),
+    withBytes: (collection, checksum, size) =>
+      ask(() => index.withBytes(collection, checksum, size)),
+    atPath: (collection, folded) => ask(() => index.atPath(collection, folded)),
+    list: (query) => ask(() => index.list(query)),
+    summary: () => ask(() => index.summary()),
+    answer: (key) => ask(() => index.answer(key)),
+    accepted: () => ask(() => index.accepted()),
+    fact: (key) => ask(() => index.fact(key)),
+    audit: (after, limit) => ask(() => index.audit(after, limit)),
+    damaged: () => ask(() => index.damaged()),
+    close: async () => undefined,
+  }
+}
+
+/** An empty volume. */
+async function adopted(lie: Lie): Promise<Board> {
+  const on = board(lie)
+  await adoptVolume(world, on.sim.disk, { ...owner, volume: 'v1' })
+  return on
+}
+
+/** Runs the program until it ends or is ended. Resolves with how many calls it made that change something. */
+async function boot(
+  { sim, index, promises, lie }: Board,
+  cut: Cut | undefined,
+  program: (run: Run) => Promise<void>,
+): Promise<number> {
+  const own = life()
+  let calls = 0
+  const over = new Promise<void>((resolve) => {
+    sim.onCall(() => {
+      calls++
+      if (calls !== cut?.at) return
+      own.die()
+      resolve()
+      // The call that was not made; nobody is there any more to hear of it.
+      if (cut.how === killed) throw new DiskError('EINTR', 'killed')
+      sim.cut()
+    })
+  })
+  const start = async (): Promise<void> => {
+    const clock = simClock().clock
+    const mine = simWorld(clock, simRandom('store'), 'p1')
+    const disk = mortal(own, lie(sim.disk))
+    if ((await disk.stat('volume.json')) === undefined)
+      await adoptVolume(mine, disk, { ...owner, volume: 'v1' })
+    const options = { ...owner, reserveBytes: 0 }
+    const store = await openVolume(mine, disk, mortal(own, powered(sim, index)), options)
+    await program({ store, promises })
+  }
+  await Promise.race([start(), over])
+  own.die()
+  sim.onCall(undefined)
+  return calls
+}
+
+/** The power was cut, unless only the program was killed: then nothing is lost yet, and nothing safe either. */
+function forget({ sim }: Board, how: string): void {
+  if (how !== killed) sim.crash(chooserOf(how))
+}
+
+/** What is wrong now, compared with what was promised; nothing, one hopes. */
+function broken({ sim, index, promises }: Board): string[] {
+  const found: string[] = []
+  const disk = sim.snapshot()
+  for (const [id, bytes] of promises.stored) {
+    const [row] = index.stored('home', [id])
+    if (row?.checksum !== digestOf(world, bytes)) found.push(`${id} was stored and is not`)
+  }
+  for (const row of index.list({ collection: 'home', limit: 1000 }).files) {
+    const bytes = disk.get(`home/data/${row.path}`)
+    if (bytes === undefined) found.push(`${row.id} is in the index and not on the disk`)
+    else if (bytes.length !== row.size || digestOf(world, bytes) !== row.checksum)
+      found.push(`${row.id} has other bytes than the index says`)
+  }
+  for (const [{ id, bytes }, length] of promises.secured) {
+    const [row] = index.receiving('home', [id])
+    if (!row) continue
+    const partial = disk.get(partialOf(world, row))?.subarray(0, length)
+    const same = partial?.length === length && Buffer.compare(partial, bytes.slice(0, length)) === 0
+    if (row.safe < length || !same) found.push(`${length} bytes of ${id} were secured and are not`)
+  }
+  const accepted = new Set(index.accepted().map(({ key }) => key))
+  for (const key of promises.accepted)
+    if (!accepted.has(key) && !index.answer(key)) found.push(`${key} was accepted and is forgotten`)
+  for (const key of promises.answered)
+    if (!index.answer(key)) found.push(`${key} was answered and is forgotten`)
+  return found
+}
+
+/** What is wrong when all work is done and the manifest is up to date. */
+function unfinished({ sim, index }: Board, originals: readonly Original[]): string[] {
+  const found: string[] = []
+  const disk = sim.snapshot()
+  const textOf = (path: string): string => Buffer.from(disk.get(path) ?? '').toString()
+  for (const { id, bytes } of originals) {
+    const [row] = index.stored('home', [id])
+    if (row?.checksum !== digestOf(world, bytes)) found.push(`${id} could not be finished`)
+  }
+  const { files } = index.list({ collection: 'home', limit: 1000 })
+  if (files.length !== originals.length) found.push(`${files.length} files are stored`)
+  if (index.allReceiving().length > 0) found.push('something is still being received')
+  if (index.accepted().length > 0) found.push('a request is still open')
+  for (const path of disk.keys()) {
+    if (/^\.incoming\/.|\.new$/.test(path)) found.push(`rubbish: ${path}`)
+    if (path.startsWith('.retained/') && path !== '.retained/') found.push(`set aside: ${path}`)
+    const isPayload = path.startsWith('home/data/') && !path.endsWith('/')
+    if (isPayload && !files.some((file) => path === `home/data/${file.path}`))
+      found.push(`nobody's: ${path}`)
+  }
+  const lines = textOf('home/manifest-sha256.txt').split(/(?<=\n)/)
+  const expected = files.map(({ checksum, path }) => `${checksum}  data/${path}\n`)
+  if (files.length > 0 && lines.sort().join('') !== expected.sort().join(''))
+    found.push(`the manifest says ${lines.join('')}, not ${expected.join('')}`)
+  const bytes = files.reduce((sum, { size }) => sum + size, 0)
+  if (files.length > 0 && !textOf('home/bag-info.txt').includes(`: ${bytes}.${files.length}\n`))
+    found.push('bag-info.txt is not up to date')
+  return found
+}
+
+/**
+ * One history: the work is done until the power is cut, then come starts that are cut themselves, then a whole one;
+ * after each end and start everything promised is there. At last the work is finished, and stays so.
+ */
+export async function history(work: Work, cuts: readonly Cut[], lie = honest): Promise<string[]> {
+  const on = work.adopts ? board(lie) : await adopted(lie)
+  const found: string[] = []
+  const check = (when: string, some: readonly string[]): void => {
+    found.push(...some.map((what) => `${work.name}: ${what} ${when} ${JSON.stringify(cuts)}`))
+  }
+  const [first, ...later] = cuts
+  try {
+    await boot(on, first, work.run)
+    forget(on, first?.how ?? 'lost')
+    for (const cut of later) {
+      await boot(on, cut, async () => undefined)
+      forget(on, cut.how)
+    }
+    await boot(on, undefined, async () => check('after recovery', broken(on)))
+    forget(on, 'lost')
+    await boot(on, undefined, async (run) => {
+      check('after what recovery left unsynced was lost', broken(on))
+      await work.run(run)
+      check('when finished', broken(on))
+      await run.store.flush()
+    })
+    forget(on, 'lost')
+    await boot(on, undefined, async () => undefined)
+    check('at the end', [...broken(on), ...unfinished(on, work.originals)])
+  } catch (error) {
+    check('', [error instanceof Error ? (error.stack ?? '') : String(error)])
+  }
+  on.index.close()
+  return found
+}
+
+/** How many calls the work makes that change something; or, cut once, the start after it. */
+export async function callsOf(work: Work, cut?: Cut): Promise<number> {
+  const on = work.adopts ? board(honest) : await adopted(honest)
+  const calls = await boot(on, cut, work.run)
+  if (!cut) return calls
+  forget(on, cut.how)
+  return boot(on, undefined, async () => undefined)
+}
