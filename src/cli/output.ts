@@ -64,9 +64,12 @@ function escaped(character: string): string {
 /** A file name may hold anything: nothing of it may steer the terminal. */
 export const harmless = (text: string): string => text.replace(steering, escaped)
 
-/** An id or a path on one line: as it is, or in the form that shells read back when it holds what is not to be shown. */
+/**
+ * An id or a path on one line: as it is, or in the form that shells read back when it holds what is not to be shown, or
+ * begins or ends in a blank that nobody would see.
+ */
 export function idText(id: string): string {
-  if (!isSteering.test(id)) return id
+  if (!isSteering.test(id) && id.trim() === id) return id
   return `$'${harmless(id.replace(/[\\']/g, '\\$&'))}'`
 }
 

@@ -40,10 +40,11 @@ export function passedOver(
   path: string,
   why: string,
   outcome: 'passedOver' | 'differs' = 'passedOver',
-): void {
+): undefined {
   summary.problems++
   out.warn(`${idText(path)}: ${why}`)
   out.object({ path, outcome, why })
+  return undefined
 }
 
 /** A file for which nothing is to be sent. */

@@ -99,12 +99,15 @@ async function known(
   { as, changed }: PutOptions,
 ): Promise<ReadonlyMap<string, Known>> {
   const ids = found.map(({ id }) => id)
-  if (changed === 'keep-both') ids.push(...found.map(({ id, mtime }) => besideId(id, mtime)))
+  if (changed === 'keep-both')
+    ids.push(...found.map(({ id, mtime }) => besideId(id, mtime)).filter(isId))
   const few = found.length <= askedByIdMax
   const prefix = as === undefined ? {} : { prefix: `${as.replace(/\/+$/, '')}/` }
   const listed = await ask(desk, collection, few ? { ids } : prefix)
   return new Map(listed.map((one) => [one.id, one]))
 }
+
+const isId = (id: string): boolean => fileIdFault(id) === undefined
 
 /** All of these files, batch by batch. */
 async function pass(run: Run, files: readonly FoundFile[], last: boolean): Promise<void> {
@@ -168,7 +171,7 @@ async function nameAndChecksum(
   const copy = remote.get(beside)
   const sameCopy = there && keepBoth && asKnown(file, copy, options)
   if (sameCopy) return { id: beside, checksum: sameCopy.checksum }
-  const differs = (): void =>
+  const differs = (): undefined =>
     passedOver(
       desk.out,
       summary,
@@ -179,11 +182,12 @@ async function nameAndChecksum(
       'differs',
     )
   // No need to read it to know that it is another.
-  if (there && there.size !== file.size && !keepBoth) return differs() as undefined
+  if (there && there.size !== file.size && !keepBoth) return differs()
   if (!there && options.dryRun) return { id, checksum: '' }
   const checksum = await hashed(run, file)
   if (!there || there.checksum === checksum) return { id, checksum }
-  if (!keepBoth || (copy && copy.checksum !== checksum)) return differs() as undefined
+  const free = isId(beside) && (!copy || copy.checksum === checksum)
+  if (!keepBoth || !free) return differs()
   return { id: beside, checksum }
 }
 

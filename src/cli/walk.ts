@@ -1,5 +1,5 @@
 /** Finds the files of the user: what is kept, what is passed over, and why. */
-import type { Stats } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { basename, relative, resolve, sep } from 'node:path'
 import { fileIdFault } from '../protocol/scalars.ts'
@@ -70,11 +70,14 @@ export async function seenAgain(file: FoundFile): Promise<FoundFile | PassedOver
   const stat = await look(file.path)
   if (stat instanceof Error) return passedOver(file.path, reasonOf(stat))
   if (!stat.isFile()) return passedOver(file.path, 'it is no file any more')
-  return { ...file, size: stat.size, mtime: Math.floor(stat.mtimeMs) }
+  return { ...file, size: Number(stat.size), mtime: mtimeOf(stat) }
 }
 
-const look = (path: string | Buffer): Promise<Stats | Error> =>
-  lstat(path).catch((error: Error) => error)
+const look = (path: string | Buffer): Promise<BigIntStats | Error> =>
+  lstat(path, { bigint: true }).catch((error: Error) => error)
+
+/** Exactly as the disk port has it: as a double, the last tenth of a microsecond of a millisecond is the next one. */
+const mtimeOf = ({ mtimeNs }: BigIntStats): number => Math.floor(Number(mtimeNs / 1000n) / 1000)
 
 async function* walkFolder(folder: Buffer, options: Walk): AsyncGenerator<FoundFile | PassedOver> {
   let names: Buffer[]
@@ -100,7 +103,7 @@ async function* walkFolder(folder: Buffer, options: Walk): AsyncGenerator<FoundF
 
 async function* inspect(
   path: Buffer,
-  stat: Stats | Error,
+  stat: BigIntStats | Error,
   options: Walk,
 ): AsyncGenerator<FoundFile | PassedOver> {
   const text = textOf(path)
@@ -117,11 +120,11 @@ async function* inspect(
   if (stat.isSymbolicLink()) return yield passedOver(text, 'a symbolic link is not followed')
   if (!stat.isFile()) return yield passedOver(text, 'it is neither a file nor a folder')
   const id = options.as === undefined ? local : `${options.as}/${local}`
-  const mtime = Math.floor(stat.mtimeMs)
+  const mtime = mtimeOf(stat)
   const fault =
     Math.abs(mtime) > mtimeMsMax ? 'the time of its last change is no date' : fileIdFault(id)
   if (fault !== undefined) return yield passedOver(text, fault)
-  yield { is: 'file', path: text, id, size: stat.size, mtime }
+  yield { is: 'file', path: text, id, size: Number(stat.size), mtime }
 }
 
 const passedOver = (path: string, why: string): PassedOver => ({ is: 'passedOver', path, why })
