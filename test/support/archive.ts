@@ -45,6 +45,8 @@ export interface Archive {
   volume(pillar: PillarName): string
   /** Forgets every session and queue of mosquitto, which must not run. */
   wipeBroker(): void
+  /** Another run of the program of pillars, with a configuration of its own. */
+  agent(name: string, config: string): Program
   /** A run of the command line as the member `client`. */
   colonnade(args: readonly string[], options?: RunOptions): Promise<Run>
 }
@@ -119,6 +121,11 @@ export async function makeArchive(t: Test, kind: Archive['kind'] = 'embedded'): 
     },
     volume: (pillar) => join(home, 'volumes', pillar, 'colonnade'),
     wipeBroker: () => rmSync(join(home, 'mosquitto', 'mosquitto.db'), { force: true }),
+    agent(name, config) {
+      const one = ours(home, kind, name, 'agent.ts', config)
+      all.push(one)
+      return one
+    },
     async colonnade(args, options = {}) {
       const run = await startRun(home, args, options)
       runs.add(run)
@@ -149,7 +156,7 @@ async function found(
     'broker.identity': broker.identity,
   }
   const near = { ...common, 'tracker.url': `https://127.0.0.1:${ports.exchange}` }
-  change(join(home, 'tracker', 'tracker.toml'), {
+  changeConfig(join(home, 'tracker', 'tracker.toml'), {
     ...common,
     'broker.listen': kind === 'embedded' ? `127.0.0.1:${ports.broker}` : '',
     'exchange.listen': `127.0.0.1:${ports.exchange}`,
@@ -162,19 +169,19 @@ async function found(
       'volume.reserve': '64MiB',
     })
     const path = join(home, name, 'agent.toml')
-    change(path, near)
+    changeConfig(path, near)
     const config = readConfig(path, agentShape).values
     await adopt(openWorld({ ...config, 'log.level': 'silent' }), config, mount)
   }
   for (const name of ['client', 'other']) {
     await add(home, 'client', name, join(home, name))
-    change(join(home, name, 'client.toml'), near)
+    changeConfig(join(home, name, 'client.toml'), near)
   }
   decide(home, { name: collection, pillars: [...pillarNames], copiesMin: 2, algorithm: 'sha256' })
 }
 
 /** Gives some keys of a configuration other values; their names are as in the shapes, `section.key`. */
-function change(
+export function changeConfig(
   path: string,
   values: Readonly<Record<string, string | readonly string[]>>,
   into = path,
@@ -192,31 +199,34 @@ function makePrograms(
   home: string,
   kind: Archive['kind'],
 ): { tracker: Program; pillars: Record<PillarName, Program> } {
-  const ours = (name: string, script: string, config: string, started: string): Program =>
-    program({
-      name,
-      log: join(home, 'logs', `${name}.log`),
-      command: process.execPath,
-      args: [join(root, 'src', script), 'run', '--config', config, '--stop-with-parent'],
-      isReady: (events) =>
-        has(events, started) &&
-        (has(events, 'bus.connected') || (kind === 'embedded' && name === 'tracker')),
-    })
   const pillar = (name: PillarName): Program =>
-    ours(name, 'agent.ts', join(home, name, 'agent.toml'), 'agent.started')
+    ours(home, kind, name, 'agent.ts', join(home, name, 'agent.toml'))
   return {
-    tracker: ours(
-      'tracker',
-      'tracker.ts',
-      join(home, 'tracker', 'tracker.toml'),
-      'tracker.started',
-    ),
+    tracker: ours(home, kind, 'tracker', 'tracker.ts', join(home, 'tracker', 'tracker.toml')),
     pillars: {
       'pillar-1': pillar('pillar-1'),
       'pillar-2': pillar('pillar-2'),
       'pillar-3': pillar('pillar-3'),
     },
   }
+}
+
+function ours(
+  home: string,
+  kind: Archive['kind'],
+  name: string,
+  script: 'agent.ts' | 'tracker.ts',
+  config: string,
+): Program {
+  const started = script === 'agent.ts' ? 'agent.started' : 'tracker.started'
+  const within = kind === 'embedded' && script === 'tracker.ts'
+  return program({
+    name,
+    log: join(home, 'logs', `${name}.log`),
+    command: process.execPath,
+    args: [join(root, 'src', script), 'run', '--config', config, '--stop-with-parent'],
+    isReady: (events) => has(events, started) && (within || has(events, 'bus.connected')),
+  })
 }
 
 const has = (events: readonly Event[], name: string): boolean =>
@@ -256,7 +266,7 @@ async function startRun(home: string, args: readonly string[], options: RunOptio
   const port = await freePort()
   const line = await openMeter(port, options.rate)
   const config = join(home, 'client', `client-${port}.toml`)
-  change(
+  changeConfig(
     join(home, 'client', 'client.toml'),
     { 'exchange.listen': `127.0.0.1:${port}`, 'exchange.advertise': [meterHost] },
     config,
