@@ -37,8 +37,14 @@ export async function pull(task: Pull): Promise<number> {
   let { size } = task
   let secured = sink.at()
   const attempt = async (hop: Hop): Promise<Outcome> => {
+    // Here, not after a page: the last one may have broken off at its very end.
+    if (sink.at() - secured >= pageBytes) {
+      await sink.secure()
+      secured = sink.at()
+    }
     const first = sink.at()
-    const end = first + pageBytes
+    // Counted from what is secured: a power cut here, too, costs no more than a page.
+    const end = secured + pageBytes
     const page = { first, end: size < 0 ? end : Math.min(size, end) }
     const token = task.token()
     const response = await ask(task, hop, page, { token, safe: secured })
@@ -49,12 +55,7 @@ export async function pull(task: Pull): Promise<number> {
       return 'complete'
     }
     size = await take(task, response, page, size)
-    if (sink.at() >= size) return 'complete'
-    if (sink.at() - secured >= pageBytes) {
-      await sink.secure()
-      secured = sink.at()
-    }
-    return 'again'
+    return sink.at() >= size ? 'complete' : 'again'
   }
   if (size < 0 || sink.at() < size) await persist({ ...task, at: () => sink.at() }, attempt)
   return size
