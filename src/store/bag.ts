@@ -79,9 +79,15 @@ async function readMark(disk: Disk, index: Index, collection: string): Promise<M
   const text = await index.fact(`bag ${collection}`)
   if (text === undefined) return none
   const mark = JSON.parse(text) as Mark
-  for (const [name, length] of Object.entries(mark.lengths))
-    if (((await disk.stat(`${collection}/${name}`))?.size ?? 0) < length) return none
-  return mark
+  let whole = true
+  for (const [name, length] of Object.entries(mark.lengths)) {
+    const path = `${collection}/${name}`
+    if (((await disk.stat(path))?.size ?? 0) >= length) continue
+    // Also when it is gone already: the disk may still have the old file open.
+    await disk.remove(path)
+    whole = false
+  }
+  return whole ? mark : none
 }
 
 /** Says how much there is and when; only when something changed, since each line costs two writes of the disk. */
