@@ -24,7 +24,14 @@ export async function onLan<T>(
 ): Promise<T> {
   const home = mkdtempSync(join(tmpdir(), 'colonnade-net-'))
   const network = makeNetwork(['client', ...three], 'tracker')
-  process.once('exit', network.close)
+  const forget = (): void => {
+    network.close()
+    rmSync(home, { recursive: true, force: true })
+  }
+  // A namespace outlives its maker, also when that one is told to end because it takes too long.
+  const told = (): never => process.exit(1)
+  process.once('exit', forget)
+  process.once('SIGTERM', told)
   try {
     options.before?.(network)
     const collections = { home: three, solo: three.slice(0, 1) }
@@ -35,9 +42,9 @@ export async function onLan<T>(
       await fleet.stop()
     }
   } finally {
-    network.close()
-    process.off('exit', network.close)
-    rmSync(home, { recursive: true, force: true })
+    forget()
+    process.off('exit', forget)
+    process.off('SIGTERM', told)
   }
 }
 
