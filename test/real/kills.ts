@@ -30,6 +30,15 @@ function resent(passed: number, needed: number): number {
 
 const shown = (bytes: number): string => `${(bytes / mebibyte).toFixed(1)} MiB`
 
+interface Course {
+  readonly runs: readonly Run[]
+  sum(direction: 'down' | 'up'): number
+  /** Resolves when so much of it all has passed, and it is still in its middle. */
+  passed(direction: 'down' | 'up', bytes: number): Promise<void>
+  /** Resolves when a run has ended well. */
+  done(): Promise<void>
+}
+
 export async function killStories(kind: Archive['kind']): Promise<void> {
   const archive = await makeArchive(t, kind)
   const { home, tracker, pillars, mosquitto } = archive
@@ -45,33 +54,41 @@ export async function killStories(kind: Archive['kind']): Promise<void> {
     one.start()
     await one.ready()
   }
-  /** The same command until it ends well: each end is definite, and the next run goes on. */
-  async function repeated(first: Run, args: readonly string[]): Promise<{ runs: Run[] }> {
-    const runs = [first]
-    for (let run = first; ; ) {
-      const { code, errors } = await run.ended
-      if (code === 0) return { runs }
-      t.comment(`ended with ${code}: ${errors.trim()}`)
-      if (runs.length >= 3) throw new Error(`three runs did not do it: ${errors}`)
-      run = await archive.colonnade(args)
-      runs.push(run)
+  /** A command that is given again when it has ended without success: each end is definite, and the next goes on. */
+  async function course(args: readonly string[], rate: number): Promise<Course> {
+    const runs = [await archive.colonnade(args, { rate })]
+    const again = async (): Promise<void> => {
+      const { errors, code } = (await runs.at(-1)?.ended) ?? { errors: '', code: null }
+      t.comment(`${args[0]} ended with ${code}: ${errors.trim()}`)
+      if (runs.length === 4) throw new Error(`four runs did not do it: ${errors}`)
+      runs.push(await archive.colonnade(args, { rate }))
+    }
+    const sum = (direction: 'down' | 'up'): number =>
+      runs.reduce((total, { line }) => total + line[direction], 0)
+    return {
+      runs,
+      sum,
+      async passed(direction, bytes) {
+        await until(`${shown(bytes)} have passed ${direction}`, async () => {
+          if (sum(direction) >= bytes) return true
+          const last = runs.at(-1)
+          if (last?.isRunning()) return false
+          if ((await last?.ended)?.code === 0) throw new Error('it ended before its middle')
+          await again()
+          return false
+        })
+      },
+      async done() {
+        while ((await runs.at(-1)?.ended)?.code !== 0) await again()
+      },
     }
   }
-  const down = (runs: readonly Run[]): number => runs.reduce((sum, { line }) => sum + line.down, 0)
-  const up = (runs: readonly Run[]): number => runs.reduce((sum, { line }) => sum + line.up, 0)
   const stored = (id: string, pillar: PillarName): string =>
     join(archive.volume(pillar), collection, 'data', id)
   const whole = (id: string): Promise<unknown> =>
     until(`${id} lies on all pillars`, () =>
       pillarNames.every((name) => existsSync(stored(id, name))),
     )
-  /** Resolves when so much of it all has passed; the command must still run then. */
-  async function passed(run: Run, direction: 'down' | 'up', bytes: number): Promise<void> {
-    await until(`${shown(bytes)} have passed ${direction}`, () => {
-      if (!run.isRunning()) throw new Error(`ended before its middle: ${run.output()}`)
-      return run.line[direction] >= bytes
-    })
-  }
 
   function nothingLeft(): void {
     t.test('nothing half-way is left on any volume', async (t) => {
@@ -88,21 +105,21 @@ export async function killStories(kind: Archive['kind']): Promise<void> {
     const id = 'put-under-fire'
     const relayed = archive.relay.down
     const args = ['put', collection, source, '--as', id, '--wait', 'all']
-    const run = await archive.colonnade(args, { rate: 60 * mebibyte })
+    const put = await course(args, 60 * mebibyte)
     const all = size * pillarNames.length
-    await passed(run, 'down', all * 0.2)
+    await put.passed('down', all * 0.2)
     t.ok(partials(join(archive.volume('pillar-2'), '.incoming')).length > 0, 'it is half-way')
     await killed(pillars['pillar-2'])
-    await passed(run, 'down', all * 0.45)
+    await put.passed('down', all * 0.45)
     await killed(tracker)
     if (mosquitto) {
-      await passed(run, 'down', all * 0.7)
+      await put.passed('down', all * 0.7)
       await killed(mosquitto)
     }
-    const { runs } = await repeated(run, args)
+    await put.done()
     await whole(`${id}/big.bin`)
-    const again = resent(down(runs) + archive.relay.down - relayed, all)
-    t.comment(`${kind}: put, ${runs.length} run, sent again: ${shown(again)}`)
+    const again = resent(put.sum('down') + archive.relay.down - relayed, all)
+    t.comment(`${kind}: put, ${put.runs.length} runs, sent again: ${shown(again)}`)
     t.ok(again <= limits.transferPageBytes, `sent again: ${shown(again)}`)
     for (const name of pillarNames) t.equal(sha256(stored(`${id}/big.bin`, name)), digest, name)
   })
@@ -111,18 +128,18 @@ export async function killStories(kind: Archive['kind']): Promise<void> {
     const id = 'put-under-fire/big.bin'
     const to = join(home, 'got.bin')
     const args = ['get', collection, id, '-o', to, '--pillar', 'pillar-1']
-    const run = await archive.colonnade(args, { rate: 30 * mebibyte })
-    await passed(run, 'up', size * 0.2)
+    const get = await course(args, 40 * mebibyte)
+    await get.passed('up', size * 0.2)
     await killed(pillars['pillar-1'])
-    await passed(run, 'up', size * 0.45)
+    await get.passed('up', size * 0.45)
     await killed(tracker)
     if (mosquitto) {
-      await passed(run, 'up', size * 0.7)
+      await get.passed('up', size * 0.7)
       await killed(mosquitto)
     }
-    const { runs } = await repeated(run, args)
-    const again = resent(up(runs), size)
-    t.comment(`${kind}: get, ${runs.length} run, sent again: ${shown(again)}`)
+    await get.done()
+    const again = resent(get.sum('up'), size)
+    t.comment(`${kind}: get, ${get.runs.length} runs, sent again: ${shown(again)}`)
     t.ok(again <= limits.transferPageBytes, `sent again: ${shown(again)}`)
     t.equal(sha256(to), digest)
     t.notOk(existsSync(join(home, '.colonnade-partial')), 'nothing half-way is left')
@@ -140,14 +157,14 @@ export async function killStories(kind: Archive['kind']): Promise<void> {
         'pillar-2': deliveries(pillars['pillar-2']),
         'pillar-3': deliveries(pillars['pillar-3']),
       }
-      const run = await archive.colonnade(args, { rate: 30 * mebibyte })
-      await passed(run, 'up', size * 0.3)
+      const get = await course(args, 40 * mebibyte)
+      await get.passed('up', size * 0.3)
       const busy = pillarNames.find((name) => deliveries(pillars[name]) > before[name])
       if (busy === undefined) throw new Error('nobody says that it delivers')
       await pillars[busy].kill()
-      const { runs } = await repeated(run, args)
-      const again = resent(up(runs), size)
-      t.comment(`${kind}: get from another, ${runs.length} run, sent again: ${shown(again)}`)
+      await get.done()
+      const again = resent(get.sum('up'), size)
+      t.comment(`${kind}: get from another, ${get.runs.length} runs, sent again: ${shown(again)}`)
       t.ok(again <= limits.transferPageBytes, `sent again: ${shown(again)}`)
       t.equal(sha256(to), digest)
       pillars[busy].start()
@@ -164,15 +181,15 @@ export async function killStories(kind: Archive['kind']): Promise<void> {
     const other = join(home, 'client-killed.bin')
     writeNoise(other, size, 815)
     const command = args.with(2, other)
-    const first = await archive.colonnade(command, { rate: 60 * mebibyte })
-    await passed(first, 'down', size * pillarNames.length * 0.4)
-    await first.kill()
-    const { runs } = await repeated(await archive.colonnade(command), command)
+    const put = await course(command, 60 * mebibyte)
+    await put.passed('down', size * pillarNames.length * 0.4)
+    await put.runs[0]?.kill()
+    await put.done()
     await whole(`${id}/client-killed.bin`)
     const all = size * pillarNames.length
-    const again = resent(down([first, ...runs]) + archive.relay.down - relayed, all)
+    const again = resent(put.sum('down') + archive.relay.down - relayed, all)
     t.comment(
-      `${kind}: put by a killed client, ${runs.length} further run, sent again: ${shown(again)}`,
+      `${kind}: put by a killed client, ${put.runs.length} runs, sent again: ${shown(again)}`,
     )
     // Each pillar's transfer was cut.
     t.ok(again <= limits.transferPageBytes * pillarNames.length, `sent again: ${shown(again)}`)
@@ -184,17 +201,17 @@ export async function killStories(kind: Archive['kind']): Promise<void> {
     const id = 'put-under-fire/big.bin'
     const folder = join(home, 'restored')
     const command = ['get', collection, id, '-o', `${folder}/`]
-    const first = await archive.colonnade(command, { rate: 40 * mebibyte })
-    await passed(first, 'up', size * 0.4)
-    await first.kill()
+    const get = await course(command, 40 * mebibyte)
+    await get.passed('up', size * 0.4)
+    await get.runs[0]?.kill()
     t.ok(
       partials(join(folder, 'put-under-fire', '.colonnade-partial')).length > 0,
       'half of it is there',
     )
-    const { runs } = await repeated(await archive.colonnade(command), command)
-    const again = resent(up([first, ...runs]), size)
+    await get.done()
+    const again = resent(get.sum('up'), size)
     t.comment(
-      `${kind}: get by a killed client, ${runs.length} further run, sent again: ${shown(again)}`,
+      `${kind}: get by a killed client, ${get.runs.length} runs, sent again: ${shown(again)}`,
     )
     t.ok(again <= limits.transferPageBytes, `sent again: ${shown(again)}`)
     t.equal(sha256(join(folder, id)), digest)
