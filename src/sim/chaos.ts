@@ -169,7 +169,6 @@ export function memoryItem(
   }
 }
 
-
 /** A landing in memory. */
 export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { bytes(): Uint8Array } {
   let parts: Uint8Array[] = []
@@ -184,8 +183,7 @@ export function memoryLanding(fleet: Fleet, checksum?: string): Landing & { byte
     secure: async () => undefined,
     async finish(expected) {
       const right =
-        size === expected &&
-        (checksum === undefined || digestOf(fleet, joined()) === checksum)
+        size === expected && (checksum === undefined || digestOf(fleet, joined()) === checksum)
       if (right) return undefined
       parts = []
       size = 0

@@ -145,7 +145,7 @@ async function exploreStarts(hows: readonly string[]): Promise<Explored> {
 
 let states = 0
 
-test('what was promised is there wherever the power was cut', async (t) => {
+test('[DISK-2] [DISK-4] what was promised is there wherever the power was cut', async (t) => {
   const explored = await explore(works, [...ways, ...seeds])
   states += explored.states
   t.comment(`${explored.states} crash states, ${explored.violations.length} violations`)

@@ -75,26 +75,29 @@ function bounded(t: Test, { interruptions, again }: Cuts, about: string): void {
   t.ok(again <= interruptions * pageBytes, `${about}: ${again} bytes for ${interruptions}`)
 }
 
-t.test('a thousand cuts at each way still end, and send less than a page again each', async (t) => {
-  const size = 1_300_000
-  const { net, time, faults, ...ground } = await lanRig(size, 'thousand')
-  const parts = { ...ground, net, time, faults }
-  Object.assign(faults, { cut: 0.9, hang: 0.02, faultBytesMax: 2_500 })
-  const sink = patternSink()
-  await time.finish(
-    pulling(parts, ground.down, sink.sink, { hops, pageBytes }),
-    365 * 24 * 3600_000,
-  )
-  const down = net.counters.cut
-  t.ok(down >= 1000, `${down} cuts while fetching`)
-  t.equal(sink.at, size)
-  bounded(t, { interruptions: down, again: net.counters.bytesDown - size }, 'fetched')
-  await time.finish(pushing(parts, ground.up, { hops, pageBytes }), 365 * 24 * 3600_000)
-  const up = net.counters.cut - down
-  t.ok(up >= 1000, `${up} cuts while delivering`)
-  t.equal(ground.place.at, size)
-  bounded(t, { interruptions: up, again: net.counters.bytesUp - size }, 'delivered')
-})
+t.test(
+  '[XFER-5] a thousand cuts at each way still end, and send less than a page again each',
+  async (t) => {
+    const size = 1_300_000
+    const { net, time, faults, ...ground } = await lanRig(size, 'thousand')
+    const parts = { ...ground, net, time, faults }
+    Object.assign(faults, { cut: 0.9, hang: 0.02, faultBytesMax: 2_500 })
+    const sink = patternSink()
+    await time.finish(
+      pulling(parts, ground.down, sink.sink, { hops, pageBytes }),
+      365 * 24 * 3600_000,
+    )
+    const down = net.counters.cut
+    t.ok(down >= 1000, `${down} cuts while fetching`)
+    t.equal(sink.at, size)
+    bounded(t, { interruptions: down, again: net.counters.bytesDown - size }, 'fetched')
+    await time.finish(pushing(parts, ground.up, { hops, pageBytes }), 365 * 24 * 3600_000)
+    const up = net.counters.cut - down
+    t.ok(up >= 1000, `${up} cuts while delivering`)
+    t.equal(ground.place.at, size)
+    bounded(t, { interruptions: up, again: net.counters.bytesUp - size }, 'delivered')
+  },
+)
 
 t.test('a thousand cuts on the way through a relay', async (t) => {
   const size = 900_000
@@ -259,7 +262,7 @@ async function failing(ground: Rig, work: Promise<unknown>): Promise<[string, nu
   return [how, ground.time.clock.monotonic() - began]
 }
 
-t.test('what does not move is given up after a while, and not before', async (t) => {
+t.test('[XFER-8] what does not move is given up after a while, and not before', async (t) => {
   const size = 50_000
   const answer =
     (status: number): Serve =>

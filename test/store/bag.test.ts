@@ -126,7 +126,7 @@ test('the true id, the time and the size of every file can be read without us', 
   ])
 })
 
-test('the manifest goes on where it ended, and not one line twice', skip, async (t) => {
+test('[DISK-5] the manifest goes on where it ended, and not one line twice', skip, async (t) => {
   const on = await real(t)
   await on.store.flush()
   t.equal(existsSync(on.bag), false)

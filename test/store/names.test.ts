@@ -43,7 +43,7 @@ test('a name can be read back from its escaped form', async () => {
   fc.assert(fc.property(component, (some) => unescapeName(escapeName(some)) === some))
 })
 
-test('every file id has a path that every file system, BagIt and sha256sum can carry', async () => {
+test('[DISK-1] every file id has a path that every file system, BagIt and sha256sum can carry', async () => {
   fc.assert(
     fc.property(id, (some) => {
       for (const name of pathOf(world, some).split('/')) {

@@ -68,7 +68,7 @@ t.test('only addresses of a network of one own count as private, written in one 
   for (const url of forms) t.equal(isPrivate(url), false, JSON.stringify(url))
 })
 
-t.test('a token sends nobody anywhere but to known exchanges and its issuer near by', async (t) => {
+t.test('[XFER-3] a token sends nobody anywhere but to known exchanges and its issuer near by', async (t) => {
   const ground = await rig()
   const lan = 'https://192.168.1.10:8443'
   const hops = (exchanges: { identity: string; urls: string[] }[], aud = ['ann', 'tracker']) =>
@@ -94,7 +94,7 @@ t.test('a token sends nobody anywhere but to known exchanges and its issuer near
   t.ok(few.reduce((sum, { connectMs }) => sum + connectMs, 0) <= limits.lanConnectMs)
 })
 
-t.test('what could not be reached is passed over for a while', async (t) => {
+t.test('[XFER-6] what could not be reached is passed over for a while', async (t) => {
   const { time } = await rig()
   const [near, far, last] = [hopTo('ann', 'a'), hopTo('ann', 'b'), hopTo('tracker', 'c')]
   const way = route({ clock: time.clock })

@@ -35,7 +35,7 @@ async function archive() {
 
 const part = (of: object): string => Buffer.from(JSON.stringify(of)).toString('base64url')
 
-t.test('a token is a compact JWS that its issuer signed', async (t) => {
+t.test('[XFER-1] [XFER-2] a token is a compact JWS that its issuer signed', async (t) => {
   const { ann, keys, directory } = await archive()
   const token = issueToken(ann, claims)
   t.match(token, /^[\w-]+\.[\w-]+\.[\w-]{86}$/)
