@@ -3,7 +3,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type Test, test } from 'tap'
-import { asyncDisk } from '../../src/disk/in-thread.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
 import { asyncIndex, openIndex } from '../../src/index/sqlite.ts'
 import { simClock } from '../../src/sim/clock.ts'
@@ -14,6 +13,7 @@ import { unescapeName } from '../../src/store/names.ts'
 import type { Store } from '../../src/store/store.ts'
 import { openVolume } from '../../src/store/volume.ts'
 import { digestOf } from '../../src/world/world.ts'
+import { asyncDisk } from '../support/in-thread.ts'
 import { ann, bytes, owner, volume } from './kit.ts'
 
 const noSha256sum = spawnSync('sha256sum', ['--version']).status !== 0

@@ -1,5 +1,5 @@
-import type { Disk } from './disk.ts'
-import type { SyncDisk } from './node.ts'
+import type { Disk } from '../../src/disk/disk.ts'
+import type { SyncDisk } from '../../src/disk/node.ts'
 
 /** A disk in the thread itself: for tests and programs in which a disk that hangs may stall everything. */
 export function asyncDisk(disk: SyncDisk): Disk {
