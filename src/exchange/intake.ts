@@ -21,8 +21,8 @@ export interface Ground {
 
 /** Where a sender is to begin, when somebody waits: what every receiver has already need not come again. */
 const beginning = ({ wishes, bounds }: Ground, id: string): number | undefined => {
-  const least = wishes.least(id)
-  return least === undefined ? undefined : segmentStart(least, bounds)
+  const offsets = [...wishes.of(id).values()]
+  return offsets.length === 0 ? undefined : segmentStart(Math.min(...offsets), bounds)
 }
 
 /** Tells a sender where to go on, and ends what he has left hanging. */
@@ -95,7 +95,8 @@ async function begin(ground: Ground, id: string, put: Put): Promise<Item | Writt
     from: put.offset,
     have: put.offset,
     complete: false,
-    safe: new Map(),
+    // They need nothing before what they asked for, and this pass waits for them.
+    safe: wishes.of(id),
     expiresAt: put.expiresAt,
     since: world.clock.now(),
   })
@@ -151,16 +152,20 @@ function diskIsFull(error: unknown): 'full' {
   throw error
 }
 
+/** Whoever was named, and is there, has come by then: his questions are never further apart. */
+const namedMs = 60_000
+
 /**
  * The window is full. Whoever has held it for too long, dead or far too slow, is put off to another pass when somebody
- * else could go on.
+ * else could go on; soon, when he was only named.
  */
 async function unblock({ stock, bounds, world, patienceMs }: Ground, item: Item): Promise<void> {
   const now = world.clock.monotonic()
   item.fullSince ??= now
-  if (now - item.fullSince < patienceMs) return
+  const fullMs = now - item.fullSince
+  if (fullMs < namedMs) return
   await item.changes(async () => {
-    const next = withoutLaggards(item.parcel, bounds)
+    const next = withoutLaggards(item.parcel, fullMs < patienceMs ? 'named' : 'all', bounds)
     if (next !== item.parcel) await stock.change(item, next)
   })
 }

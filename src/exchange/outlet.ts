@@ -1,7 +1,7 @@
 /** How bytes leave the spool, and when they go. */
 import { limits } from '../limits.ts'
 import type { Ground } from './intake.ts'
-import { heard, isAwaited, isDone, type Parcel, satisfied, struck } from './parcel.ts'
+import { heard, isAwaited, isDone, type Parcel, satisfied } from './parcel.ts'
 import type { Ask, Slice } from './shelf.ts'
 import type { Item } from './stock.ts'
 
@@ -18,10 +18,8 @@ export async function hand(
     const since = bell.count()
     const slice = await look(ground, id, ask)
     const left = end - world.clock.monotonic()
-    // Who comes too late is served in another pass: this says from where.
-    if (slice.is === 'passed' || (slice.is === 'absent' && !stock.find(id))) {
-      if (wishes.add(id, ask.peer, ask.offset)) bell.ring(id)
-    }
+    if (slice.is === 'absent' && !stock.find(id) && wishes.add(id, ask.peer, ask.offset))
+      bell.ring(id)
     if (slice.is !== 'absent' || left <= 0 || abort.aborted) return slice
     await bell.wait([id], since, left, abort)
   }
@@ -31,27 +29,27 @@ async function look(ground: Ground, id: string, ask: Ask): Promise<Slice> {
   const { stock, bounds, world, patienceMs } = ground
   const item = stock.find(id)
   if (!item) return { is: 'absent' }
-  const now = world.clock.monotonic()
-  if (ask.offset < item.parcel.from && item.active + patienceMs < now) {
-    // Those whom this pass was for have left: the next one may begin.
-    await stock.discard(item, ({ from }) => ask.offset >= from || item.active + patienceMs >= now)
-    return { is: 'absent' }
-  }
-  return item.changes(async () => {
+  const slice = await item.changes(async (): Promise<Slice> => {
     if (stock.find(id) !== item) return { is: 'absent' }
-    const { size } = item.parcel
+    const { size, from } = item.parcel
     if (ask.offset >= size) return { is: 'beyond', size }
-    if (ask.offset < item.parcel.from) {
-      await keep(ground, item, struck(item.parcel, ask.peer, bounds))
-      return { is: 'passed', from: item.parcel.from }
+    if (ask.offset < from) {
+      // It is served in another pass, and may not hold up this one.
+      await keep(ground, item, satisfied(item.parcel, ask.peer, bounds))
+      return { is: 'passed', from }
     }
-    item.active = now
+    item.active = world.clock.monotonic()
     // Who comes in time is waited for, named or not.
     await keep(ground, item, heard(item.parcel, ask.peer, ask.safe, bounds))
     const length = Math.min(ask.length, item.parcel.have - ask.offset)
     if (length <= 0) return { is: 'absent' }
     return { is: 'bytes', size, length, bytes: read(ground, item, ask.offset, length) }
   })
+  // Those whom this pass was for have all they want, or have left: the next one may begin.
+  const isOver = (parcel: Parcel): boolean =>
+    isDone(parcel) || item.active + patienceMs < world.clock.monotonic()
+  if (slice.is === 'passed') await stock.discard(item, (parcel) => !isOver(parcel))
+  return slice
 }
 
 /** Written down only when it matters after a restart: else every page would cost a commit. */

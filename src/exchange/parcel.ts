@@ -9,7 +9,9 @@ export interface Parcel {
   /** Bytes that came and are synced. */
   readonly have: number
   readonly complete: boolean
-  /** Each receiver, and how far it has the bytes safely; `expected` for one that was named and has not come yet. */
+  /**
+   * Each receiver, and how far it has the bytes safely; `expected` for one that was named and has not come yet.
+   */
   readonly safe: ReadonlyMap<string, number>
   /** Milliseconds since 1970. */
   readonly expiresAt: number
@@ -61,7 +63,7 @@ export function heard(parcel: Parcel, peer: string, safe: number, bounds: Bounds
   return slid({ ...parcel, safe: new Map(parcel.safe).set(peer, now) }, bounds)
 }
 
-/** This receiver wants nothing more of it. */
+/** This receiver wants nothing more of it, or can not be served in this pass. */
 export const satisfied = (parcel: Parcel, peer: string, bounds: Bounds): Parcel =>
   slid({ ...parcel, safe: new Map(parcel.safe).set(peer, parcel.size) }, bounds)
 
@@ -74,27 +76,33 @@ export function named(parcel: Parcel, names: readonly string[]): Parcel {
   return { ...parcel, safe }
 }
 
-/** Without a receiver that this pass can not serve. */
-export function struck(parcel: Parcel, peer: string, bounds: Bounds): Parcel {
-  if (!parcel.safe.has(peer)) return parcel
-  const safe = new Map([...parcel.safe].filter(([name]) => name !== peer))
-  return slid({ ...parcel, safe }, bounds)
-}
-
-/** Without those who hold the window where it is, when there is another who could go on; the same when there is none. */
-export function withoutLaggards(parcel: Parcel, bounds: Bounds): Parcel {
-  const ahead = [...parcel.safe].filter(([, at]) => segmentStart(at, bounds) > parcel.from)
-  if (!ahead.some(([, at]) => at < parcel.size) || ahead.length === parcel.safe.size) return parcel
-  return slid({ ...parcel, safe: new Map(ahead) }, bounds)
+/**
+ * Without those who hold the window where it is, or those of them who were only named, when there is another who could
+ * go on; the same when there is none.
+ */
+export function withoutLaggards(parcel: Parcel, who: 'all' | 'named', bounds: Bounds): Parcel {
+  const holds = ([, at]: readonly [string, number]): boolean =>
+    at === expected || (who === 'all' && segmentStart(at, bounds) <= parcel.from)
+  const isAhead = ([, at]: readonly [string, number]): boolean =>
+    at < parcel.size && segmentStart(at, bounds) > parcel.from
+  const all = [...parcel.safe]
+  if (!all.some(isAhead) || !all.some(holds)) return parcel
+  return slid({ ...parcel, safe: new Map(all.filter((one) => !holds(one))) }, bounds)
 }
 
 /** Somebody came for it and has not got all. */
 export const isAwaited = (parcel: Parcel): boolean =>
   [...parcel.safe.values()].some((at) => at !== expected && at < parcel.size)
 
-/** Nobody is left to come or to go on, and somebody was there. */
-export const isDone = (parcel: Parcel): boolean =>
-  parcel.safe.size > 0 && [...parcel.safe.values()].every((at) => at >= parcel.size)
+/** Somebody was there, and nobody is left whom this pass could still serve. */
+export const isDone = (parcel: Parcel): boolean => {
+  const all = [...parcel.safe.values()]
+  const late = parcel.from > parcel.begin
+  return (
+    all.some((at) => at >= parcel.size) &&
+    all.every((at) => at >= parcel.size || (at === expected && late))
+  )
+}
 
 /** Moves the window to what every receiver has; only of what does not fit as a whole, as others may still come. */
 function slid(parcel: Parcel, bounds: Bounds): Parcel {

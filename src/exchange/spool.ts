@@ -3,8 +3,8 @@
  * before bytes are taken, else the sender waits. An object bigger than its share passes through as a window: segments
  * go when every receiver has them safely.
  *
- * Nobody can block it for ever. A receiver that holds a full window up while others could go on is put off, after
- * `transferStallMs / 2`, to another pass; an object that neither its sender nor a receiver has touched for so long makes
+ * Nobody can block it for ever. A receiver that holds a full window up while others could go on is put off to another
+ * pass, after a minute when it was only named, else after `transferStallMs / 2`; an object that neither its sender nor a receiver has touched for so long makes
  * way when the room is wanted; everything ends with its token, or `expiryMs`. What goes so is lost to nobody: it is
  * brought again when somebody asks.
  */

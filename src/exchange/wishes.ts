@@ -4,8 +4,8 @@ import type { Clock } from '../world/world.ts'
 export interface Wishes {
   /** True when it is news. */
   add(id: string, peer: string, offset: number): boolean
-  /** The least offset that somebody waits for; undefined when nobody does. */
-  least(id: string): number | undefined
+  /** Who waits, and from where he needs it. */
+  of(id: string): ReadonlyMap<string, number>
   /** They will be served. */
   forget(id: string): void
   size(): number
@@ -37,10 +37,7 @@ export function wishes(clock: Clock): Wishes {
       tidy()
       return news
     },
-    least(id) {
-      const offsets = live(id).map(([, { offset }]) => offset)
-      return offsets.length === 0 ? undefined : Math.min(...offsets)
-    },
+    of: (id) => new Map(live(id).map(([peer, { offset }]) => [peer, offset])),
     forget: (id) => void all.delete(id),
     size: () => all.size,
   }

@@ -185,6 +185,13 @@ t.test('a token that is not exactly right opens nothing', async (t) => {
     await refused(t, ask(serve, 'attic', { headers: { authorization } }), 403, /no token/)
 })
 
+t.test('a client serves nobody by the token of another client', async (t) => {
+  const ground = await clientRig()
+  const token = tokenBy('bob', claims(ground, { iss: 'bob', aud: ['ann'] }))
+  const answer = ask(ground.serve, 'attic', { object: 'bob/a', token })
+  await refused(t, answer, 403, /token of another client/)
+})
+
 t.test('a token ends to the second', async (t) => {
   const ground = await clientRig()
   const token = tokenBy('ann', claims(ground))
@@ -340,7 +347,7 @@ t.test('an upload that does not fit is refused and changes nothing', async (t) =
   }
 })
 
-t.test('a wrong offset takes nothing of the body', async (t) => {
+t.test('[XFER-4] a wrong offset takes nothing of the body', async (t) => {
   for (const { ground, serve, up: token } of await uploadRigs()) {
     let taken = 0
     async function* body() {
@@ -434,6 +441,21 @@ t.test('a sender that goes on ends what it had left hanging', async (t) => {
     const rest = ask(serve, 'attic', { object: 'ann/b', token, ...upload(250, 750, size) })
     t.equal((await ground.time.finish(rest)).status, 204)
   }
+})
+
+t.test('an upload of which nothing came reserves nothing', async (t) => {
+  const ground = await spoolRig()
+  const serve = ground.exchangeOf('tracker', ground.spool)
+  const token = tokenBy('ann', claims(ground))
+  async function* broken() {
+    yield new Uint8Array(0)
+    throw new Error('gone')
+  }
+  const sent = ask(serve, 'ann', { token, ...upload(0, size, size), body: broken() })
+  await t.rejects(ground.time.finish(sent), { message: 'gone' })
+  t.equal(ground.spool.objects(), 0)
+  t.equal(ground.spool.usedBytes(), 0)
+  t.strictSame([...ground.disk.snapshot()], [])
 })
 
 t.test('a slow sender keeps no receiver from what is here already', async (t) => {

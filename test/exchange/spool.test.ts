@@ -82,33 +82,36 @@ async function bringing(
   return passes
 }
 
-t.test('what is far bigger than the quota passes to a fast and to a slow receiver', async (t) => {
-  const rig = await relayRig()
-  const { time, world } = rig
-  const size = 1_000_000
-  const pace = (ms: number) => () => world.clock.sleep(ms)
-  const fast = patternSink(0, pace(10))
-  const slow = patternSink(0, pace(100))
-  const waiting = time.waiting()
-  const all = Promise.all([
-    send(rig, { peer: 'ann', size }, ['attic', 'cellar']),
-    fetch(rig, { peer: 'attic', size }, fast),
-    fetch(rig, { peer: 'cellar', size }, slow),
-  ])
-  await time.finish(all)
-  t.equal(fast.at, size)
-  t.equal(slow.at, size)
-  t.equal(rig.net.counters.bytesUp, size, 'nothing was sent twice')
-  t.equal(rig.net.counters.bytesDown, 2 * size)
-  t.ok(rig.now.most <= quotaBytes && rig.now.most >= windowBytes / 2, `${rig.now.most} at most`)
-  await time.finish(releasing(rig, 'attic', size))
-  t.equal(rig.spool.objects(), 1, 'the other one still needs it')
-  await time.finish(releasing(rig, 'cellar', size))
-  t.strictSame(rig.files(), [], 'released by all: gone')
-  t.equal(rig.spool.usedBytes(), 0)
-  t.strictSame(await rig.state.list(''), [])
-  t.equal(time.waiting(), waiting)
-})
+t.test(
+  '[XFER-7] what is far bigger than the quota passes to a fast and to a slow receiver',
+  async (t) => {
+    const rig = await relayRig()
+    const { time, world } = rig
+    const size = 1_000_000
+    const pace = (ms: number) => () => world.clock.sleep(ms)
+    const fast = patternSink(0, pace(10))
+    const slow = patternSink(0, pace(100))
+    const waiting = time.waiting()
+    const all = Promise.all([
+      send(rig, { peer: 'ann', size }, ['attic', 'cellar']),
+      fetch(rig, { peer: 'attic', size }, fast),
+      fetch(rig, { peer: 'cellar', size }, slow),
+    ])
+    await time.finish(all)
+    t.equal(fast.at, size)
+    t.equal(slow.at, size)
+    t.equal(rig.net.counters.bytesUp, size, 'nothing was sent twice')
+    t.equal(rig.net.counters.bytesDown, 2 * size)
+    t.ok(rig.now.most <= quotaBytes && rig.now.most >= windowBytes / 2, `${rig.now.most} at most`)
+    await time.finish(releasing(rig, 'attic', size))
+    t.equal(rig.spool.objects(), 1, 'the other one still needs it')
+    await time.finish(releasing(rig, 'cellar', size))
+    t.strictSame(rig.files(), [], 'released by all: gone')
+    t.equal(rig.spool.usedBytes(), 0)
+    t.strictSame(await rig.state.list(''), [])
+    t.equal(time.waiting(), waiting)
+  },
+)
 
 t.test('the smallest spool that opens does not stand still', async (t) => {
   await t.rejects(spoolRig({ quotaBytes: 3 * segmentBytes - 1 }), {
@@ -153,18 +156,38 @@ t.test('who comes when the window has moved is served in a second pass', async (
 
 t.test('who comes late but in time is waited for, named or not', async (t) => {
   const rig = await relayRig()
+  const { time } = rig
   const size = 20 * segmentBytes
   const sending = send(rig, { peer: 'ann', size }, ['attic'])
-  await rig.time.advance(20_000)
-  const late = patternSink(0, () => rig.time.clock.sleep(500))
+  await time.advance(20_000)
+  const late = patternSink(0, () => time.clock.sleep(500))
   const fetched = fetch(rig, { peer: 'constructor', size }, late, {
     token: () => tokenBy('ann', claims(rig, { hld: ['constructor'], obj: [[nameOf('a'), size]] })),
   })
-  await rig.time.advance(700)
   const all = Promise.all([sending, fetched, fetch(rig, { peer: 'attic', size })])
-  await rig.time.finish(all, 600_000)
+  await time.finish(all, 600_000)
   t.equal(late.at, size)
   t.equal(rig.net.counters.bytesUp, size, 'in one pass')
+})
+
+t.test('who waited before the first byte is waited for, also between two questions', async (t) => {
+  const rig = await relayRig()
+  const { time } = rig
+  const size = 20 * segmentBytes
+  const stop = new AbortController()
+  const asked = fetch(rig, { peer: 'cellar', size }, patternSink(), { signal: stop.signal })
+  await time.advance(1_000)
+  stop.abort()
+  await t.rejects(time.finish(asked), TransferFailed)
+  const others = Promise.all([
+    send(rig, { peer: 'ann', size }, ['attic', 'cellar', 'barn']),
+    fetch(rig, { peer: 'attic', size }),
+  ])
+  await time.advance(30_000)
+  const sink = patternSink()
+  await time.finish(Promise.all([others, fetch(rig, { peer: 'cellar', size }, sink)]), 90_000)
+  t.equal(sink.at, size)
+  t.equal(rig.net.counters.bytesUp, size, 'in one pass, without who was only named')
 })
 
 t.test('what does not fit waits until there is room, and nothing is lost', async (t) => {
@@ -500,6 +523,51 @@ t.test('a new object of a name begins only when the old one is gone altogether',
   }
 })
 
+t.test('an upload that waits while its object goes begins anew', async (t) => {
+  const rig = await relayRig()
+  const { time, disk, spool } = rig
+  const size = 3000
+  const token = tokenBy('ann', claims(rig, { obj: [[nameOf('a'), size]] }))
+  const serve = rig.exchangeOf('tracker', spool, pageBytes)
+  const headers = {
+    'upload-offset': '0',
+    'upload-length': `${size}`,
+    'content-length': `${size}`,
+    'upload-complete': '?1',
+  }
+  const put = () => ask(serve, 'ann', { method: 'PATCH', token, headers, body: pattern(0, size) })
+  t.equal((await put()).status, 204)
+  let again: ReturnType<typeof put> | undefined
+  disk.onCall(() => {
+    again ??= put()
+  })
+  await ask(serve, 'ann', { method: 'DELETE', token })
+  t.equal((await again)?.status, 204)
+  const sink = patternSink()
+  await time.finish(fetch(rig, { peer: 'attic', size }, sink))
+  t.equal(sink.at, size)
+})
+
+t.test('who needs what this pass leaves out does not hold it up', async (t) => {
+  const rig = await relayRig()
+  const { time } = rig
+  const size = 100 * segmentBytes
+  const over = new AbortController()
+  const ahead = patternSink(40 * segmentBytes)
+  const first = fetch(rig, { peer: 'attic', size }, ahead).then(() => releasing(rig, 'attic', size))
+  await time.advance(1_000)
+  const bringer = bringing(rig, { peer: 'ann', size }, ['attic', 'cellar'], over.signal)
+  await time.advance(10)
+  const behind = patternSink()
+  const second = fetch(rig, { peer: 'cellar', size }, behind)
+  await time.finish(first, 60_000)
+  t.equal(ahead.at, size)
+  await time.finish(second, 150_000)
+  t.equal(behind.at, size)
+  over.abort()
+  await time.finish(bringer)
+})
+
 t.test('bytes that can not be read any more are brought again', async (t) => {
   const rig = await relayRig()
   const { time, disk } = rig
@@ -514,6 +582,24 @@ t.test('bytes that can not be read any more are brought again', async (t) => {
   t.equal(sink.at, size)
   over.abort()
   await time.finish(bringer)
+})
+
+t.test('what a disk has lost is found at the start, and brought again', async (t) => {
+  const rig = await relayRig()
+  const size = 30_000
+  await rig.time.finish(send(rig, { peer: 'ann', size }, ['attic']))
+  const path = rig.files().find((one) => one.endsWith('/3')) ?? ''
+  await rig.disk.disk.truncate(path, 10)
+  await rig.time.finish(rig.restart())
+  t.equal(rig.now.spool.objects(), 0)
+  t.strictSame(rig.files(), [])
+  const sink = patternSink()
+  const all = [
+    send(rig, { peer: 'ann', size }, ['attic']),
+    fetch(rig, { peer: 'attic', size }, sink),
+  ]
+  await rig.time.finish(Promise.all<unknown>(all), 60_000)
+  t.equal(sink.at, size)
 })
 
 t.test('a disk that is full, or fails, costs time only', async (t) => {

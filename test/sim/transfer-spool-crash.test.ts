@@ -30,6 +30,9 @@ async function mortalRelay(ground: Rig, choose: Chooser) {
   let own: Life = life()
   let server = { close: (): void => undefined }
   let crashes = 0
+  let excess = 0
+  const filled = (): number =>
+    [...disk.snapshot().values()].reduce((sum, { length }) => sum + length, 0)
   const lively =
     (serve: Serve, { own: lives }: Life): Serve =>
     (...call) =>
@@ -41,6 +44,7 @@ async function mortalRelay(ground: Rig, choose: Chooser) {
     const sleep: typeof time.clock.sleep = (ms, signal) => mine.own(time.clock.sleep(ms, signal))
     const world = simWorld({ ...time.clock, sleep }, random, 'relay')
     const spool = await openSpool(world, disk.disk, mortal(mine, { ...state }), options)
+    if (!mine.dead()) excess = Math.max(excess, filled() - spool.usedBytes())
     const serve = lively(ground.exchangeOf('tracker', spool, pageBytes), mine)
     if (!mine.dead()) server = ground.net.serveAs('tracker', relayUrl, serve)
   }
@@ -65,6 +69,8 @@ async function mortalRelay(ground: Rig, choose: Chooser) {
     disk,
     state,
     crashes: () => crashes,
+    /** Bytes beyond what is accounted for, after a start. */
+    excess: () => excess,
     calls: () => disk.calls(),
     /** The power is cut at the nth call from the start, then at the mth from the next start, and so on. */
     cutAt: (...at: number[]) => void cuts.push(...at),
@@ -102,6 +108,7 @@ async function passage(cuts: readonly number[], seed: string, choose: Chooser) {
   return {
     at: sinks.map(({ at }) => at),
     crashes: relay.crashes(),
+    excess: relay.excess(),
     calls: relay.calls(),
     again: Math.max(bytesUp - size, bytesDown - 2 * size),
     size,
@@ -127,6 +134,7 @@ t.test('a power cut at every call of the disk', async (t) => {
       const found = await passage([call], `${call} ${how}`, choose)
       const about = `cut at call ${call}, ${how}`
       if (found.at.some((at) => at !== found.size)) t.fail(`${about}: ${found.at}`)
+      if (found.excess > 0) t.fail(`${about}: ${found.excess} bytes too many are left`)
       if (found.crashes !== 1) t.fail(`${about}: ${found.crashes} crashes`)
       // One page, and the other end of the window, which is a segment.
       if (found.again > 2 * pageBytes) t.fail(`${about}: ${found.again} bytes were sent again`)
