@@ -9,7 +9,7 @@ import {
   type ReceivingFile,
 } from '../index/index.ts'
 import type { World } from '../world/world.ts'
-import type { GroupCommit } from './group-commit.ts'
+import type { Health } from './health.ts'
 import { partialOf, pathAside, pathOf } from './names.ts'
 import { neededBytes, type Reservations } from './reservations.ts'
 import type { NewFile, Standing } from './store.ts'
@@ -18,7 +18,7 @@ export interface AdmissionParts {
   readonly world: World
   readonly disk: Disk
   readonly index: Index
-  readonly group: GroupCommit
+  readonly health: Health
   readonly reserved: Reservations
   /** The file system takes names that differ only in case for the same. */
   readonly folds: boolean
@@ -27,7 +27,10 @@ export interface AdmissionParts {
 export interface Admission {
   /** Files of one call are judged together. */
   standing(files: readonly NewFile[]): Promise<Standing[]>
-  /** Calls must not overlap: each counts on the space that the one before has left. */
+  /**
+   * Calls must not overlap, nor may anything be stored meanwhile: each counts on the space that the one before has
+   * left, and on rows that stay as they are.
+   */
   accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
 }
 
@@ -44,7 +47,7 @@ const sameBytes = (a: Pick<NewFile, 'checksum' | 'size'>, b: typeof a): boolean 
   a.checksum === b.checksum && a.size === b.size
 
 export function admission(parts: AdmissionParts): Admission {
-  const { world, disk, index, group, reserved } = parts
+  const { world, disk, index, health, reserved } = parts
   const freePlace = places(parts)
 
   async function judge(files: readonly NewFile[]): Promise<Standing[]> {
@@ -101,7 +104,8 @@ export function admission(parts: AdmissionParts): Admission {
       const chosen = new Set<string>()
       for (const [n, file] of files.entries())
         if (standings[n]?.is === 'welcome') rows.push(await rowFor(file, chosen))
-      await group.commit([{ do: 'accept', request }, ...rows.flatMap(({ changes }) => changes)])
+      const changes = rows.flatMap((row) => row.changes)
+      await health.guard(index.commit([{ do: 'accept', request }, ...changes]))
       for (const { row } of rows) reserved.add(row)
       // Only now: had the commit failed, they would still be wanted.
       for (const { old } of rows) if (old) await disk.remove(partialOf(world, old))

@@ -28,8 +28,18 @@ export interface GroupCommit {
   store(ready: Ready): Promise<void>
   /** Commits without a file, in the same queue. */
   commit(changes: readonly Change[]): Promise<void>
+  /**
+   * Runs work that may count on what the index says: nothing is committed here until it has ended. It commits by
+   * itself, and must not wait for this queue.
+   */
+  alone<T>(work: () => Promise<T>): Promise<T>
   /** Resolves when nothing waits any more. */
   idle(): Promise<void>
+}
+
+interface Task {
+  /** Never rejects. */
+  task(): Promise<void>
 }
 
 interface Member {
@@ -48,13 +58,13 @@ interface Placed extends Member {
 const groupFilesMax = 64
 
 export function groupCommit(disk: Disk, index: Index, health: Health): GroupCommit {
-  const waiting: Member[] = []
+  const waiting: (Member | Task)[] = []
   const place = placer(disk, index, health)
   let running = false
   let ended: Promise<void> | undefined
 
   /** One that can not go on leaves the group, unless the whole volume can not. */
-  async function alone<T>(member: Member, step: Promise<T>): Promise<T | undefined> {
+  async function orLeave<T>(member: Member, step: Promise<T>): Promise<T | undefined> {
     try {
       return await step
     } catch (error) {
@@ -73,10 +83,10 @@ export function groupCommit(disk: Disk, index: Index, health: Health): GroupComm
   }
   async function settle(group: readonly Member[]): Promise<void> {
     const safe: Member[] = []
-    for (const member of group) if (await alone(member, synced(member))) safe.push(member)
+    for (const member of group) if (await orLeave(member, synced(member))) safe.push(member)
     const placed: Placed[] = []
     for (const member of safe) {
-      const one = await alone(member, place(member))
+      const one = await orLeave(member, place(member))
       if (one) placed.push(one)
     }
     // Else a power cut may forget the new names after the index has told of them.
@@ -97,30 +107,55 @@ export function groupCommit(disk: Disk, index: Index, health: Health): GroupComm
       }
     }
   }
+  async function commitGroup(group: readonly Member[]): Promise<void> {
+    try {
+      health.check()
+      await settle(group)
+    } catch (error) {
+      health.fail(error)
+      for (const one of group) one.failed(error)
+    }
+  }
   async function run(): Promise<void> {
     running = true
-    while (waiting.length > 0) {
-      const group = waiting.splice(0, groupFilesMax)
-      try {
-        health.check()
-        await settle(group)
-      } catch (error) {
-        health.fail(error)
-        for (const one of group) one.failed(error)
-      }
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      if ('task' in next) {
+        waiting.shift()
+        await next.task()
+      } else await commitGroup(nextGroup(waiting))
     }
     running = false
   }
-  const enter = (changes: () => Change[], ready?: Ready): Promise<void> =>
-    new Promise((done, failed) => {
-      waiting.push({ changes, done, failed, ...(ready ? { ready } : {}) })
-      if (!running) ended = run()
-    })
+  const enter = (one: Member | Task): void => {
+    waiting.push(one)
+    if (!running) ended = run()
+  }
+  const member = (changes: () => Change[], ready?: Ready): Promise<void> =>
+    new Promise((done, failed) => enter({ changes, done, failed, ...(ready ? { ready } : {}) }))
   return {
-    store: (ready) => enter(() => [], ready),
-    commit: (changes) => enter(() => [...changes]),
+    store: (ready) => member(() => [], ready),
+    commit: (changes) => member(() => [...changes]),
+    alone: (work) =>
+      new Promise((done, failed) => {
+        const begin = async (): ReturnType<typeof work> => {
+          health.check()
+          return work()
+        }
+        enter({ task: () => begin().then(done, failed) })
+      }),
     idle: async () => ended,
   }
+}
+
+/** Takes what may be committed together: all that wait before the next task, up to a limit. */
+function nextGroup(waiting: (Member | Task)[]): Member[] {
+  const group: Member[] = []
+  for (let next = waiting[0]; next && !('task' in next); next = waiting[0]) {
+    if (group.length === groupFilesMax) break
+    group.push(next)
+    waiting.shift()
+  }
+  return group
 }
 
 /** What a file system says of a name that it can not carry, or that something else stands at. */

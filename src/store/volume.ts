@@ -1,7 +1,6 @@
 /** One volume as a store: what its parts are and how they hang together. */
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
-import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
@@ -41,13 +40,7 @@ export async function openVolume(
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
   const bag = bagKeeper(world, disk, index, state)
-  const door = admission({ world, disk, index, group, reserved, folds })
-  const exclusively = lock()
-  const whole = <T>(work: () => Promise<T>): Promise<T> =>
-    exclusively(async () => {
-      state.check()
-      return work()
-    })
+  const door = admission({ world, disk, index, health: state, reserved, folds })
   const arrivals = arriving(
     { world, disk, index, health: state, landed: reserved.landed, ended: reserved.end },
     { ...group, store: (ready) => group.store(ready).then(bag.touch) },
@@ -57,13 +50,13 @@ export async function openVolume(
     volume,
     ...reading(disk, index),
     standing: door.standing,
-    accept: (request, files) => whole(() => door.accept(request, files)),
+    accept: (request, files) => group.alone(() => door.accept(request, files)),
     incoming: arrivals,
     release(files) {
       for (const file of files) reserved.end(file)
     },
     evict: (before) =>
-      whole(() => evict(world, disk, index, state, before, (file) => !reserved.has(file))),
+      group.alone(() => evict(world, disk, index, state, before, (file) => !reserved.has(file))),
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
