@@ -65,6 +65,36 @@ test('once the volume has failed everybody is refused, and nobody hangs', async 
   t.equal(await index.fact('a'), undefined)
 })
 
+test('a sync that fails fails all that wait, since nobody knows what it lost', async (t) => {
+  const { sim, ready, group, index } = parts()
+  const all = await Promise.all(['a', 'b', 'c'].map(ready))
+  sim.faults.failNext('sync', 'EIO', { path: 'b' })
+  const first = group.commit([fact('first')])
+  const ends = await Promise.allSettled(all.map(group.store))
+  await first
+  t.ok(ends.every(({ status }) => status === 'rejected'))
+  for (const name of ['a', 'b', 'c']) t.equal(await index.fact(name), undefined)
+})
+
+test('work that is alone sees all that was asked for before, and nothing that comes after', async (t) => {
+  const { ready, group, index } = parts()
+  const [a, b] = [await ready('a'), await ready('b')]
+  const seen: unknown[] = []
+  await Promise.all([
+    group.store(a),
+    group.alone(async () => {
+      for (const name of ['a', 'b', 'a', 'b']) seen.push(await index.fact(name))
+    }),
+    group.store(b),
+    t.rejects(
+      group.alone(() => Promise.reject(new Error('its own'))),
+      /its own/,
+    ),
+  ])
+  t.strictSame(seen, ['a', undefined, 'a', undefined])
+  t.equal(await index.fact('b'), 'b')
+})
+
 test('a folder is made once, its name synced in each folder above, also when it was there', async (t) => {
   const { sim, calls } = parts()
   await sim.disk.mkdir('a')

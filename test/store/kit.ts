@@ -60,7 +60,8 @@ async function opened(options: VolumeOptions, ground: Ground): Promise<Volume> {
   const { sim, world, index } = ground
   const disk = (options.wrapDisk ?? ((inner) => inner))(sim.disk)
   const alarms: string[] = []
-  const mine = { ...(options.wrapIndex?.(index) ?? index), close: async () => undefined }
+  const kept: Index = { ...index, close: async () => undefined }
+  const mine = options.wrapIndex?.(kept) ?? kept
   const store = await openVolume(world, disk, mine, {
     ...owner,
     reserveBytes: options.reserveBytes ?? 0,

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { type Disk, DiskError } from '../../src/disk/disk.ts'
-import type { Index } from '../../src/index/index.ts'
+import { foldPath, type Index } from '../../src/index/index.ts'
 import { openIndex } from '../../src/index/sqlite.ts'
 import { partialOf, pathAside } from '../../src/store/names.ts'
 import { ann, bytes, folding, type Volume, volume } from './kit.ts'
@@ -55,6 +55,8 @@ test('on a file system that folds names, ids that differ only in case or composi
     const files = names.map((id) => on.offer(id, bytes(`bytes of ${id}`)))
     if (together) {
       await on.accept(...files)
+      const places = (await on.index.allReceiving()).map(({ path }) => foldPath(path))
+      t.equal(new Set(places).size, names.length)
       await Promise.all(files.map((file) => on.bring(file, bytes(`bytes of ${file.id}`))))
     } else for (const { id } of files) t.equal(await on.put(id, bytes(`bytes of ${id}`)), 'stored')
     const after = await on.again()
@@ -187,7 +189,7 @@ test('one file that can not be placed does not stop those it shares a commit wit
   t.equal(await on.bring(on.offer('b', bytes('b')), bytes('b')), 'stored')
 })
 
-test('a sync that fails ends all writing, and none is told that it is stored', async (t) => {
+test('[DISK-3] a sync that fails ends all writing, and none is told that it is stored', async (t) => {
   const on = await volume()
   await on.put('old', bytes('old'))
   const files = ['a', 'b', 'c'].map((id) => on.offer(id, bytes(id)))
@@ -292,7 +294,9 @@ test('other bytes wait while some are being received, and take their place once 
   const on = await volume()
   const [one, two] = [on.offer('a', bytes('one')), on.offer('a', bytes('other'))]
   await on.accept(one)
-  await (await on.open(one)).write(bytes('on'))
+  const incoming = await on.open(one)
+  await incoming.write(bytes('on'))
+  await incoming.secure()
   t.match(await on.accept(two), [{ is: 'other' }])
   on.store.release([one])
   t.match(await on.accept(two), [{ is: 'welcome' }])
@@ -312,6 +316,23 @@ test('a file that was stored while it was asked for again is complete when it is
   t.equal(await incoming.finish(ann), 'stored')
   t.strictSame(await ids(on), ['a'])
   await t.rejects(on.store.incoming('home', 'never'), /not accepted/)
+})
+
+test('a request that comes while its file is being stored does not ask for it anew', async (t) => {
+  for (let turns = 0; turns < 60; turns++) {
+    const on = await volume()
+    const file = on.offer('a', bytes('bytes'))
+    await on.accept(file)
+    const incoming = await on.open(file)
+    await incoming.write(bytes('bytes'))
+    const stored = incoming.finish(ann)
+    for (let n = 0; n < turns; n++) await undefined
+    await on.accept(file)
+    await stored
+    t.strictSame(await on.index.allReceiving(), [], `${turns}`)
+    t.equal(await on.bring(file, bytes('bytes')), 'stored')
+    t.equal((await on.store.list({ collection: 'home', limit: 9 })).files[0]?.sequence, 1)
+  }
 })
 
 test('missing bytes are missing, not wrong: what came is kept', async (t) => {
@@ -386,6 +407,42 @@ test('bytes that a lying disk has forgotten are set aside, one by one, and come 
   t.equal((await on.store.stored('home', ['a']))[0]?.path, 'a')
 })
 
+test('recovery never moves what is stored, whatever a row says', async (t) => {
+  const on = await volume()
+  await on.put('A', bytes('bytes'))
+  const other = on.offer('a', bytes('other'))
+  const row = { ...other, path: 'A', safe: 0, since: 0 }
+  await on.index.commit([{ do: 'receive', file: row }])
+  const after = await on.again()
+  t.equal(await after.read('A'), 'bytes')
+  t.equal(await after.put('a', bytes('other')), 'stored')
+  t.equal(await after.read('A'), 'bytes')
+  t.equal(await after.read('a'), 'other')
+})
+
+test('a file that had to stand elsewhere is found there after the power was cut', async (t) => {
+  let cut = false
+  const wrapIndex = (index: Index): Index => ({
+    ...index,
+    commit: (changes) =>
+      cut && changes.some((change) => change.do === 'store')
+        ? new Promise(() => undefined)
+        : index.commit(changes),
+  })
+  const on = await volume({ wrapIndex })
+  const file = on.offer('a', bytes('bytes'))
+  await on.accept(file)
+  for (const folder of ['home', 'home/data']) await on.disk.mkdir(folder)
+  await on.disk.write('home/data/a', 0, bytes('theirs'))
+  cut = true
+  void on.bring(file, bytes('bytes'))
+  await on.time.advance(1000)
+  cut = false
+  const after = await on.again()
+  t.equal(await after.read('a'), 'bytes')
+  t.equal(after.text('home/data/a'), 'theirs')
+})
+
 test('a sector that can not be read does not keep the volume closed', async (t) => {
   const on = await volume()
   const file = on.offer('a', bytes('bytes'))
@@ -414,6 +471,10 @@ test('partials that nobody came back for go, others stay', async (t) => {
   const now = on.world.clock.now()
   await on.accept(renewed)
   on.store.release([renewed])
+  // Its row belongs to who is bringing it.
+  const [row] = await on.index.receiving('home', ['busy'])
+  await on.accept(busy)
+  t.strictSame(await on.index.receiving('home', ['busy']), [row])
   t.equal(await on.store.evict(now), 1)
   t.strictSame((await on.index.allReceiving()).map(({ id }) => id).sort(), ['busy', 'renewed'])
   t.equal((await on.disk.list('.incoming')).length, 2)
@@ -421,24 +482,38 @@ test('partials that nobody came back for go, others stay', async (t) => {
   t.match((await on.index.audit(0, 10))[0], { event: 'deletion', id: 'old', actor: 'eviction' })
 })
 
-test('closing waits for what is being committed, and closes also when the manifest can not be written', async (t) => {
-  let closed = 0
-  const on = await volume({
-    wrapDisk: (disk) => ({ ...disk, close: async () => void closed++ }),
+test('closing waits for what is being committed', async (t) => {
+  let open = true
+  const wrapIndex = (index: Index): Index => ({
+    ...index,
+    async commit(changes) {
+      await on.time.clock.sleep(1000)
+      if (!open) throw new DiskError('EBADF', 'closed')
+      await index.commit(changes)
+    },
+    async close() {
+      open = false
+    },
   })
-  const file = on.offer('a', bytes('a'))
-  await on.accept(file)
-  const brought = on.bring(file, bytes('a'))
-  on.sim.faults.failNext('sync', 'EIO', { path: 'home/manifest-sha256.txt' })
-  await brought
+  const on: Volume = await volume({ wrapIndex })
   const concluded = on.store.conclude([{ do: 'fact', key: 'k', value: 'v' }])
-  await t.rejects(on.store.close(), /EIO/)
+  await on.time.finish(on.store.close())
   await concluded
-  t.equal(closed, 1)
   t.equal(await on.index.fact('k'), 'v')
+  t.equal(on.store.trouble(), undefined)
 })
 
-test('an index that another agent has open is busy', async (t) => {
+test('a volume closes also when its manifest can not be written', async (t) => {
+  let closed = 0
+  const wrapDisk = (disk: Disk): Disk => ({ ...disk, close: async () => void closed++ })
+  const on = await volume({ wrapDisk })
+  await on.put('a', bytes('a'))
+  on.sim.faults.failNext('sync', 'EIO', { path: 'home/manifest-sha256.txt' })
+  await t.rejects(on.store.close(), /EIO/)
+  t.equal(closed, 1)
+})
+
+test('[DISK-6] an index that another agent has open is busy', async (t) => {
   const path = `${t.testdir()}/.index.sqlite`
   const first = openIndex(path)
   t.throws(() => openIndex(path), { code: 'busy' })
