@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { DiskError } from '../disk/disk.ts'
+import { collector } from './collect.ts'
 
 /** One call into a thread. */
 export interface ThreadCall {
@@ -45,6 +46,7 @@ interface Waiting {
 export function callable(worker: Worker, name: string): Thread {
   const waiting = new Map<number, Waiting>()
   let calls = 0
+  const came = collector()
   let gone: DiskError | undefined
 
   const settled = (id: number): Waiting | undefined => {
@@ -61,6 +63,7 @@ export function callable(worker: Worker, name: string): Thread {
   worker.on('message', (reply: ThreadReply) => {
     if ('failure' in reply) settled(reply.id)?.reject(errorOf(reply.failure))
     else settled(reply.id)?.resolve(reply.value)
+    if ('value' in reply && reply.value instanceof Uint8Array) came(reply.value.byteLength)
   })
   worker.on('error', (error) => fail(`the thread of ${name} failed: ${error}`))
   worker.on('exit', () => fail(`the thread of ${name} has ended`))
