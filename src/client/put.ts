@@ -149,9 +149,15 @@ async function putOnce(
   const takers = [...able]
     .filter(([, ids]) => going.some((item) => ids.has(item.id)))
     .map(([pillar]) => pillar)
-  if (takers.length === 0) return false
+  // A pillar that is there and has not answered in time is busy: asked again before we give up for the lack of it.
+  const busy = pillars.some((one) => !answers.has(one) && line.presence(one) === 'online')
+  const copiesMin = Math.min(client.policy(collection).copiesMin, pillars.length)
+  const short = (): boolean =>
+    busy && going.some(({ id }) => (tally.copies.get(id)?.size ?? 0) < copiesMin)
+  if (takers.length === 0) return short()
   const wanted = going.filter((item) => takers.some((pillar) => able.get(pillar)?.has(item.id)))
-  return perform(client, collection, conversation, wanted, takers, options, tally)
+  const again = await perform(client, collection, conversation, wanted, takers, options, tally)
+  return again || short()
 }
 
 /** Reads the identify answers: who has a file, who would take it, and where it must not go at all. */
