@@ -1,12 +1,13 @@
 /** colonnade: the owner's commands. The table of them, and nothing else. */
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { get } from './cli/get.ts'
+import { checkName } from './cli/chosen.ts'
+import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checksums, ls } from './cli/ls.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
-import { type PutOptions, put } from './cli/put.ts'
+import { checkPut, type PutOptions, put } from './cli/put.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
+import { Command, CommanderError, InvalidArgumentError, Option } from './system/commands.ts'
 import { version } from './system/version.ts'
 import { parseBytes, parseDuration } from './world/units.ts'
 
@@ -92,11 +93,15 @@ command(
       paths: string[],
       { wait, ...options }: CommonOptions & PutOptions & { wait?: 'all' },
     ) =>
-      session(options, async (desk) => {
-        const waitAll = wait === 'all'
-        const { code } = await put(desk, collection, paths.map(typedPath), { ...options, waitAll })
-        return code
-      }),
+      session(
+        options,
+        async (desk) => {
+          const all = { ...options, waitAll: wait === 'all' }
+          const { code } = await put(desk, collection, paths.map(typedPath), all)
+          return code
+        },
+        () => checkPut(options),
+      ),
   )
 
 command(
@@ -110,14 +115,15 @@ command(
   .option('--length <n>', 'so many bytes; without -o to standard output', bytes)
   .option('--pillar <id>', 'from this pillar')
   .option('--overwrite', 'replace differing files that are there')
-  .action((collection: string, ids: string[], options) =>
-    session(options, async (desk) => {
-      const ranged = options.offset !== undefined || options.length !== undefined
-      const place = placeOf(options.output ?? (ranged ? '-' : './'))
-      const { code } = await get(desk, collection, ids, { ...options, output: place })
-      return code
-    }),
-  )
+  .action((collection: string, ids: string[], typed: CommonOptions & Partial<GetOptions>) => {
+    const ranged = typed.offset !== undefined || typed.length !== undefined
+    const options = { ...typed, output: placeOf(typed.output ?? (ranged ? '-' : './')) }
+    return session(
+      options,
+      async (desk) => (await get(desk, collection, ids, options)).code,
+      () => checkGet(ids, options, options.json),
+    )
+  })
 
 command('ls <collection> [prefix]', 'Lists what the archive has.', 'colonnade ls home pictures/')
   .option('--pillar <id>', 'only what this pillar says')
@@ -129,7 +135,7 @@ command('ls <collection> [prefix]', 'Lists what the archive has.', 'colonnade ls
 command(
   'checksums <collection> [ids...]',
   'Shows checksums as the pillars have them, in the form of sha256sum.',
-  'colonnade checksums home > sums && cd ~/Pictures && sha256sum -c sums',
+  'colonnade checksums home > sums; cd ~/Pictures && sha256sum -c ~/sums',
 )
   .option('--ids-from <file>', 'read ids from a file, one a line; - for standard input')
   .option('--pillar <id>', 'only what this pillar says')
@@ -138,12 +144,16 @@ command(
       collection: string,
       ids: string[],
       options: CommonOptions & { idsFrom?: string; pillar?: string },
-    ) =>
-      session(options, (desk) => {
-        const names = options.idsFrom === undefined ? ids : [...ids, ...idsFrom(options.idsFrom)]
-        const all = ids.length === 0 && options.idsFrom === undefined
-        return checksums(desk, collection, all ? 'all' : names, options)
-      }),
+    ) => {
+      const more = options.idsFrom === undefined ? [] : idsFrom(options.idsFrom)
+      const all = ids.length === 0 && options.idsFrom === undefined
+      const names = all ? 'all' : [...ids, ...more]
+      return session(
+        options,
+        (desk) => checksums(desk, collection, names, options),
+        () => [...ids, ...more].forEach(checkName),
+      )
+    },
   )
 
 command(

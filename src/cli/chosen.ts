@@ -19,14 +19,14 @@ export async function chosen(
   pillar?: string,
 ): Promise<Chosen> {
   const files = new Map<string, Known>()
-  if (names !== 'all') for (const name of names) checkName(name)
   for (const query of queriesFor(names))
     for (const known of await ask(desk, collection, query, pillar)) files.set(known.id, known)
   const found = byId(files.values())
   return { files: found, missing: names === 'all' ? [] : missingOf(names, found) }
 }
 
-function checkName(name: string): void {
+/** Throws a complaint about a name that no archive can have. */
+export function checkName(name: string): void {
   const fault = fileIdFault(name.replace(/\/$/, ''))
   if (fault === undefined) return
   throw new Complaint(

@@ -4,7 +4,7 @@ import type { Known } from '../client/list.ts'
 import { limits } from '../limits.ts'
 import { formatBytes } from '../world/units.ts'
 import { batcher, filesEach, several } from './batches.ts'
-import { chosen } from './chosen.ts'
+import { checkName, chosen } from './chosen.ts'
 import type { Desk } from './desk.ts'
 import {
   beside,
@@ -64,9 +64,8 @@ export async function get(
   names: readonly string[],
   options: GetOptions,
 ): Promise<{ code: ExitCode; summary: GetSummary }> {
-  const single = names.length === 1 && !names[0]?.endsWith('/') && options.all !== true
+  const single = isSingle(names, options)
   const toStdout = options.output === '-'
-  checkUsage(desk, names, options, single)
   const at = toStdout ? { ...desk, out: beside(desk.out) } : desk
   const all = options.all === true ? 'all' : names
   const { files, missing } = await chosen(at, collection, all, options.pillar)
@@ -91,22 +90,24 @@ const newSummary = (): GetSummary => ({
   from: new Map(),
 })
 
-function checkUsage(
-  { out }: Desk,
-  names: readonly string[],
-  { all, offset, length, output }: GetOptions,
-  single: boolean,
-): void {
+const isSingle = (names: readonly string[], { all }: GetOptions): boolean =>
+  names.length === 1 && !names[0]?.endsWith('/') && all !== true
+
+/** Throws a complaint about what can not be meant. */
+export function checkGet(names: readonly string[], options: GetOptions, json = false): void {
+  const { all, offset, length, output } = options
+  const single = isSingle(names, options)
   const usage = (sentence: string, hint?: string): Complaint =>
     new Complaint(sentence, exitCodes.usage, hint)
   if (!all && names.length === 0)
     throw usage('nothing to get was named', 'name ids, a folder with a slash behind it, or --all')
   if (all && names.length > 0) throw usage('--all is everything; ids beside it say nothing')
+  for (const name of names) checkName(name)
   const ranged = offset !== undefined || length !== undefined
   if (ranged && !single) throw usage('--offset and --length go with one file only')
   if (output !== '-') return
   if (!single) throw usage('standard output takes one file only', 'name a folder with -o')
-  if (out.json) throw usage('--json and the file both want standard output', 'name a file with -o')
+  if (json) throw usage('--json and the file both want standard output', 'name a file with -o')
 }
 
 /** The part that was asked for; a complaint when the file has no such bytes. */
@@ -150,7 +151,7 @@ async function toDisk(run: Run, single: boolean): Promise<Complaint | undefined>
   }
   const restore = restoring(desk, { collection, place, overwrite, failed })
   const bytes = files.reduce((sum, { size }) => sum + (run.slice?.length ?? size), 0)
-  const quiet = desk.out.quiet || desk.out.json
+  const quiet = desk.out.quiet || desk.out.json || files.length === 0
   const bar = progress({ verb: 'get', bytes, files: files.length, quiet })
   try {
     const signal = AbortSignal.any([desk.signal, stop.signal])
@@ -287,7 +288,7 @@ function report({ out }: Desk, summary: GetSummary): void {
   const add = (count: number, what: string): void => {
     if (count > 0) parts.push(`${formatCount(count)} ${what}`)
   }
-  add(summary.equal, 'were there already')
+  add(summary.equal, summary.equal === 1 ? 'was there already' : 'were there already')
   add(summary.problems, 'not overwritten')
   add(summary.missing, 'not found')
   add(summary.failed, 'failed')

@@ -61,11 +61,11 @@ export async function put(
   paths: readonly string[],
   options: PutOptions,
 ): Promise<{ code: ExitCode; summary: PutSummary }> {
-  checkAs(options.as)
   const pillars = pillarsOf(desk, collection)
   const summary = newSummary()
   const found = await gather(desk, paths, options, summary)
-  const quiet = desk.out.quiet || desk.out.json || options.dryRun === true
+  const { quiet: still, json } = desk.out
+  const quiet = still || json || options.dryRun === true || found.length === 0
   const remote = found.length > 0 ? await known(desk, collection, found, options) : new Map()
   const bar = progress({ verb: 'put', bytes: summary.bytes, files: found.length, quiet })
   const lanes = several(limits.conversationsOpenMax)
@@ -83,7 +83,8 @@ export async function put(
   return { code: codeOf(summary, options), summary }
 }
 
-function checkAs(as: string | undefined): void {
+/** Throws a complaint about what can not be meant. */
+export function checkPut({ as }: PutOptions): void {
   if (as === undefined) return
   const fault = fileIdFault(as.replace(/\/+$/, ''))
   if (fault === undefined) return

@@ -4,7 +4,6 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Client, Unable } from '../client/client.ts'
 import { Stopped } from '../client/line.ts'
-import { openClient } from '../programs/client.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { clientShape } from '../system/config-shapes.ts'
 import { systemWorld } from '../system/world.ts'
@@ -53,13 +52,19 @@ function configPath(options: CommonOptions): string {
   return found
 }
 
+/** `check` throws what can be said of the command itself: nobody need be asked for that. */
 export async function session(
   options: CommonOptions,
   work: (desk: Desk) => Promise<ExitCode>,
+  check: () => void = () => undefined,
 ): Promise<void> {
   const out = output(options)
   process.stdout.on('error', readerGone)
-  process.exitCode = await run(options, out, work).catch((error) => ended(out, error))
+  const done = async (): Promise<ExitCode> => {
+    check()
+    return run(options, out, work)
+  }
+  process.exitCode = await done().catch((error) => ended(out, error))
 }
 
 /** Whoever read our output has enough, like `head`: there is nobody left to tell. */
@@ -85,6 +90,8 @@ async function run(
   for (const signal of signals) process.on(signal, interrupt)
   const world = systemWorld(values.name, options.verbose ? 'debug' : 'silent')
   const { idleTimeout } = options
+  // Heavy, and not needed to say what is wrong with a command.
+  const { openClient } = await import('../programs/client.ts')
   const opened = await openClient(
     world,
     values,

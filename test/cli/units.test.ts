@@ -150,7 +150,7 @@ t.test('several tasks run at a time, and the first failure is the one that is to
   await lanes.add(task(1))
   const third = lanes.add(task(2))
   gates[0]?.reject(new Error('first'))
-  gates[1]?.resolve()
+  gates[1]?.reject(new Error('second'))
   gates[2]?.resolve()
   await t.rejects(third, { message: 'first' })
   await t.rejects(lanes.all(), { message: 'first' })
