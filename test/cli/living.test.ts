@@ -23,6 +23,7 @@ import { Stopped } from '../../src/client/line.ts'
 import { survey } from '../../src/client/list.ts'
 import { type Disk, DiskError } from '../../src/disk/disk.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
+import type { Change } from '../../src/index/index.ts'
 import { limits } from '../../src/limits.ts'
 import { type Fleet, type FleetOptions, startFleet } from '../../src/sim/fleet.ts'
 import { asyncDisk } from '../support/in-thread.ts'
@@ -55,6 +56,7 @@ interface Meddling {
 }
 
 const day = 1_700_000_000
+const emptySum = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 async function story(t: Test, options: Partial<FleetOptions> = {}): Promise<Story> {
   const fleet = await startFleet({ seed: t.name, pillars: 3, copiesMin: 2, ...options })
@@ -168,6 +170,29 @@ t.test('the second put reads and sends nothing', async (t) => {
   t.match(second.said, '0 files stored (0 B), 150 known')
   t.same(second.read, [])
   t.equal((await kept())['album/7.jpg'], '9 bytes on 3')
+})
+
+t.test('a large folder is known by what is listed, none of it read', async (t) => {
+  const { fleet, folder, put } = await story(t)
+  const count = 2_500
+  const changes = Array.from({ length: count }, (_, n): Change => {
+    const id = `album ${n % 10}/${n}.jpg`
+    mkdirSync(dirname(join(folder, id)), { recursive: true })
+    writeFileSync(join(folder, id), '')
+    utimesSync(join(folder, id), day, day)
+    const now = fleet.time.clock.now()
+    const bytes = { size: 0, checksum: emptySum, mtime: day * 1000 }
+    return {
+      do: 'store',
+      now,
+      file: { collection: fleet.collection, id, path: id, provenAt: now, ...bytes },
+    }
+  })
+  for (const board of fleet.boards) await board.index.commit(changes)
+  const did = await put()
+  t.equal(did.code, 0, did.said)
+  t.match(did.said, '0 files stored (0 B), 2500 known')
+  t.same(did.read, [])
 })
 
 t.test('size and time say that a file is known; --checksum looks inside', async (t) => {
