@@ -33,6 +33,9 @@ interface Course {
   waitingAt: string | undefined
   /** The relay it turned to, if it did. */
   relay: string | undefined
+  /** Resolves when a request of another conversation takes it over. */
+  takenOver: Promise<undefined>
+  takeOver(): void
 }
 
 const keyOfFile = ({ collection, id }: Pick<NewFile, 'collection' | 'id'>): string =>
@@ -43,11 +46,14 @@ export function transfers(desk: Desk) {
   const gates = new Map<string, ReturnType<typeof gate>>()
   const routes = new Map<string, Route>()
 
-  /** Each client gets its own share: one whose bytes do not come does not stop the others. */
-  const gateOf = (issuer: string): ReturnType<typeof gate> => {
-    const known = gates.get(issuer) ?? gate(limits.transfersOpenMax)
-    gates.set(issuer, known)
-    return known
+  /**
+   * Each request gets its own share: one whose bytes do not come, because its client is gone, does not stop the next
+   * command of that client.
+   */
+  const slotOf = (conversation: string): Promise<() => void> => {
+    const known = gates.get(conversation) ?? gate(limits.transfersOpenMax)
+    gates.set(conversation, known)
+    return known.enter()
   }
   const routeOf = (conversation: string): Route => {
     const known = routes.get(conversation) ?? route(desk.world)
@@ -63,17 +69,22 @@ export function transfers(desk: Desk) {
       at: 0,
       waitingAt: undefined,
       relay: undefined,
+      ...takeover(),
     }
     return {
-      ended: receive(desk, course, gateOf(request.from)),
+      ended: receive(desk, course, () => turn(course, slotOf)),
       at: () => course.at,
       waitingAt: () => course.waitingAt,
       renew(again) {
         const found = again.files.findIndex((one) => one.id === file.id)
         // Another client's token names other objects: its request waits for the same transfer.
         if (found < 0 || again.from !== course.request.from) return
+        const { takeOver, request: before } = course
         course.request = again
         course.place = found
+        if (before.conversation === again.conversation) return
+        Object.assign(course, takeover())
+        takeOver()
       },
     }
   }
@@ -93,18 +104,41 @@ export function transfers(desk: Desk) {
     /** A request is over: what it left unfinished no longer keeps other bytes away. */
     leave(files: readonly NewFile[]): void {
       desk.store.release(files.filter((file) => !open.has(keyOfFile(file))))
-      if (open.size === 0) routes.clear()
+      if (open.size > 0) return
+      routes.clear()
+      gates.clear()
     },
+  }
+}
+
+function takeover(): Pick<Course, 'takenOver' | 'takeOver'> {
+  let takeOver = (): void => undefined
+  const takenOver = new Promise<undefined>((resolve) => {
+    takeOver = () => resolve(undefined)
+  })
+  return { takenOver, takeOver }
+}
+
+/** Waits for its turn among the files of its request, which may become another one meanwhile. */
+async function turn(
+  course: Course,
+  slotOf: (conversation: string) => Promise<() => void>,
+): Promise<() => void> {
+  for (;;) {
+    const slot = slotOf(course.request.conversation)
+    const leave = await Promise.race([slot, course.takenOver])
+    if (leave) return leave
+    void slot.then((unused) => unused())
   }
 }
 
 async function receive(
   desk: Desk,
   course: Course,
-  slots: ReturnType<typeof gate>,
+  enter: () => Promise<() => void>,
 ): Promise<FileResult> {
   const { file } = course
-  const leave = await slots.enter()
+  const leave = await enter()
   try {
     if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
     const incoming = await desk.store.incoming(file.collection, file.id)
