@@ -113,18 +113,18 @@ t.test(
       taken = 0
     }
     const beyond: Dial = async () => ({
-    status: 206,
-    headers: { 'content-range': 'bytes 0-100/1000' },
-    body: pattern(0, 101),
-  })
-  const none = patternSink()
-  const asked = pulling(ground, { peer: 'attic', size: 1000 }, none.sink, {
-    pageBytes: 100,
-    dial: beyond,
-  })
-  await t.rejects(ground.time.finish(asked), { message: /206/ }, 'more than was asked for')
-  t.equal(none.at, 0)
-  const more: Dial = async () => ({
+      status: 206,
+      headers: { 'content-range': 'bytes 0-100/1000' },
+      body: pattern(0, 101),
+    })
+    const none = patternSink()
+    const asked = pulling(ground, { peer: 'attic', size: 1000 }, none.sink, {
+      pageBytes: 100,
+      dial: beyond,
+    })
+    await t.rejects(ground.time.finish(asked), { message: /206/ }, 'more than was asked for')
+    t.equal(none.at, 0)
+    const more: Dial = async () => ({
       status: 206,
       headers: { 'content-range': 'bytes 0-9/1000' },
       body: pattern(0, 1000, 3),

@@ -68,31 +68,34 @@ t.test('only addresses of a network of one own count as private, written in one 
   for (const url of forms) t.equal(isPrivate(url), false, JSON.stringify(url))
 })
 
-t.test('[XFER-3] a token sends nobody anywhere but to known exchanges and its issuer near by', async (t) => {
-  const ground = await rig()
-  const lan = 'https://192.168.1.10:8443'
-  const hops = (exchanges: { identity: string; urls: string[] }[], aud = ['ann', 'tracker']) =>
-    hopsOf({ exchanges, token: tokenBy('ann', claims(ground, { aud })) }, ground.directory)?.hops
-  t.strictSame(
-    hops([
-      { identity: 'ann', urls: ['https://8.8.8.8:443', lan] },
-      { identity: 'bob', urls: ['https://192.168.1.11:1'] },
-      { identity: 'stranger', urls: ['https://192.168.1.12:1'] },
-      { identity: 'tracker', urls: ['https://8.8.8.8:443'] },
-    ]),
-    [
-      { identity: 'ann', url: lan, relay: false, connectMs: limits.lanConnectMs },
-      { identity: 'tracker', url: relayUrl, relay: true, connectMs: limits.connectMs },
-    ],
-  )
-  t.strictSame(hops([{ identity: 'ann', urls: [lan] }], ['tracker']), [], 'not good there')
-  t.strictSame(hops([]), [])
-  t.equal(hopsOf({ exchanges: [], token: 'none' }, ground.directory), undefined)
-  const many = Array.from({ length: 500 }, (_, n) => `https://10.0.${n >> 8}.${n & 255}:443`)
-  const few = hops([{ identity: 'ann', urls: many }]) ?? []
-  t.ok(few.length <= 8, `${few.length} of 500 are tried`)
-  t.ok(few.reduce((sum, { connectMs }) => sum + connectMs, 0) <= limits.lanConnectMs)
-})
+t.test(
+  '[XFER-3] a token sends nobody anywhere but to known exchanges and its issuer near by',
+  async (t) => {
+    const ground = await rig()
+    const lan = 'https://192.168.1.10:8443'
+    const hops = (exchanges: { identity: string; urls: string[] }[], aud = ['ann', 'tracker']) =>
+      hopsOf({ exchanges, token: tokenBy('ann', claims(ground, { aud })) }, ground.directory)?.hops
+    t.strictSame(
+      hops([
+        { identity: 'ann', urls: ['https://8.8.8.8:443', lan] },
+        { identity: 'bob', urls: ['https://192.168.1.11:1'] },
+        { identity: 'stranger', urls: ['https://192.168.1.12:1'] },
+        { identity: 'tracker', urls: ['https://8.8.8.8:443'] },
+      ]),
+      [
+        { identity: 'ann', url: lan, relay: false, connectMs: limits.lanConnectMs },
+        { identity: 'tracker', url: relayUrl, relay: true, connectMs: limits.connectMs },
+      ],
+    )
+    t.strictSame(hops([{ identity: 'ann', urls: [lan] }], ['tracker']), [], 'not good there')
+    t.strictSame(hops([]), [])
+    t.equal(hopsOf({ exchanges: [], token: 'none' }, ground.directory), undefined)
+    const many = Array.from({ length: 500 }, (_, n) => `https://10.0.${n >> 8}.${n & 255}:443`)
+    const few = hops([{ identity: 'ann', urls: many }]) ?? []
+    t.ok(few.length <= 8, `${few.length} of 500 are tried`)
+    t.ok(few.reduce((sum, { connectMs }) => sum + connectMs, 0) <= limits.lanConnectMs)
+  },
+)
 
 t.test('[XFER-6] what could not be reached is passed over for a while', async (t) => {
   const { time } = await rig()
