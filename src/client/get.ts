@@ -68,7 +68,7 @@ export async function getBatch(
       pillar === order[0] ? conversation : uuid7(client.world),
       pillar,
       open,
-      options,
+      { ...options, last: pillar === order.at(-1) },
     )
     for (const [n, result] of part.entries()) {
       const item = open[n]
@@ -136,7 +136,7 @@ async function getFrom(
   conversation: string,
   pillar: string,
   items: readonly GetItem[],
-  options: GetOptions,
+  options: GetOptions & { readonly last: boolean },
 ): Promise<GetResult[]> {
   const { name, line, topics, bench } = client
   const parcels = parcelsOf(client, collection, conversation, items, options)
@@ -160,7 +160,7 @@ async function getFrom(
       topic: topics.pillarRequests(pillar),
       topicOf: topics.pillarRequests,
       idleMs: client.idleMs,
-      offlineMs: Math.min(client.idleMs, offlineMs),
+      offlineMs: options.last ? client.idleMs : Math.min(client.idleMs, offlineMs),
       renewed() {
         sent = transmission()
         return make()
@@ -185,7 +185,7 @@ async function getFrom(
   }
 }
 
-/** A pillar that is known to be off is given up after so long. */
+/** A pillar that is known to be off is given up after so long, when there is another to ask. */
 const offlineMs = 10_000
 
 /** One file on its way: the object it is, its size if it is known, where it lands. */
