@@ -33,7 +33,10 @@ export async function bundle(folder: string): Promise<void> {
   const assets: Record<string, string> = {}
   for (const [name, entry] of Object.entries(workers)) assets[name] = await textOf(entry)
   for (const program of programs) {
-    const text = await textOf(`src/${program}.ts`, `const COLONNADE_ASSETS = ${JSON.stringify(assets)};`)
+    const text = await textOf(
+      `src/${program}.ts`,
+      `const COLONNADE_ASSETS = ${JSON.stringify(assets)};`,
+    )
     writeFileSync(join(folder, `colonnade-${program}.cjs`), text)
     process.stdout.write(`${join(folder, `colonnade-${program}.cjs`)}  ${text.length} bytes\n`)
   }

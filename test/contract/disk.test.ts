@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { asyncDisk } from '../support/in-thread.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
 import { simDisk } from '../../src/sim/disk.ts'
 import { openVolumeThread } from '../../src/system/volume-thread.ts'
+import { asyncDisk } from '../support/in-thread.ts'
 import { diskContract, outcome, steps } from './disk.ts'
 
 diskContract(t, 'file system', async (t) => {

@@ -123,5 +123,5 @@ t.test('an archive is founded, joined and used by the three files alone', async 
   t.equal(readFileSync(join(base, 'back.txt'), 'utf8'), 'red and gold')
   const status = run('cli', 'status', '--check', ...config)
   t.equal(status.status, 0, status.out + status.err)
-  t.match(status.out, /^Safe: 1 files, 2 copies in 2 places/)
+  t.match(status.out, /^Safe: 1 file, 2 copies in 2 places/)
 })
