@@ -89,6 +89,11 @@ t.test('put while a pillar is off: done, and the tracker brings it the rest', as
   )
 })
 
+t.test('a client keeps the document that tells it of the collections', async (t) => {
+  const document = readFileSync(join(home, 'client', 'archive-document'), 'utf8')
+  t.match(document, `"name":"${collection}"`, 'it was added before there was one')
+})
+
 t.test('a second agent on the same volume is refused', async (t) => {
   const second = archive.agent('second', join(home, 'pillar-1', 'agent.toml'))
   second.start()

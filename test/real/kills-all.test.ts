@@ -11,6 +11,21 @@ const archive = await makeArchive(t)
 const { home, programs } = archive
 await archive.start()
 
+t.test('a command that was killed does not hold up the next one', async (t) => {
+  makeFiles(join(home, 'abandoned'), 300, xorshift(3))
+  const command = ['put', collection, join(home, 'abandoned'), '--as', 'abandoned']
+  const run = await archive.colonnade(command, { rate: 200_000 })
+  await until('bytes are on their way', () => run.line.down > 100_000)
+  await run.kill()
+  makeFiles(join(home, 'next'), 10, xorshift(4))
+  const next = ['put', collection, join(home, 'next'), '--as', 'next', '--wait', 'all']
+  const { code, errors } = await (await archive.colonnade(next)).ended
+  t.equal(code, 0, errors)
+  t.same(sameEverywhere(archive, 'next'), [true, true, true])
+  await putAll(archive, 'abandoned')
+  t.same(sameEverywhere(archive, 'abandoned'), [true, true, true])
+})
+
 t.test('everything is killed at once in the middle of a put of many small files', async (t) => {
   makeFiles(join(home, 'many'), 600, xorshift(5))
   const command = ['put', collection, join(home, 'many'), '--as', 'many', '--json']
