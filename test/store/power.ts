@@ -36,6 +36,7 @@ export interface Promises {
 /** One program from its start to its end. */
 export interface Run {
   readonly store: Store
+  readonly collection: string
   readonly promises: Promises
 }
 
@@ -62,8 +63,8 @@ export const killed = 'killed'
 
 const world = simWorld(simClock().clock, simRandom('store'), 'p1')
 
-export const fileOf = ({ id, bytes }: Original): NewFile => ({
-  collection: 'home',
+export const fileOf = (collection: string, { id, bytes }: Original): NewFile => ({
+  collection,
   id,
   size: bytes.length,
   checksum: digestOf(world, bytes),
@@ -72,20 +73,21 @@ export const fileOf = ({ id, bytes }: Original): NewFile => ({
 
 /** Puts files by one request, all at once, securing each page of `pageBytes`; goes on with what is there. */
 export async function put(
-  { store, promises }: Run,
-  key: string,
+  { store, collection, promises }: Run,
+  name: string,
   originals: readonly Original[],
   pageBytes = 1000,
 ): Promise<void> {
+  const key = `${collection} ${name}`
   if (await store.answer(key)) return
-  const files = originals.map(fileOf)
+  const files = originals.map((original) => fileOf(collection, original))
   const standings = await store.accept({ key, substance: key, request: key }, files)
   promises.accepted.add(key)
   await Promise.all(
     originals.map(async (original, n) => {
       if (standings[n]?.is === 'held') return
       if (standings[n]?.is !== 'welcome') throw new Error(`${original.id} is ${standings[n]?.is}`)
-      const incoming = await store.incoming('home', original.id)
+      const incoming = await store.incoming(collection, original.id)
       while (incoming.at() < original.bytes.length) {
         await incoming.write(original.bytes.slice(incoming.at(), incoming.at() + pageBytes))
         if (incoming.at() === original.bytes.length) continue
@@ -135,21 +137,39 @@ function alternating(known: (options: number, about: string) => number | undefin
 interface Board {
   readonly sim: SimDisk
   readonly index: SyncIndex
+  readonly collection: string
   readonly promises: Promises
   readonly lie: Lie
+}
+
+/**
+ * Opening an index costs more than all that a short history does with it, so a history that ended well leaves it to
+ * the next one, which has a collection of its own.
+ */
+let kept: { readonly index: SyncIndex; readonly collection: string } | undefined
+let collections = 0
+
+function drawer(): { index: SyncIndex; collection: string } {
+  const index = kept?.index ?? openIndex(':memory:')
+  kept = undefined
+  return { index, collection: `c${++collections}` }
+}
+function putBack(board: Board): void {
+  if (collections % 25 === 0) board.index.close()
+  else kept = board
 }
 
 function board(lie: Lie): Board {
   return {
     sim: simDisk({ capacity: 10_000_000 }),
-    index: openIndex(':memory:'),
+    ...drawer(),
     promises: { stored: new Map(), secured: new Map(), accepted: new Set(), answered: new Set() },
     lie,
   }
 }
 
 /** Asking ends with the power; a commit counts as a call that changes something, and is whole or not at all. */
-function powered(sim: SimDisk, index: SyncIndex): Index {
+function powered({ sim, index, collection }: Board): Index {
   const ask = <Result>(work: () => Result): Promise<Result> => sim.during('read', 'index', work)
   return {
     commit: (changes) => sim.during('commit', 'index', () => index.commit(changes)),
@@ -161,7 +181,7 @@ function powered(sim: SimDisk, index: SyncIndex): Index {
       ask(() => index.withBytes(collection, checksum, size)),
     atPath: (collection, folded) => ask(() => index.atPath(collection, folded)),
     list: (query) => ask(() => index.list(query)),
-    summary: () => ask(() => index.summary()),
+    summary: () => ask(() => index.summary().filter((one) => one.collection === collection)),
     answer: (key) => ask(() => index.answer(key)),
     accepted: () => ask(() => index.accepted()),
     fact: (key) => ask(() => index.fact(key)),
@@ -180,21 +200,22 @@ async function adopted(lie: Lie): Promise<Board> {
 
 /** Runs the program until it ends or is ended. Resolves with how many calls it made that change something. */
 async function boot(
-  { sim, index, promises, lie }: Board,
+  on: Board,
   cut: Cut | undefined,
   program: (run: Run) => Promise<void>,
 ): Promise<number> {
+  const { sim, collection, promises, lie } = on
   const own = life()
   let calls = 0
   const over = new Promise<void>((resolve) => {
     sim.onCall(() => {
       calls++
       if (calls !== cut?.at) return
-      own.die()
       resolve()
-      // The call that was not made; nobody is there any more to hear of it.
-      if (cut.how === killed) throw new DiskError('EINTR', 'killed')
-      sim.cut()
+      if (cut.how !== killed) return sim.cut()
+      // The call is not made, and by the time its failure could be heard nobody is there any more.
+      queueMicrotask(own.die)
+      throw new DiskError('EINTR', killed)
     })
   })
   const start = async (): Promise<void> => {
@@ -204,8 +225,8 @@ async function boot(
     if ((await disk.stat('volume.json')) === undefined)
       await adoptVolume(mine, disk, { ...owner, volume: 'v1' })
     const options = { ...owner, reserveBytes: 0 }
-    const store = await openVolume(mine, disk, mortal(own, powered(sim, index)), options)
-    await program({ store, promises })
+    const store = await openVolume(mine, disk, mortal(own, powered(on)), options)
+    await program({ store, collection, promises })
   }
   await Promise.race([start(), over])
   own.die()
@@ -219,21 +240,21 @@ function forget({ sim }: Board, how: string): void {
 }
 
 /** What is wrong now, compared with what was promised; nothing, one hopes. */
-function broken({ sim, index, promises }: Board): string[] {
+function broken({ sim, index, collection, promises }: Board): string[] {
   const found: string[] = []
   const disk = sim.snapshot()
   for (const [id, bytes] of promises.stored) {
-    const [row] = index.stored('home', [id])
+    const [row] = index.stored(collection, [id])
     if (row?.checksum !== digestOf(world, bytes)) found.push(`${id} was stored and is not`)
   }
-  for (const row of index.list({ collection: 'home', limit: 1000 }).files) {
-    const bytes = disk.get(`home/data/${row.path}`)
+  for (const row of index.list({ collection, limit: 1000 }).files) {
+    const bytes = disk.get(`${collection}/data/${row.path}`)
     if (bytes === undefined) found.push(`${row.id} is in the index and not on the disk`)
     else if (bytes.length !== row.size || digestOf(world, bytes) !== row.checksum)
       found.push(`${row.id} has other bytes than the index says`)
   }
   for (const [{ id, bytes }, length] of promises.secured) {
-    const [row] = index.receiving('home', [id])
+    const [row] = index.receiving(collection, [id])
     if (!row) continue
     const partial = disk.get(partialOf(world, row))?.subarray(0, length)
     const same = partial?.length === length && Buffer.compare(partial, bytes.slice(0, length)) === 0
@@ -248,31 +269,34 @@ function broken({ sim, index, promises }: Board): string[] {
 }
 
 /** What is wrong when all work is done and the manifest is up to date. */
-function unfinished({ sim, index }: Board, originals: readonly Original[]): string[] {
+function unfinished({ sim, index, collection }: Board, originals: readonly Original[]): string[] {
   const found: string[] = []
   const disk = sim.snapshot()
   const textOf = (path: string): string => Buffer.from(disk.get(path) ?? '').toString()
   for (const { id, bytes } of originals) {
-    const [row] = index.stored('home', [id])
+    const [row] = index.stored(collection, [id])
     if (row?.checksum !== digestOf(world, bytes)) found.push(`${id} could not be finished`)
   }
-  const { files } = index.list({ collection: 'home', limit: 1000 })
+  const { files } = index.list({ collection, limit: 1000 })
   if (files.length !== originals.length) found.push(`${files.length} files are stored`)
   if (index.allReceiving().length > 0) found.push('something is still being received')
   if (index.accepted().length > 0) found.push('a request is still open')
   for (const path of disk.keys()) {
     if (/^\.incoming\/.|\.new$/.test(path)) found.push(`rubbish: ${path}`)
     if (path.startsWith('.retained/') && path !== '.retained/') found.push(`set aside: ${path}`)
-    const isPayload = path.startsWith('home/data/') && !path.endsWith('/')
-    if (isPayload && !files.some((file) => path === `home/data/${file.path}`))
+    const isPayload = path.startsWith(`${collection}/data/`) && !path.endsWith('/')
+    if (isPayload && !files.some((file) => path === `${collection}/data/${file.path}`))
       found.push(`nobody's: ${path}`)
   }
-  const lines = textOf('home/manifest-sha256.txt').split(/(?<=\n)/)
+  const lines = textOf(`${collection}/manifest-sha256.txt`).split(/(?<=\n)/)
   const expected = files.map(({ checksum, path }) => `${checksum}  data/${path}\n`)
   if (files.length > 0 && lines.sort().join('') !== expected.sort().join(''))
     found.push(`the manifest says ${lines.join('')}, not ${expected.join('')}`)
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
-  if (files.length > 0 && !textOf('home/bag-info.txt').includes(`: ${bytes}.${files.length}\n`))
+  if (
+    files.length > 0 &&
+    !textOf(`${collection}/bag-info.txt`).includes(`: ${bytes}.${files.length}\n`)
+  )
     found.push('bag-info.txt is not up to date')
   return found
 }
@@ -309,15 +333,19 @@ export async function history(work: Work, cuts: readonly Cut[], lie = honest): P
   } catch (error) {
     check('', [error instanceof Error ? (error.stack ?? '') : String(error)])
   }
-  on.index.close()
+  if (found.length === 0) putBack(on)
+  else on.index.close()
   return found
 }
 
 /** How many calls the work makes that change something; or, cut once, the start after it. */
 export async function callsOf(work: Work, cut?: Cut): Promise<number> {
   const on = work.adopts ? board(honest) : await adopted(honest)
-  const calls = await boot(on, cut, work.run)
-  if (!cut) return calls
-  forget(on, cut.how)
-  return boot(on, undefined, async () => undefined)
+  let calls = await boot(on, cut, work.run)
+  if (cut) {
+    forget(on, cut.how)
+    calls = await boot(on, undefined, async () => undefined)
+  }
+  on.index.close()
+  return calls
 }

@@ -1,0 +1,180 @@
+/** Cuts the power of a volume everywhere; runs as a worker of test/sim/crash-store.test.ts. */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Disk } from '../../src/disk/disk.ts'
+import { simRandom } from '../../src/sim/random.ts'
+import {
+  type Cut,
+  callsOf,
+  fileOf,
+  history,
+  killed,
+  type Lie,
+  type Original,
+  put,
+  type Run,
+  type Work,
+} from './power.ts'
+
+const random = simRandom('originals')
+const original = (id: string, size: number): Original => ({ id, bytes: random.bytes(size) })
+
+const one = [original('a.txt', 700)]
+const none = [original('empty', 0)]
+const large = [original('films/1990/summer.mov', 3500)]
+const twin = original('first', 600)
+const batch = [
+  original('letters/1', 300),
+  original('letters/2', 0),
+  original('letters/deep/er/3', 1500),
+  twin,
+  { id: 'second', bytes: twin.bytes },
+  original('6', 20),
+]
+const odd = [
+  original('100 %.txt', 30),
+  original(`${'long'.repeat(60)}:::::::::.txt`, 40),
+  original('line\nbreak', 50),
+]
+const before = original('x', 900)
+const after = { id: 'x', bytes: random.bytes(1200) }
+
+/** Offers bytes and brings some of them, or wrong ones, then leaves. */
+async function begin(
+  { store, collection, promises }: Run,
+  name: string,
+  some: Original,
+  wrong = false,
+): Promise<void> {
+  const key = `${collection} ${name}`
+  if (await store.answer(key)) return
+  const file = fileOf(collection, some)
+  const [standing] = await store.accept({ key, substance: key, request: key }, [file])
+  promises.accepted.add(key)
+  if (standing?.is === 'welcome') {
+    const incoming = await store.incoming(collection, some.id)
+    const missing = some.bytes.length - incoming.at()
+    await incoming.write(wrong ? new Uint8Array(missing) : some.bytes.slice(0, missing >> 1))
+    if (wrong) await incoming.finish({ actor: 'ann', conversation: key })
+    else await incoming.secure()
+  }
+  store.release([file])
+  const answer = { substance: key, answer: 'no', keepUntil: 2e12 }
+  await store.conclude([{ do: 'answer', key, answer }])
+  promises.answered.add(key)
+}
+
+const works: readonly Work[] = [
+  { name: 'new', adopts: true, originals: one, run: (run) => put(run, 'r1', one) },
+  { name: 'none', originals: none, run: (run) => put(run, 'r1', none) },
+  { name: 'large', originals: large, run: (run) => put(run, 'r1', large) },
+  { name: 'batch', originals: batch, run: (run) => put(run, 'r1', batch) },
+  {
+    name: 'in turns, with a manifest between',
+    originals: [...one, ...odd, ...large],
+    async run(run) {
+      await put(run, 'r1', one)
+      await run.store.flush()
+      await Promise.all([put(run, 'r2', odd), put(run, 'r3', large, 2000)])
+      await run.store.flush()
+    },
+  },
+  {
+    name: 'wrong bytes, then others, then right ones',
+    originals: [after],
+    async run(run) {
+      await begin(run, 'r1', before, true)
+      await begin(run, 'r2', before)
+      await put(run, 'r3', [after])
+    },
+  },
+  {
+    name: 'given up',
+    originals: one,
+    async run(run) {
+      await begin(run, 'r1', before)
+      await run.store.evict(Number.MAX_SAFE_INTEGER)
+      await put(run, 'r2', one)
+      await run.store.evict(Number.MAX_SAFE_INTEGER)
+    },
+  },
+]
+
+const ways = [killed, 'lost', 'kept', 'hollow', 'torn', 'scattered', 'reordered', 'nameless']
+const seeds = Array.from({ length: 20 }, (_, n) => `seed ${n}`)
+
+/** Each call of the work, and the moment after the last, in each way. */
+async function* cuts(work: Work, hows: readonly string[]): AsyncGenerator<Cut> {
+  const calls = await callsOf(work)
+  for (let at = 1; at <= calls + 1; at++) for (const how of hows) yield { at, how }
+}
+
+/** What is explored: every cut, with a second and a third cut of the starts after it, or every cut on a lying disk. */
+export type Exploration = { readonly every: 'cut' | 'start' } | { readonly lie: string }
+
+export interface Explored {
+  states: number
+  readonly violations: string[]
+}
+
+async function explore(
+  works: readonly Work[],
+  hows: readonly string[],
+  lie?: Lie,
+): Promise<Explored> {
+  const explored: Explored = { states: 0, violations: [] }
+  for (const work of works)
+    for await (const cut of cuts(work, hows)) {
+      explored.violations.push(...(await history(work, [cut], lie)))
+      explored.states++
+    }
+  return explored
+}
+
+/** The start after the cut is cut as well, at each of its calls; and so is the one after that, anywhere. */
+async function exploreStarts(hows: readonly string[]): Promise<Explored> {
+  const explored: Explored = { states: 0, violations: [] }
+  for (const work of works)
+    for await (const first of cuts(work, hows)) {
+      const calls = await callsOf(work, first)
+      for (let at = 1; at <= calls; at++)
+        for (const how of ['lost', `again ${at}`]) {
+          const third = { at: 1 + ((first.at + at) % calls), how: 'lost' }
+          explored.violations.push(...(await history(work, [first, { at, how }, third])))
+          explored.states++
+        }
+    }
+  return explored
+}
+
+const syncsOnly =
+  (which: RegExp): Lie =>
+  (disk: Disk) => ({
+    ...disk,
+    syncDir: async (path) => {
+      if (which.test(path)) await disk.syncDir(path)
+    },
+  })
+const lies: Record<string, Lie> = {
+  'does not sync bytes': (disk) => ({ ...disk, sync: async () => undefined }),
+  'does not sync names': syncsOnly(/never/),
+  'does not sync names in the root': syncsOnly(/./),
+  'does not sync names in folders of files': syncsOnly(/^(?!.*data)/),
+  'does not sync names of folders': syncsOnly(/\/data|^\.incoming/),
+  'does not sync names of partials': syncsOnly(/^(?!\.incoming)/),
+  'does not sync names of manifests': syncsOnly(/^(?!c\d+$)/),
+}
+
+function lieCalled(name: string): Lie {
+  const lie = lies[name]
+  if (!lie) throw new Error(`no such lie: ${name}`)
+  return lie
+}
+
+function explored(exploration: Exploration): Promise<Explored> {
+  if ('lie' in exploration) return explore(works.slice(0, 4), ['lost'], lieCalled(exploration.lie))
+  return exploration.every === 'cut'
+    ? explore(works, [...ways, ...seeds])
+    : exploreStarts([killed, 'kept'])
+}
+
+parentPort?.postMessage(await explored(workerData))
