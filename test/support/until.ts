@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 
 /** Longer than anything takes on a busy machine: a wait that ends here is a failure. */
-const patienceMs = 100_000
+const patienceMs = 70_000
 
 /** Waits for something to become so; what it is, is said when it does not. */
 export async function until<T>(
