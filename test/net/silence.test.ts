@@ -19,9 +19,11 @@ t.test('after 40 s of silence', needsNetworks(t), async (t) => {
     await pause(silenceMs)
     network.plug(cutPillar)
   })
-  for (const { way, differs, sent } of both)
-    await t.test(`a ${way} goes on, and sends at most one page twice`, async (t) => {
+  for (const { way, differs, sent, throughTracker } of both)
+    await t.test(`a ${way} goes on, and sends at most one page twice the same way`, async (t) => {
       t.equal(differs, '', 'the bytes are equal')
-      t.ok(sent <= withOnePageTwice(fileBytes), `${sent} bytes were sent`)
+      // While nothing came, the relay was asked: what it got before the near way was open again is sent in vain.
+      const text = `${sent} bytes were sent, ${throughTracker} of them to the relay`
+      t.ok(sent <= withOnePageTwice(fileBytes) + throughTracker, text)
     })
 })
