@@ -69,13 +69,12 @@ export async function takeIn(
 type NotYet = 'noRoom' | 'gone'
 
 async function takeNow(ground: Ground, id: string, put: Put): Promise<Written | NotYet> {
-  const { stock, world } = ground
+  const { stock } = ground
   const item = stock.find(id) ?? (await begin(ground, id, put))
   if (item === 'noRoom' || 'is' in item) return item
   try {
     return await item.uploads(async () => {
       if (stock.find(id) !== item) return 'gone'
-      item.active = world.clock.monotonic()
       return append(ground, item, put)
     })
   } finally {
@@ -115,6 +114,8 @@ async function append(ground: Ground, item: Item, put: Put): Promise<Written | N
     await unblock(ground, item)
     return 'noRoom'
   }
+  // Not before there is room: who only waits for others who are gone does not keep it alive.
+  item.active = world.clock.monotonic()
   item.fullSince = undefined
   const upload = new AbortController()
   item.upload = upload

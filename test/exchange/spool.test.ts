@@ -1,8 +1,9 @@
 import t from 'tap'
 import { bench } from '../../src/exchange/bench.ts'
-import type { Spool, SpoolOptions } from '../../src/exchange/spool.ts'
+import { openSpool, type Spool, type SpoolOptions } from '../../src/exchange/spool.ts'
 import { limits } from '../../src/limits.ts'
 import { TransferFailed } from '../../src/transfer/attempts.ts'
+import { opening } from '../contract/bodies.ts'
 import {
   ask,
   atRelay,
@@ -170,6 +171,27 @@ t.test('who comes late but in time is waited for, named or not', async (t) => {
   t.equal(rig.net.counters.bytesUp, size, 'in one pass')
 })
 
+t.test('who was named is waited for a minute, and no longer', async (t) => {
+  const size = 40 * segmentBytes
+  for (const [ms, passes] of [
+    [40_000, 1],
+    [90_000, 2],
+  ] as const) {
+    const rig = await relayRig()
+    const { time } = rig
+    const over = new AbortController()
+    const fast = fetch(rig, { peer: 'cellar', size }).then(() => releasing(rig, 'cellar', size))
+    const bringer = bringing(rig, { peer: 'ann', size }, ['attic', 'cellar'], over.signal)
+    await time.advance(ms)
+    const sink = patternSink()
+    await time.finish(Promise.all([fast, fetch(rig, { peer: 'attic', size }, sink)]), 300_000)
+    t.equal(sink.at, size)
+    t.equal(rig.net.counters.bytesUp, passes * size, `it came after ${ms} ms`)
+    over.abort()
+    await time.finish(bringer)
+  }
+})
+
 t.test('who waited before the first byte is waited for, also between two questions', async (t) => {
   const rig = await relayRig()
   const { time } = rig
@@ -180,14 +202,14 @@ t.test('who waited before the first byte is waited for, also between two questio
   stop.abort()
   await t.rejects(time.finish(asked), TransferFailed)
   const others = Promise.all([
-    send(rig, { peer: 'ann', size }, ['attic', 'cellar', 'barn']),
+    send(rig, { peer: 'ann', size }, ['attic']),
     fetch(rig, { peer: 'attic', size }),
   ])
   await time.advance(30_000)
   const sink = patternSink()
   await time.finish(Promise.all([others, fetch(rig, { peer: 'cellar', size }, sink)]), 90_000)
   t.equal(sink.at, size)
-  t.equal(rig.net.counters.bytesUp, size, 'in one pass, without who was only named')
+  t.equal(rig.net.counters.bytesUp, size, 'in one pass')
 })
 
 t.test('what does not fit waits until there is room, and nothing is lost', async (t) => {
@@ -566,6 +588,59 @@ t.test('who needs what this pass leaves out does not hold it up', async (t) => {
   t.equal(behind.at, size)
   over.abort()
   await time.finish(bringer)
+})
+
+t.test('when those whom a pass was for have died, the next one begins', async (t) => {
+  const rig = await relayRig()
+  const { time } = rig
+  const size = 100 * segmentBytes
+  const over = new AbortController()
+  const dying = new AbortController()
+  const dead = patternSink(40 * segmentBytes, async () => {
+    if (dead.at > 45 * segmentBytes) dying.abort()
+  })
+  const died = fetch(rig, { peer: 'attic', size }, dead, { signal: dying.signal })
+  await time.advance(1_000)
+  const bringer = bringing(rig, { peer: 'ann', size }, ['attic'], over.signal)
+  await t.rejects(time.finish(died), TransferFailed)
+  const sink = patternSink()
+  await time.finish(fetch(rig, { peer: 'cellar', size }, sink), limits.transferStallMs)
+  t.equal(sink.at, size)
+  over.abort()
+  await time.finish(bringer)
+})
+
+t.test('a new object of a name waits for the last file of the old one', async (t) => {
+  const rig = await relayRig()
+  const gate = opening()
+  const disk = rig.disk.disk
+  const slow = {
+    ...disk,
+    remove: async (path: string) => {
+      await gate.open
+      await disk.remove(path)
+    },
+  }
+  const options = { quotaBytes, segmentBytes, expiryMs: 3600_000 }
+  const spool = await openSpool(rig.world, slow, rig.state, options)
+  const key = { issuer: 'ann', name: nameOf('a') }
+  const never = new AbortController().signal
+  const put = () => {
+    const whole = { peer: 'ann', offset: 0, size: 3000, length: 3000, body: pattern(0, 3000) }
+    const expiresAt = rig.time.clock.now() + 3600_000
+    return spool.write(key, { ...whole, receivers: [], expiresAt }, never)
+  }
+  t.match(await put(), { is: 'written', complete: true })
+  const released = spool.release(key, { peer: 'ann', issuer: true })
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+  const again = put()
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+  gate.pass()
+  await released
+  t.match(await again, { is: 'written', complete: true })
+  const slice = await spool.read(key, { peer: 'attic', offset: 0, length: 3000, safe: 0 }, never)
+  if (slice.is !== 'bytes') return t.fail(slice.is)
+  for await (const bytes of slice.bytes) t.equal(bytes.length, 3000)
 })
 
 t.test('bytes that can not be read any more are brought again', async (t) => {

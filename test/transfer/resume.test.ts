@@ -61,7 +61,7 @@ t.test('a push sends what follows, a page at a time, and ends with the last one'
     const take = async ({ headers, body }: Request): Promise<Response> => {
       const length = parseCount(headers['content-length']) ?? -1
       if (length < 0 || length > pageBytes || !body) throw new Error(`sends ${length}`)
-      if (parseCount(headers['upload-offset']) !== place.at) return status(409)
+      if (parseCount(headers['upload-offset']) !== place.at) throw new Error('did not ask')
       const end = place.at + length
       for await (const bytes of upTo(body, cuts.shift() ?? length)) await place.sink.write(bytes)
       if (place.at !== end) throw new Error('another number of bytes than it said')
