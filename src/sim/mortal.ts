@@ -18,15 +18,14 @@ export function life(): Life {
     die() {
       over = true
     },
+    // Also what fails after the end is heard, by nobody: an unhandled rejection would end the whole simulation.
     own: (work) =>
-      over
-        ? never()
-        : new Promise((resolve, reject) => {
-            work.then(
-              (value) => over || resolve(value),
-              (error) => over || reject(error),
-            )
-          }),
+      new Promise((resolve, reject) => {
+        work.then(
+          (value) => over || resolve(value),
+          (error) => over || reject(error),
+        )
+      }),
   }
 }
 
