@@ -1,11 +1,13 @@
 /** The bytes of spooled objects: one folder an object, one file a segment, so that a window can move. */
 import type { Disk } from '../disk/disk.ts'
-import { limits } from '../limits.ts'
 import { folderMaker } from '../store/group-commit.ts'
 import type { Parcel } from './parcel.ts'
 
 /** What we make ourselves; whatever else is on that disk is not ours to remove. */
 const ours = /^[a-z0-9][a-z0-9-]{0,62}~[A-Za-z0-9_-]{22}$/
+
+/** One read: every receiver's connection keeps as much of it again, encrypted, and a relay has many. */
+const pieceBytes = 256 * 1024
 
 const folderOf = (id: string): string => id.replace('/', '~')
 
@@ -44,7 +46,7 @@ export function segments(disk: Disk, segmentBytes: number) {
   async function* read(id: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
     for (let at = offset; at < offset + length; ) {
       const place = at % segmentBytes
-      const most = Math.min(segmentBytes - place, limits.chunkBytes, offset + length - at)
+      const most = Math.min(segmentBytes - place, pieceBytes, offset + length - at)
       const bytes = await disk.read(fileOf(id, at), place, most)
       if (bytes.length === 0) throw new Error('a spooled segment is too short')
       yield bytes

@@ -46,7 +46,7 @@ interface Waiting {
 export function callable(worker: Worker, name: string): Thread {
   const waiting = new Map<number, Waiting>()
   let calls = 0
-  const came = collector()
+  const passed = collector()
   let gone: DiskError | undefined
 
   const settled = (id: number): Waiting | undefined => {
@@ -63,7 +63,7 @@ export function callable(worker: Worker, name: string): Thread {
   worker.on('message', (reply: ThreadReply) => {
     if ('failure' in reply) settled(reply.id)?.reject(errorOf(reply.failure))
     else settled(reply.id)?.resolve(reply.value)
-    if ('value' in reply && reply.value instanceof Uint8Array) came(reply.value.byteLength)
+    if ('value' in reply) passed(bytesIn(reply.value))
   })
   worker.on('error', (error) => fail(`the thread of ${name} failed: ${error}`))
   worker.on('exit', () => fail(`the thread of ${name} has ended`))
@@ -72,6 +72,8 @@ export function callable(worker: Worker, name: string): Thread {
     call(port, method, args) {
       if (gone) return Promise.reject(gone)
       const call: ThreadCall = { id: ++calls, port, method, args: args.map(own) }
+      // What is written came in buffers of its own, which now lie about.
+      for (const arg of args) passed(bytesIn(arg))
       return new Promise((resolve, reject) => {
         waiting.set(call.id, { resolve, reject })
         worker.ref()
@@ -84,6 +86,8 @@ export function callable(worker: Worker, name: string): Thread {
     },
   }
 }
+
+const bytesIn = (value: unknown): number => (value instanceof Uint8Array ? value.byteLength : 0)
 
 /** Part of a larger buffer is copied: handing it over would take the rest along. */
 const own = (value: unknown): unknown =>
