@@ -9,7 +9,9 @@ import {
   foldPath,
   noAuditHash,
   type StoredFile,
+  staleBag,
 } from './index.ts'
+import { removalChanges } from './removals.ts'
 import { fileColumns, fileMark, fileStatement, markText, rowDigest, type Sieve } from './rows.ts'
 
 /** Counts of one collection, with its digest as a number. */
@@ -47,7 +49,8 @@ export interface Writer {
 
 export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
   const statements = prepared(database)
-  const files = fileChanges(statements, rows)
+  const removals = removalChanges(database)
+  const files = fileChanges(statements, rows, removals)
   let tail = loaded(database)
 
   const apply = (draft: Draft, change: Change): void => {
@@ -66,6 +69,18 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
         break
       case 'proven':
         files.proven(change)
+        break
+      case 'remove':
+        files.remove(draft, change)
+        break
+      case 'confirm':
+        removals.confirm(change.collection, change.id, ++draft.sequence)
+        break
+      case 'retain':
+        removals.retain(change)
+        break
+      case 'release':
+        removals.release(change)
         break
       case 'accept':
         accept(statements, change)
@@ -170,7 +185,11 @@ const draftOf = (tail: Tail): Draft => ({
   recount: new Set(),
 })
 
-function fileChanges(statements: Statements, rows: Sieve) {
+function fileChanges(
+  statements: Statements,
+  rows: Sieve,
+  removals: ReturnType<typeof removalChanges>,
+) {
   const write = (file: StoredFile): void => {
     const { collection, id, size, checksum, mtime, path, timestamp, sequence, provenAt } = file
     statements.store.run(
@@ -196,6 +215,21 @@ function fileChanges(statements: Statements, rows: Sieve) {
       statements.drop.run(collection, id)
       if (old) count(draft, old, -1)
       count(draft, file, 1)
+      if (removals.stored(file)) statements.fact.run(staleBag(collection), 'yes')
+    },
+    remove(draft: Draft, { collection, id, now }: Only<'remove'>): void {
+      const row = statements.file.get(collection, id)
+      const file = row && rows.sound(row)
+      if (!file) return
+      draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
+      draft.sequence++
+      statements.remove.run(collection, id)
+      count(draft, file, -1)
+      const { size, checksum, mtime, sequence: version } = file
+      const { timestamp, sequence } = draft
+      const about = { collection, id, size, checksum, mtime }
+      removals.removed({ ...about, version, removedAt: Math.floor(now), timestamp, sequence })
+      statements.fact.run(staleBag(collection), 'yes')
     },
     /** A row that was altered must not be blessed by a new digest; it stays as it was found. */
     proven({ collection, id, at }: Only<'proven'>): void {

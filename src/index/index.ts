@@ -19,6 +19,14 @@ export interface Index {
   atPath(collection: string, folded: string): Promise<string | undefined>
   /** Oldest first by (timestamp, id); windows are inclusive; `after` is exclusive. */
   list(query: ListQuery): Promise<Page>
+  /** The newest version of stored files, in their order: the sequence of the last store or confirmation. */
+  versions(collection: string, ids: readonly string[]): Promise<(number | undefined)[]>
+  /** What was deleted: oldest first by (timestamp, id), windows as in `list`. */
+  tombstones(query: ListQuery): Promise<TombstonePage>
+  /** Bytes kept aside, the oldest first. */
+  retained(query: RetainedQuery): Promise<RetainedFile[]>
+  /** How many bytes are kept aside on this volume. */
+  retainedBytes(): Promise<number>
   /** Counts per collection, kept up to date with each change: no walk. */
   summary(): Promise<CollectionSummary[]>
   /** The answer that was given to a request, by the key of the request. */
@@ -75,6 +83,54 @@ export interface ReceivingFile {
   readonly since: number
 }
 
+/** A file was deleted; stands until bytes are stored under its id again. Older copies elsewhere are not to come back. */
+export interface Tombstone {
+  readonly collection: string
+  readonly id: string
+  readonly size: number
+  readonly checksum: string
+  readonly mtime: number
+  /** The version that was deleted: names the bytes that may be kept aside. */
+  readonly version: number
+  /** By the clock of then, milliseconds since 1970. */
+  readonly removedAt: number
+  /** Index time and place in the order of changes, as those of a stored file. */
+  readonly timestamp: number
+  readonly sequence: number
+}
+
+export interface TombstonePage {
+  readonly tombstones: Tombstone[]
+  /** More match than the page holds. */
+  readonly partial: boolean
+}
+
+/** Bytes kept aside after their file was deleted. */
+export interface RetainedFile {
+  readonly collection: string
+  readonly id: string
+  readonly version: number
+  readonly size: number
+  readonly checksum: string
+  readonly mtime: number
+  /** Where below the collection's `data/` they stood. */
+  readonly path: string
+  /** On their way out or back until the commit after the move: a start that finds them so undoes it. */
+  readonly state: 'leaving' | 'kept' | 'returning'
+  /** When they were put aside, milliseconds since 1970. */
+  readonly since: number
+}
+
+export interface RetainedQuery {
+  readonly collection?: string
+  readonly ids?: readonly string[]
+  /** Only those that are kept, and were put aside before (milliseconds since 1970). */
+  readonly keptBefore?: number
+  /** Only those that are on their way. */
+  readonly moving?: boolean
+  readonly limit: number
+}
+
 export interface AcceptedRequest {
   readonly key: string
   /** Digest of the substance of the request; the same key with another substance is refused. */
@@ -117,6 +173,24 @@ export type Change =
     }
   /** Gives up receiving. */
   | { readonly do: 'drop'; readonly collection: string; readonly id: string }
+  /** A stored file becomes a tombstone. Without such a file nothing happens. */
+  | {
+      readonly do: 'remove'
+      readonly collection: string
+      readonly id: string
+      readonly now: number
+    }
+  /** Notes bytes kept aside, or what has become of them. */
+  | { readonly do: 'retain'; readonly file: RetainedFile }
+  /** Bytes are not kept aside any more. */
+  | {
+      readonly do: 'release'
+      readonly collection: string
+      readonly id: string
+      readonly version: number
+    }
+  /** A stored file was offered again and confirmed: its version is a new one. */
+  | { readonly do: 'confirm'; readonly collection: string; readonly id: string }
   /** The bytes were hashed again and are right. */
   | { readonly do: 'proven'; readonly collection: string; readonly id: string; readonly at: number }
   | { readonly do: 'accept'; readonly request: AcceptedRequest }
@@ -154,6 +228,9 @@ export interface CollectionSummary {
   /** XOR over the files of digest(id, checksum), 32 hex digits: equal sets have equal digests. */
   readonly digest: string
 }
+
+/** The fact that stands while lines of a collection's bag are about files that are not there any more. */
+export const staleBag = (collection: string): string => `stale ${collection}`
 
 /** A path as file systems see it that tell no cases apart: two paths that fold alike may be one file there. */
 export const foldPath = (path: string): string =>

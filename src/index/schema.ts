@@ -79,4 +79,41 @@ export const indexUpgrades: readonly string[] = [
     sequence INTEGER NOT NULL
   ) STRICT;
   INSERT INTO counters VALUES (1, 0, 0);`,
+  // What was deleted, and the bytes of it that are kept for a while.
+  `CREATE TABLE tombstones (
+    sequence INTEGER PRIMARY KEY,
+    collection TEXT NOT NULL,
+    id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    mtime INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    removed_at INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    digest TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX tombstones_id ON tombstones (collection, id);
+  CREATE INDEX tombstones_time ON tombstones (collection, timestamp);
+
+  CREATE TABLE retained (
+    collection TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    mtime INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    state TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (collection, id, version)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX retained_since ON retained (state, since);
+
+  -- Files that were offered again and confirmed: newer than their row says.
+  CREATE TABLE confirmed (
+    collection TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (collection, id)
+  ) STRICT, WITHOUT ROWID;`,
 ]

@@ -5,6 +5,7 @@ import { indexWriter } from './changes.ts'
 import { openDatabase, translated } from './database.ts'
 import type { Index } from './index.ts'
 import { indexLister } from './queries.ts'
+import { removalQueries } from './removals.ts'
 import {
   auditColumns,
   auditOf,
@@ -71,6 +72,7 @@ export function openIndex(path: string): SyncIndex {
     list,
     summary: () => writer.summary(),
     ...requests,
+    ...removalQueries(database),
     damaged: () => rows.damaged(),
     close() {
       if (database.isOpen) database.close()
@@ -94,6 +96,10 @@ export function asyncIndex(index: SyncIndex): Index {
     accepted: async () => index.accepted(),
     fact: async (key) => index.fact(key),
     audit: async (after, limit) => index.audit(after, limit),
+    versions: async (collection, ids) => index.versions(collection, ids),
+    tombstones: async (query) => index.tombstones(query),
+    retained: async (query) => index.retained(query),
+    retainedBytes: async () => index.retainedBytes(),
     damaged: async () => index.damaged(),
     close: async () => index.close(),
   }
@@ -189,6 +195,10 @@ function checked(index: SyncIndex): SyncIndex {
     accepted: check(index.accepted),
     fact: check(index.fact),
     audit: check(index.audit),
+    versions: check(index.versions),
+    tombstones: check(index.tombstones),
+    retained: check(index.retained),
+    retainedBytes: check(index.retainedBytes),
     damaged: check(index.damaged),
     close: check(index.close),
   }

@@ -105,6 +105,9 @@ export function admission(parts: AdmissionParts): Admission {
       for (const [n, file] of files.entries())
         if (standings[n]?.is === 'welcome') rows.push(await rowFor(file, chosen))
       const changes = rows.flatMap((row) => row.changes)
+      // A request to delete what was seen before must not reach what was put, and confirmed, after.
+      for (const [n, { collection, id }] of files.entries())
+        if (standings[n]?.is === 'held') changes.push({ do: 'confirm', collection, id })
       await health.guard(index.commit([{ do: 'accept', request }, ...changes]))
       for (const { row } of rows) reserved.add(row)
       // Only now: had the commit failed, they would still be wanted.

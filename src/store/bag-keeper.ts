@@ -4,11 +4,11 @@ import type { Index } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
-import { appendToBag, describeBag } from './bag.ts'
+import { appendToBag, describeBag, renewBag } from './bag.ts'
 import type { Health } from './health.ts'
 
 export interface BagKeeper {
-  /** Something was stored. */
+  /** Something was stored or deleted. */
   touch(): void
   flush(): Promise<void>
   stop(): Promise<void>
@@ -26,6 +26,7 @@ export function bagKeeper(world: World, disk: Disk, index: Index, health: Health
     one(async () => {
       if (health.trouble() !== undefined) return
       for (const { collection } of await index.summary()) {
+        await renewBag(disk, index, health, collection)
         while (await appendToBag(disk, index, health, collection));
         await describeBag(world, disk, index, health, collection)
       }

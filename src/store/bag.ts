@@ -3,7 +3,7 @@
  * how far they are written is noted in the index, so that what a power cut left behind the note is written again.
  */
 import type { Disk } from '../disk/disk.ts'
-import type { Index, StoredFile } from '../index/index.ts'
+import { type Index, type StoredFile, staleBag, type Tombstone } from '../index/index.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { World } from '../world/world.ts'
 import type { Health } from './health.ts'
@@ -18,11 +18,13 @@ interface Mark {
 
 const pageFiles = 2_000
 
+const manifestFile = 'manifest-sha256.txt'
+
 /** Lines for one file in each of the bag's lists; the forms are in DESIGN.md. */
 export function linesOf(file: StoredFile): Record<string, string> {
   const path = `data/${file.path}`
   return {
-    'manifest-sha256.txt': `${file.checksum}  ${path}\n`,
+    [manifestFile]: `${file.checksum}  ${path}\n`,
     'mtimes.txt': `${timeText(file.mtime)}  ${path}\n`,
     ...(isPlain(file.path, file.id)
       ? {}
@@ -43,10 +45,7 @@ export async function appendToBag(
   const page = await index.list({ collection, afterSequence: mark.sequence, limit: pageFiles })
   const last = page.files.at(-1)
   if (last === undefined) return false
-  const texts: Record<string, string> = {}
-  for (const file of page.files)
-    for (const [name, line] of Object.entries(linesOf(file)))
-      texts[name] = (texts[name] ?? '') + line
+  const texts = joined(page.files.map(linesOf))
   const lengths = { ...mark.lengths }
   for (const [name, text] of Object.entries(texts)) {
     const at = lengths[name] ?? 0
@@ -71,6 +70,74 @@ async function append(
   if (((await disk.stat(path))?.size ?? 0) > at) await health.guard(disk.truncate(path, at))
   await health.guard(disk.write(path, at, bytes))
   await health.guardSync(disk.sync(path))
+}
+
+/** One line for each deleted file: when, which bytes, which id; so that a copy elsewhere is known to be an old one. */
+const tombstonesFile = 'tombstones.txt'
+const lists = [manifestFile, 'mtimes.txt', 'names.txt', tombstonesFile]
+
+/**
+ * Writes the lists anew when lines of theirs are about files that are gone; each takes the place of the old one whole.
+ */
+export async function renewBag(
+  disk: Disk,
+  index: Index,
+  health: Health,
+  collection: string,
+): Promise<void> {
+  if ((await index.fact(staleBag(collection))) !== 'yes') return
+  const fresh = (name: string): string => `${collection}/${name}.new`
+  for (const name of lists) await health.guard(disk.remove(fresh(name)))
+  const lengths: Record<string, number> = {}
+  const add = async (texts: Record<string, string>): Promise<void> => {
+    for (const [name, text] of Object.entries(texts)) {
+      const bytes = new TextEncoder().encode(text)
+      await health.guard(disk.write(fresh(name), lengths[name] ?? 0, bytes))
+      lengths[name] = (lengths[name] ?? 0) + bytes.length
+    }
+  }
+  let sequence = 0
+  for (let partial = true; partial; ) {
+    const page = await index.list({ collection, afterSequence: sequence, limit: pageFiles })
+    await add(joined(page.files.map(linesOf)))
+    sequence = page.files.at(-1)?.sequence ?? sequence
+    partial = page.partial
+  }
+  let after: { timestamp: number; id: string } | undefined
+  do {
+    const query = { collection, limit: pageFiles, ...(after ? { after } : {}) }
+    const page = await index.tombstones(query)
+    await add(joined(page.tombstones.map((stone) => ({ [tombstonesFile]: tombstoneLine(stone) }))))
+    after = page.partial ? page.tombstones.at(-1) : undefined
+  } while (after)
+  // A bag has a manifest, also an empty one.
+  if (!lengths[manifestFile]) await add({ [manifestFile]: '' })
+  for (const name of lists) {
+    if (lengths[name] === undefined) await health.guard(disk.remove(`${collection}/${name}`))
+    else {
+      await health.guardSync(disk.sync(fresh(name)))
+      await health.guard(disk.rename(fresh(name), `${collection}/${name}`))
+    }
+  }
+  await health.guardSync(disk.syncDir(collection))
+  const { [tombstonesFile]: _, ...appended } = lengths
+  const value = JSON.stringify({ sequence, lengths: appended })
+  await health.guard(
+    index.commit([
+      { do: 'fact', key: `bag ${collection}`, value },
+      { do: 'fact', key: staleBag(collection), value: 'no' },
+    ]),
+  )
+}
+
+const tombstoneLine = ({ removedAt, checksum, id }: Tombstone): string =>
+  `${timeText(removedAt)}  ${checksum}  ${JSON.stringify(id)}\n`
+
+function joined(all: readonly Record<string, string>[]): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const lines of all)
+    for (const [name, line] of Object.entries(lines)) texts[name] = (texts[name] ?? '') + line
+  return texts
 }
 
 /** How far the lists are written; not at all when somebody took one away or cut it: then they are written anew. */

@@ -24,7 +24,7 @@ export function reservations(reserveBytes: number) {
     end: (file: { collection: string; id: string }) => open.delete(keyOfFile(file)),
     /** A transfer that was accepted and is still going on keeps other bytes off its id. */
     has: (file: { collection: string; id: string }) => open.has(keyOfFile(file)),
-    space(free: Free): Space {
+    space(free: Free): Omit<Space, 'bytesRetained'> {
       let bytesReserved = 0
       for (const { size, landed } of open.values()) bytesReserved += Math.max(0, size - landed)
       return {

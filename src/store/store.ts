@@ -8,6 +8,7 @@ import type {
   ReceivingFile,
   StoredAnswer,
   StoredFile,
+  TombstonePage,
 } from '../index/index.ts'
 
 /** A file that is offered: what it will be once it is here. */
@@ -30,6 +31,8 @@ export interface Space {
   readonly bytesTotal: number
   /** Promised to transfers that were accepted, and not yet on the disk. */
   readonly bytesReserved: number
+  /** Of deleted files, kept aside for a while; not counted as free. */
+  readonly bytesRetained: number
   /** What may still be promised: free, less promised, less the reserve. */
   readonly bytesOpen: number
 }
@@ -61,6 +64,50 @@ export interface Receiving {
   evict(before: number): Promise<number>
 }
 
+/** A file to be deleted: which bytes, and which version of them was seen. */
+export interface Doomed {
+  readonly collection: string
+  readonly id: string
+  readonly checksum: string
+  readonly version: number
+}
+
+export type Removed =
+  /** It is gone, now or since an earlier request; its bytes are kept aside for a while. */
+  | 'removed'
+  | 'absent'
+  /** The stored bytes are others. */
+  | 'otherBytes'
+  /** The same bytes, but stored or confirmed since they were seen. */
+  | 'newer'
+
+export type Restored =
+  /** It is stored under its id, now or before. */
+  | 'stored'
+  /** Such bytes are not kept aside. */
+  | 'absent'
+  /** Other bytes stand, or are coming, under this id or in its way. */
+  | 'otherBytes'
+  /** The bytes kept aside are not those that were deleted. */
+  | 'damaged'
+
+export interface Removing {
+  /** The newest version of stored files, in their order; what a request to delete must have seen. */
+  versions(collection: string, ids: readonly string[]): Promise<(number | undefined)[]>
+  /** Resolves only once it would survive a power cut. */
+  remove(file: Doomed, by: Actor): Promise<Removed>
+  /** Takes deleted bytes back after hashing them; resolves only once that would survive a power cut. */
+  restore(collection: string, id: string, checksum: string, by: Actor): Promise<Restored>
+  tombstones(query: ListQuery): Promise<TombstonePage>
+  /** Of these ids, the bytes that could be taken back: their checksums, and when they were put aside. */
+  restorable(
+    collection: string,
+    ids: readonly string[],
+  ): Promise<{ readonly id: string; readonly checksum: string; readonly since: number }[]>
+  /** Gives up some of the bytes put aside before `before` (milliseconds since 1970). */
+  purge(before: number): Promise<number>
+}
+
 export interface Answering {
   accepted(): Promise<AcceptedRequest[]>
   answer(key: string): Promise<StoredAnswer | undefined>
@@ -68,7 +115,7 @@ export interface Answering {
   conclude(changes: readonly Change[]): Promise<void>
 }
 
-export interface Store extends Reading, Receiving, Answering {
+export interface Store extends Reading, Receiving, Removing, Answering {
   readonly volume: string
   space(): Promise<Space>
   receivingCount(): Promise<number>

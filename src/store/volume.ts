@@ -11,8 +11,9 @@ import { foldsNames, readIdentity } from './identity.ts'
 import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
 import { reading } from './reading.ts'
 import { recover } from './recovery.ts'
+import { type RemovalParts, recoverRemovals, removal } from './removal.ts'
 import { reservations } from './reservations.ts'
-import type { Receiving, Store } from './store.ts'
+import type { Receiving, Removing, Store } from './store.ts'
 
 export interface VolumeOptions {
   readonly pillar: string
@@ -34,7 +35,9 @@ export async function openVolume(
   options: VolumeOptions,
 ): Promise<Store> {
   const { volume } = await readIdentity(disk, options)
-  world.log.info('volume.recovered', { volume, ...(await recover(world, disk, index)) })
+  // First: what was half deleted stands where it stood, when the rest is looked at.
+  const undone = await recoverRemovals(world, disk, index)
+  world.log.info('volume.recovered', { volume, undone, ...(await recover(world, disk, index)) })
   const folds = await foldsNames(disk)
   const state = health(world.log, volume, options.onTrouble)
   const group = groupCommit(disk, index, state)
@@ -60,7 +63,11 @@ export async function openVolume(
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
-    space: async () => reserved.space(await disk.free()),
+    ...removing({ world, disk, index, health: state, folds }, group, bag.touch),
+    space: async () => ({
+      ...reserved.space(await disk.free()),
+      bytesRetained: await index.retainedBytes(),
+    }),
     receivingCount: async () => (await index.allReceiving()).length,
     trouble: state.trouble,
     flush: () => bag.flush(),
@@ -72,6 +79,28 @@ export async function openVolume(
         await index.close()
         await disk.close()
       }
+    },
+  }
+}
+
+/** Deletes and takes back, one after the other, and never while something is being stored. */
+function removing(parts: RemovalParts, group: GroupCommit, touched: () => void): Removing {
+  const { index } = parts
+  const work = removal(parts)
+  const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(touched)
+  return {
+    versions: (collection, ids) => index.versions(collection, ids),
+    tombstones: (query) => index.tombstones(query),
+    remove: (file, by) => alone(() => work.remove(file, by)),
+    restore: (collection, id, checksum, by) =>
+      alone(() => work.restore(collection, id, checksum, by)),
+    purge: (before) => group.alone(() => work.purge(before)),
+    async restorable(collection, ids) {
+      const limit = Number.MAX_SAFE_INTEGER
+      const kept = await index.retained({ collection, ids, limit })
+      return kept.flatMap(({ id, checksum, since, state }) =>
+        state === 'kept' ? [{ id, checksum, since }] : [],
+      )
     },
   }
 }

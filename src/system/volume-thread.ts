@@ -100,6 +100,10 @@ function indexIn(thread: Thread): Index {
     accepted: call('accepted'),
     fact: call('fact'),
     audit: call('audit'),
+    versions: call('versions'),
+    tombstones: call('tombstones'),
+    retained: call('retained'),
+    retainedBytes: call('retainedBytes'),
     damaged: call('damaged'),
     close: call('close'),
   }

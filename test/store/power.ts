@@ -12,6 +12,7 @@ import { simRandom } from '../../src/sim/random.ts'
 import { simWorld } from '../../src/sim/world.ts'
 import { adoptVolume } from '../../src/store/identity.ts'
 import { partialOf } from '../../src/store/names.ts'
+import { retainedPath } from '../../src/store/removal.ts'
 import type { NewFile, Store } from '../../src/store/store.ts'
 import { openVolume } from '../../src/store/volume.ts'
 import { digestOf } from '../../src/world/world.ts'
@@ -27,6 +28,10 @@ export interface Original {
 /** What was promised, by id or key; it must hold whatever happens to the power. */
 export interface Promises {
   readonly stored: Map<string, Uint8Array>
+  /** Being deleted or taken back: stored, or kept aside. */
+  readonly moving: Map<string, Uint8Array>
+  /** Deleted, and kept aside. */
+  readonly removed: Map<string, Uint8Array>
   /** How much of a file was secured. */
   readonly secured: Map<Original, number>
   readonly accepted: Set<string>
@@ -105,6 +110,27 @@ export async function put(
   promises.answered.add(key)
 }
 
+/** Deletes a file, or takes it back. */
+export async function take(
+  { store, collection, promises }: Run,
+  what: 'away' | 'back',
+  original: Original,
+): Promise<void> {
+  const { id, checksum } = fileOf(collection, original)
+  const by = { actor: 'ann', conversation: what }
+  const [from, to] = [promises.stored, promises.removed]
+  ;(what === 'away' ? from : to).delete(id)
+  promises.moving.set(id, original.bytes)
+  const [version = 0] = await store.versions(collection, [id])
+  const outcome =
+    what === 'away'
+      ? await store.remove({ collection, id, checksum, version }, by)
+      : await store.restore(collection, id, checksum, by)
+  if (outcome !== (what === 'away' ? 'removed' : 'stored')) throw new Error(`${id} is ${outcome}`)
+  promises.moving.delete(id)
+  ;(what === 'away' ? to : from).set(id, original.bytes)
+}
+
 /** The ways in which a disk forgets. */
 export function chooserOf(how: string): Chooser {
   const last = (options: number): number => options - 1
@@ -163,7 +189,14 @@ function board(lie: Lie): Board {
   return {
     sim: simDisk({ capacity: 10_000_000 }),
     ...drawer(),
-    promises: { stored: new Map(), secured: new Map(), accepted: new Set(), answered: new Set() },
+    promises: {
+      stored: new Map(),
+      moving: new Map(),
+      removed: new Map(),
+      secured: new Map(),
+      accepted: new Set(),
+      answered: new Set(),
+    },
     lie,
   }
 }
@@ -186,6 +219,10 @@ function powered({ sim, index, collection }: Board): Index {
     accepted: () => ask(() => index.accepted()),
     fact: (key) => ask(() => index.fact(key)),
     audit: (after, limit) => ask(() => index.audit(after, limit)),
+    versions: (collection, ids) => ask(() => index.versions(collection, ids)),
+    tombstones: (query) => ask(() => index.tombstones(query)),
+    retained: (query) => ask(() => index.retained({ ...query, collection })),
+    retainedBytes: () => ask(() => index.retainedBytes()),
     damaged: () => ask(() => index.damaged()),
     close: async () => undefined,
   }
@@ -247,6 +284,16 @@ function broken({ sim, index, collection, promises }: Board): string[] {
     const [row] = index.stored(collection, [id])
     if (row?.checksum !== digestOf(world, bytes)) found.push(`${id} was stored and is not`)
   }
+  for (const [id, bytes] of [...promises.moving, ...promises.removed]) {
+    const row = index.stored(collection, [id])[0]
+    if (row && promises.removed.has(id)) found.push(`${id} was deleted and is there`)
+    if (row) continue
+    const [kept] = index.retained({ collection, ids: [id], limit: 1 })
+    const { tombstones } = index.tombstones({ collection, ids: [id], limit: 1 })
+    const aside = kept?.state === 'kept' ? disk.get(retainedPath(world, kept)) : undefined
+    if (tombstones.length === 0) found.push(`${id} is gone without a tombstone`)
+    if (!aside || Buffer.compare(aside, bytes) !== 0) found.push(`${id} is not kept aside`)
+  }
   for (const row of index.list({ collection, limit: 1000 }).files) {
     const bytes = disk.get(`${collection}/data/${row.path}`)
     if (bytes === undefined) found.push(`${row.id} is in the index and not on the disk`)
@@ -281,9 +328,16 @@ function unfinished({ sim, index, collection }: Board, originals: readonly Origi
   if (files.length !== originals.length) found.push(`${files.length} files are stored`)
   if (index.allReceiving().length > 0) found.push('something is still being received')
   if (index.accepted().length > 0) found.push('a request is still open')
+  const aside = index.retained({ collection, limit: 9 }).map((row) => retainedPath(world, row))
+  for (const path of aside) if (!disk.has(path)) found.push(`not kept aside: ${path}`)
+  const stones = index.tombstones({ collection, limit: 9 }).tombstones.map(({ id }) => id)
+  const told = textOf(`${collection}/tombstones.txt`).match(/".*"$/gm) ?? []
+  if (told.join() !== stones.map((id) => JSON.stringify(id)).join())
+    found.push(`tombstones.txt says ${told}, not ${stones}`)
   for (const path of disk.keys()) {
     if (/^\.incoming\/.|\.new$/.test(path)) found.push(`rubbish: ${path}`)
-    if (path.startsWith('.retained/') && path !== '.retained/') found.push(`set aside: ${path}`)
+    const isAside = path.startsWith('.retained/') && path !== '.retained/'
+    if (isAside && !aside.includes(path)) found.push(`set aside: ${path}`)
     const isPayload = path.startsWith(`${collection}/data/`) && !path.endsWith('/')
     if (isPayload && !files.some((file) => path === `${collection}/data/${file.path}`))
       found.push(`nobody's: ${path}`)

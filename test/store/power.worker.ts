@@ -12,6 +12,7 @@ import {
   type Original,
   put,
   type Run,
+  take,
   type Work,
 } from './power.ts'
 
@@ -99,6 +100,30 @@ const works: readonly Work[] = [
   },
 ]
 
+const removals: readonly Work[] = [
+  {
+    name: 'deleted',
+    originals: large,
+    async run(run) {
+      await put(run, 'r1', [...one, ...large])
+      await run.store.flush()
+      await take(run, 'away', one[0] as Original)
+      await run.store.flush()
+    },
+  },
+  {
+    name: 'deleted and taken back',
+    originals: [...one, ...odd],
+    async run(run) {
+      await put(run, 'r1', [...one, ...odd])
+      for (const some of [...one, ...odd]) {
+        await take(run, 'away', some)
+        await take(run, 'back', some)
+      }
+    },
+  },
+]
+
 const ways = [killed, 'lost', 'kept', 'hollow', 'torn', 'scattered', 'reordered', 'nameless']
 const seeds = Array.from({ length: 20 }, (_, n) => `seed ${n}`)
 
@@ -133,7 +158,7 @@ async function explore(
 /** The start after the cut is cut as well, at each of its calls; and so is the one after that, anywhere. */
 async function exploreStarts(hows: readonly string[]): Promise<Explored> {
   const explored: Explored = { states: 0, violations: [] }
-  for (const work of works)
+  for (const work of [...works, ...removals])
     for await (const first of cuts(work, hows)) {
       const calls = await callsOf(work, first)
       for (let at = 1; at <= calls; at++)
@@ -173,7 +198,7 @@ function lieCalled(name: string): Lie {
 function explored(exploration: Exploration): Promise<Explored> {
   if ('lie' in exploration) return explore(works.slice(0, 4), ['lost'], lieCalled(exploration.lie))
   return exploration.every === 'cut'
-    ? explore(works, [...ways, ...seeds])
+    ? explore([...works, ...removals], [...ways, ...seeds])
     : exploreStarts([killed, 'kept'])
 }
 

@@ -1,0 +1,190 @@
+/**
+ * Deleting, and taking it back. The bytes of a deleted file move to `.retained/` and stay there for a while; a
+ * tombstone says what was deleted. Note the intention → move → sync both folders → one commit. A start that finds an
+ * intention without its commit undoes it: the request was not answered, and whoever made it says it again.
+ */
+import { dirname } from 'node:path'
+import type { Disk } from '../disk/disk.ts'
+import {
+  type Change,
+  foldPath,
+  type Index,
+  type RetainedFile,
+  type StoredFile,
+} from '../index/index.ts'
+import { digestOf, type World } from '../world/world.ts'
+import { folderMaker } from './group-commit.ts'
+import type { Health } from './health.ts'
+import { audited } from './incoming.ts'
+import { pathAside } from './names.ts'
+import { digestAt } from './recovery.ts'
+import type { Actor, Doomed, Removed, Restored } from './store.ts'
+
+export interface RemovalParts {
+  readonly world: World
+  readonly disk: Disk
+  readonly index: Index
+  readonly health: Health
+  /** The file system takes names that differ only in case for the same. */
+  readonly folds: boolean
+}
+
+const folder = '.retained'
+
+/** Where the bytes of one version of a file are kept aside. */
+export const retainedPath = (
+  world: Pick<World, 'hashing'>,
+  { collection, id, version }: Pick<RetainedFile, 'collection' | 'id' | 'version'>,
+): string => `${folder}/${digestOf(world, `${collection}\0${id}\0${version}`).slice(0, 32)}`
+
+const payload = (collection: string, path: string): string => `${collection}/data/${path}`
+
+/** The steps that both ways are made of. */
+function steps({ disk, index, health }: RemovalParts) {
+  const folders = folderMaker(disk, (step) => health.guardSync(step))
+
+  /** The new name first: between the two a power cut may leave both, never none. */
+  async function move(from: string, to: string): Promise<void> {
+    await folders.ensure(dirname(to))
+    await health.guard(disk.rename(from, to))
+    await health.guardSync(disk.syncDir(dirname(to)))
+    await health.guardSync(disk.syncDir(dirname(from)))
+  }
+  return {
+    move,
+    commit: (...changes: Change[]): Promise<void> => health.guard(index.commit(changes)),
+  }
+}
+
+/** Nothing else may be stored or accepted while one of these is at work. */
+export function removal(parts: RemovalParts) {
+  const { world, disk, index, health } = parts
+  const { move, commit } = steps(parts)
+
+  async function remove(
+    { collection, id, checksum, version }: Doomed,
+    by: Actor,
+  ): Promise<Removed> {
+    const [file] = await index.stored(collection, [id])
+    if (!file) {
+      const [stone] = (await index.tombstones({ collection, ids: [id], limit: 1 })).tombstones
+      return stone?.checksum === checksum ? 'removed' : 'absent'
+    }
+    if (file.checksum !== checksum) return 'otherBytes'
+    const [newest] = await index.versions(collection, [id])
+    if (newest !== version) return 'newer'
+    const aside = retainedOf(file, 'leaving', world.clock.now())
+    await commit({ do: 'retain', file: aside })
+    const at = payload(collection, file.path)
+    // Bytes that were lost already can not be kept; what the owner wants gone is gone all the same.
+    const present = (await disk.stat(at)) !== undefined
+    if (present) await move(at, retainedPath(world, aside))
+    await commit(
+      present
+        ? { do: 'retain', file: { ...aside, state: 'kept' } }
+        : { do: 'release', collection, id, version: aside.version },
+      { do: 'remove', collection, id, now: world.clock.now() },
+      audited(world, file, by, 'deletion', present ? 'kept aside' : 'bytes were missing'),
+    )
+    return 'removed'
+  }
+
+  async function restore(
+    collection: string,
+    id: string,
+    checksum: string,
+    by: Actor,
+  ): Promise<Restored> {
+    const [file] = await index.stored(collection, [id])
+    if (file) return file.checksum === checksum ? 'stored' : 'otherBytes'
+    const kept = (await index.retained({ collection, ids: [id], limit: versionsMax })).filter(
+      (one) => one.checksum === checksum && one.state === 'kept',
+    )
+    const aside = kept.at(-1)
+    if (!aside) return 'absent'
+    const [receiving] = await index.receiving(collection, [id])
+    if (receiving || (await index.conflict(collection, id)) !== undefined) return 'otherBytes'
+    const from = retainedPath(world, aside)
+    if ((await disk.stat(from)) === undefined) return 'damaged'
+    if ((await digestAt(world, disk, from, aside.size)) !== checksum) return 'damaged'
+    const path = await freePath(parts, aside)
+    const back = { ...aside, path }
+    await commit({ do: 'retain', file: { ...back, state: 'returning' } })
+    await move(from, payload(collection, path))
+    const now = world.clock.now()
+    const { size, mtime, version } = aside
+    await commit(
+      { do: 'store', file: { collection, id, size, checksum, mtime, path, provenAt: now }, now },
+      { do: 'release', collection, id, version },
+      audited(world, back, by, 'recovery', 'taken back from where it was kept aside'),
+    )
+    return 'stored'
+  }
+  return {
+    remove,
+    restore,
+    /** Removes for good what was put aside before; resolves with how many they were. */
+    async purge(before: number): Promise<number> {
+      const old = await index.retained({ keptBefore: before, limit: purgeMax })
+      for (const aside of old) {
+        const { collection, id, version } = aside
+        await health.guard(disk.remove(retainedPath(world, aside)))
+        await commit(
+          { do: 'release', collection, id, version },
+          audited(world, aside, self, 'deletion', 'no longer kept aside'),
+        )
+      }
+      return old.length
+    },
+  }
+}
+
+/** Where it stood before, or aside when something else has taken that place since. */
+async function freePath(
+  { world, disk, index, folds }: RemovalParts,
+  { collection, id, path }: RetainedFile,
+): Promise<string> {
+  const folded = foldPath(path)
+  const taken = folds && (await index.atPath(collection, folded)) !== undefined
+  const free = !taken && (await disk.stat(payload(collection, path))) === undefined
+  return free ? path : pathAside(world, id)
+}
+
+const self = { actor: 'retention', conversation: '' }
+/** Of one id, deleted and put again over and over within the time that bytes are kept aside. */
+const versionsMax = 10_000
+/** At a time, so that others get their turn. */
+const purgeMax = 100
+
+const retainedOf = (
+  { collection, id, size, checksum, mtime, path, sequence: version }: StoredFile,
+  state: RetainedFile['state'],
+  since: number,
+): RetainedFile => ({ collection, id, version, size, checksum, mtime, path, state, since })
+
+/** Undoes what the last end left half done; resolves with how many they were. */
+export async function recoverRemovals(world: World, disk: Disk, index: Index): Promise<number> {
+  const moving = await index.retained({ moving: true, limit: versionsMax })
+  const folders = folderMaker(disk)
+  const move = async (from: string, to: string): Promise<void> => {
+    await disk.rename(from, to)
+    await disk.syncDir(await folders.ensure(dirname(to)))
+    await disk.syncDir(dirname(from))
+  }
+  for (const aside of moving) {
+    const { collection, id, version } = aside
+    const [kept, stood] = [retainedPath(world, aside), payload(collection, aside.path)]
+    const [isKept, stands] = [await disk.stat(kept), await disk.stat(stood)]
+    if (aside.state === 'leaving') {
+      if (isKept && !stands) {
+        await folders.ensure(dirname(stood))
+        await move(kept, stood)
+      }
+      await index.commit([{ do: 'release', collection, id, version }])
+    } else {
+      if (stands && !isKept) await move(stood, kept)
+      await index.commit([{ do: 'retain', file: { ...aside, state: 'kept' } }])
+    }
+  }
+  return moving.length
+}
