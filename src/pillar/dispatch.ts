@@ -7,11 +7,14 @@ import { identifyListing, list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import { identifyPut, type receptions } from './put.ts'
+import { identifyDelete, type removals } from './removal.ts'
 import { identifyStatus, status } from './status.ts'
+import { listTombstones } from './tombstones.ts'
 
 export interface Work {
   readonly puts: ReturnType<typeof receptions>
   readonly gets: ReturnType<typeof deliveries>
+  readonly removals: ReturnType<typeof removals>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
@@ -30,14 +33,22 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return identifyGet(desk, message)
       case 'GetFileRequest':
         return work.gets.accept(message)
+      case 'IdentifyPillarsForDeleteFileRequest':
+        return identifyDelete(desk, message)
+      case 'DeleteFileRequest':
+      case 'RestoreRetainedRequest':
+        return work.removals.accept(message)
       case 'IdentifyPillarsForGetFileIDsRequest':
       case 'IdentifyPillarsForGetChecksumsRequest':
       case 'IdentifyPillarsForGetFileInfosRequest':
+      case 'IdentifyPillarsForGetTombstonesRequest':
         return identifyListing(desk, message)
       case 'GetFileIDsRequest':
       case 'GetChecksumsRequest':
       case 'GetFileInfosRequest':
         return list(desk, message)
+      case 'GetTombstonesRequest':
+        return listTombstones(desk, message)
       case 'IdentifyContributorsForGetStatusRequest':
         return identifyStatus(desk, message)
       case 'GetStatusRequest':

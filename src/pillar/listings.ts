@@ -1,5 +1,5 @@
 /** GetFileIDs, GetChecksums, GetFileInfos: one listing, of which each shows what it is asked for. */
-import type { StoredFile } from '../index/index.ts'
+import type { ListQuery, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
@@ -23,9 +23,10 @@ export async function identifyListing(desk: Desk, request: RequestMessage): Prom
   )
 }
 
-export async function list(desk: Desk, request: ListRequest): Promise<void> {
+/** What a listing asks of the index. */
+export function queryOf(request: ListRequest | MessageOf<'GetTombstonesRequest'>): ListQuery {
   const { collection, prefix, after } = request
-  const page = await desk.store.list({
+  return {
     collection,
     limit: Math.max(
       1,
@@ -40,15 +41,30 @@ export async function list(desk: Desk, request: ListRequest): Promise<void> {
       ? {}
       : { maxTimestamp: timeValue(request.maxTimestamp) }),
     ...(after ? { after: { timestamp: timeValue(after.timestamp), id: after.id } } : {}),
-  })
-  const items: object[] = []
-  let bytes = (request.fileIds ?? []).reduce((sum, id) => sum + bytesOf(JSON.stringify(id)) + 1, 0)
-  for (const file of page.files) {
-    const item = itemOf(request.type, file)
+  }
+}
+
+/** As many as one message holds, beside the ids that it may have to name. */
+export function fitting<Item extends object>(
+  all: Iterable<Item>,
+  fileIds: readonly string[] = [],
+): Item[] {
+  const items: Item[] = []
+  let bytes = fileIds.reduce((sum, id) => sum + bytesOf(JSON.stringify(id)) + 1, 0)
+  for (const item of all) {
     bytes += bytesOf(JSON.stringify(item)) + 1
     if (bytes > limits.pageBytesMax && items.length > 0) break
     items.push(item)
   }
+  return items
+}
+
+export async function list(desk: Desk, request: ListRequest): Promise<void> {
+  const page = await desk.store.list(queryOf(request))
+  const items = fitting(
+    page.files.map((file) => itemOf(request.type, file)),
+    request.fileIds,
+  )
   const last = page.files[items.length - 1]
   const partialResult = page.partial || items.length < page.files.length
   const missing = await missingOf(desk, request)

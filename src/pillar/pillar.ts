@@ -18,12 +18,15 @@ import type { World } from '../world/world.ts'
 import { dispatch } from './dispatch.ts'
 import { deliveries } from './get.ts'
 import { receptions } from './put.ts'
+import { removals } from './removal.ts'
 
 export interface PillarParts {
   readonly world: World
   readonly name: string
   readonly version: string
   readonly site?: string | undefined
+  /** How long bytes of deleted files are kept aside, milliseconds. */
+  readonly retainMs: number
   readonly store: Store
   readonly state: State
   readonly directory: Directory
@@ -78,7 +81,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       void post.send(topics.alarms(), alarm)
     },
   }
-  const work = { puts: receptions(desk), gets: deliveries(desk) }
+  const work = { puts: receptions(desk), gets: deliveries(desk), removals: removals(desk) }
   const handle = dispatch(desk, work)
   const post: Post = startPost(
     {
@@ -110,6 +113,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await post.close()
       await work.puts.idle()
       await work.gets.idle()
+      await work.removals.idle()
       await housekeeping
       await store.close()
     },
@@ -158,7 +162,7 @@ async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string)
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
-async function keepHouse({ world, store, stopping }: Desk): Promise<void> {
+async function keepHouse({ world, store, stopping, retainMs }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
   /** A clock that jumped since we began is not one to throw things away by. */
@@ -172,7 +176,9 @@ async function keepHouse({ world, store, stopping }: Desk): Promise<void> {
     const now = clock.now()
     try {
       await store.conclude([{ do: 'forget', now }])
-      if (steady()) await store.evict(now - limits.partialMsMax)
+      if (!steady()) continue
+      await store.evict(now - limits.partialMsMax)
+      while ((await store.purge(now - retainMs)) > 0 && !stopping.aborted);
     } catch (error) {
       world.log.error('housekeeping.failed', { why: String(error) })
     }

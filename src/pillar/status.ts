@@ -34,7 +34,7 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
   const trouble = store.trouble()
   const space = await store.space()
   const summary = (await store.summary()).find((one) => one.collection === collection)
-  const { bytesFree, bytesTotal, bytesReserved } = space
+  const { bytesFree, bytesTotal, bytesReserved, bytesRetained } = space
   // Until files are proven again, the oldest proof is that of the file stored first.
   const oldest = (await store.list({ collection, limit: 1 })).files[0]?.provenAt
   const full = space.bytesOpen === 0
@@ -49,6 +49,7 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
         bytesFree,
         bytesTotal,
         bytesReserved,
+        bytesRetained,
       },
     ],
     files: summary?.files ?? 0,

@@ -46,6 +46,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
     version,
     store,
     state,
+    retainMs: config['volume.retain'],
     ...(config.site === undefined ? {} : { site: config.site }),
   })
   world.log.info('agent.started', { pillar: name, volume: store.volume })

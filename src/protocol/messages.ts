@@ -144,6 +144,55 @@ export const GetFileFinalResponse = v.object({
   ),
 })
 
+// ---- DeleteFile, RestoreRetained ------------------------------------------------------------------------------
+/** A file to be deleted, by the checksum that it is thought to have. */
+const doomed = { id: FileId, checksum: Checksum }
+export const IdentifyPillarsForDeleteFileRequest = v.object({
+  ...request,
+  type: v.literal('IdentifyPillarsForDeleteFileRequest'),
+  files: files(v.object(doomed)),
+})
+export const IdentifyPillarsForDeleteFileResponse = v.object({
+  ...answer,
+  type: v.literal('IdentifyPillarsForDeleteFileResponse'),
+  timeToDeliver: v.optional(Count),
+  /** Per file; `version` when the pillar has these very bytes, to be named in the request itself. */
+  files: files(v.object({ ...fileAnswer, version: v.optional(Count) })),
+})
+/** Names its pillars in `to`. */
+export const DeleteFileRequest = v.object({
+  ...request,
+  type: v.literal('DeleteFileRequest'),
+  /** `version`: the one that the pillar told; what was stored or confirmed since is not deleted. */
+  files: files(v.object({ ...doomed, version: Count })),
+})
+export const DeleteFileProgressResponse = v.object({
+  ...answer,
+  type: v.literal('DeleteFileProgressResponse'),
+  filesDone: Count,
+})
+export const DeleteFileFinalResponse = v.object({
+  ...answer,
+  type: v.literal('DeleteFileFinalResponse'),
+  files: files(v.object(fileAnswer)),
+})
+/** Beyond theirs: brings back what was deleted and is still kept aside. */
+export const RestoreRetainedRequest = v.object({
+  ...request,
+  type: v.literal('RestoreRetainedRequest'),
+  files: files(v.object(doomed)),
+})
+export const RestoreRetainedProgressResponse = v.object({
+  ...answer,
+  type: v.literal('RestoreRetainedProgressResponse'),
+  filesDone: Count,
+})
+export const RestoreRetainedFinalResponse = v.object({
+  ...answer,
+  type: v.literal('RestoreRetainedFinalResponse'),
+  files: files(v.object(fileAnswer)),
+})
+
 // ---- Listings ------------------------------------------------------------------------------------------------
 const cursor = v.object({ timestamp: Time, id: FileId })
 const asked = {
@@ -167,9 +216,18 @@ const listed = {
 const idItem = { id: FileId, timestamp: Time }
 const sumItem = { ...idItem, checksum: Checksum, provenAt: Time }
 const infoItem = { ...sumItem, size: Bytes, mtime: Time }
+/** What was deleted; `keptUntil` while the bytes can be brought back. */
+const tombstoneItem = {
+  ...idItem,
+  checksum: Checksum,
+  size: Bytes,
+  mtime: Time,
+  removedAt: Time,
+  keptUntil: v.optional(Time),
+}
 
 function listing<
-  K extends 'GetFileIDs' | 'GetChecksums' | 'GetFileInfos',
+  K extends 'GetFileIDs' | 'GetChecksums' | 'GetFileInfos' | 'GetTombstones',
   T extends v.ObjectEntries,
 >(kind: K, item: T) {
   return {
@@ -193,6 +251,8 @@ export const listings = {
   GetFileIDs: listing('GetFileIDs', idItem),
   GetChecksums: listing('GetChecksums', sumItem),
   GetFileInfos: listing('GetFileInfos', infoItem),
+  /** Beyond theirs. */
+  GetTombstones: listing('GetTombstones', tombstoneItem),
 }
 
 // ---- GetStatus -----------------------------------------------------------------------------------------------
@@ -221,6 +281,8 @@ export const Status = v.object({
       bytesFree: Bytes,
       bytesTotal: Bytes,
       bytesReserved: Bytes,
+      /** Of deleted files, kept aside for a while. */
+      bytesRetained: v.optional(Bytes, 0),
     }),
   ),
   /** Of the collection asked for. Equal sets of files have equal digests. */
@@ -304,9 +366,18 @@ export const Message = v.variant('type', [
   GetFileRequest,
   GetFileProgressResponse,
   GetFileFinalResponse,
+  IdentifyPillarsForDeleteFileRequest,
+  IdentifyPillarsForDeleteFileResponse,
+  DeleteFileRequest,
+  DeleteFileProgressResponse,
+  DeleteFileFinalResponse,
+  RestoreRetainedRequest,
+  RestoreRetainedProgressResponse,
+  RestoreRetainedFinalResponse,
   ...Object.values(listings.GetFileIDs),
   ...Object.values(listings.GetChecksums),
   ...Object.values(listings.GetFileInfos),
+  ...Object.values(listings.GetTombstones),
   IdentifyContributorsForGetStatusRequest,
   IdentifyContributorsForGetStatusResponse,
   GetStatusRequest,

@@ -230,6 +230,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
       connect,
       dial,
       refresh: async () => undefined,
+      retainMs: 30 * 24 * 3_600_000,
     })
     if (!own.dead()) pillar = begun
   }

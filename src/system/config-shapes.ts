@@ -68,6 +68,11 @@ export const agentShape = {
     default: '1GiB',
     doc: 'Space on that disk that is never filled.',
   },
+  'volume.retain': {
+    type: 'duration',
+    default: '30d',
+    doc: 'How long the bytes of deleted files are kept aside, to be taken back.',
+  },
 } as const satisfies Shape
 
 export const trackerShape = {

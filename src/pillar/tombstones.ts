@@ -1,0 +1,50 @@
+/** GetTombstones: what was deleted, and until when it can be brought back. */
+import type { Tombstone } from '../index/index.ts'
+import { answering, compose } from '../post/compose.ts'
+import type { MessageOf } from '../protocol/messages.ts'
+import { timeText } from '../protocol/scalars.ts'
+import { fitting, queryOf } from './listings.ts'
+import type { Desk } from './pillar.ts'
+
+type Item = MessageOf<'GetTombstonesFinalResponse'>['items'][number]
+
+export async function listTombstones(
+  desk: Desk,
+  request: MessageOf<'GetTombstonesRequest'>,
+): Promise<void> {
+  const { tombstones, partial } = await desk.store.tombstones(queryOf(request))
+  const items = fitting(await itemsOf(desk, request.collection, tombstones))
+  const partialResult = partial || items.length < tombstones.length
+  const last = items.at(-1)
+  const message = compose<'GetTombstonesFinalResponse'>(desk.world, desk.name, {
+    type: 'GetTombstonesFinalResponse',
+    ...answering(request, desk.name, 'OPERATION_COMPLETED'),
+    items,
+    partialResult,
+    ...(last && partialResult ? { after: { timestamp: last.timestamp, id: last.id } } : {}),
+  })
+  await desk.answer(request, message)
+}
+
+async function itemsOf(
+  { store, retainMs }: Desk,
+  collection: string,
+  stones: readonly Tombstone[],
+): Promise<Item[]> {
+  const ids = stones.map(({ id }) => id)
+  const since = new Map<string, number>()
+  for (const { id, checksum, since: at } of await store.restorable(collection, ids))
+    since.set(`${id}\0${checksum}`, at)
+  return stones.map(({ id, checksum, size, mtime, timestamp, removedAt }) => {
+    const kept = since.get(`${id}\0${checksum}`)
+    return {
+      id,
+      timestamp: timeText(timestamp),
+      checksum,
+      size,
+      mtime: timeText(mtime),
+      removedAt: timeText(removedAt),
+      ...(kept === undefined ? {} : { keptUntil: timeText(kept + retainMs) }),
+    }
+  })
+}
