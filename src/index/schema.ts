@@ -79,4 +79,9 @@ export const indexUpgrades: readonly string[] = [
     sequence INTEGER NOT NULL
   ) STRICT;
   INSERT INTO counters VALUES (1, 0, 0);`,
+  // By whose key something happened, and what was said about it; the history of a file without reading all others.
+  `ALTER TABLE accepted ADD COLUMN signer TEXT;
+  ALTER TABLE audit ADD COLUMN key TEXT;
+  ALTER TABLE audit ADD COLUMN information TEXT;
+  CREATE INDEX audit_file ON audit (collection, id);`,
 ]

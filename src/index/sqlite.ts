@@ -15,6 +15,7 @@ import {
   sieve,
 } from './rows.ts'
 import { indexUpgrades } from './schema.ts'
+import { trailQueries } from './trail.ts'
 
 /** The index as the volume's own thread sees it. */
 export type SyncIndex = Synchronous<Index>
@@ -71,6 +72,7 @@ export function openIndex(path: string): SyncIndex {
     list,
     summary: () => writer.summary(),
     ...requests,
+    trail: trailQueries(database),
     damaged: () => rows.damaged(),
     close() {
       if (database.isOpen) database.close()
@@ -94,6 +96,7 @@ export function asyncIndex(index: SyncIndex): Index {
     accepted: async () => index.accepted(),
     fact: async (key) => index.fact(key),
     audit: async (after, limit) => index.audit(after, limit),
+    trail: async (query) => index.trail(query),
     damaged: async () => index.damaged(),
     close: async () => index.close(),
   }
@@ -128,7 +131,9 @@ function requestQueries(database: DatabaseSync) {
   const answers = database.prepare(
     'SELECT substance, answer, keep_until FROM answers WHERE key = ?',
   )
-  const accepted = database.prepare('SELECT key, substance, request FROM accepted ORDER BY place')
+  const accepted = database.prepare(
+    'SELECT key, substance, request, signer FROM accepted ORDER BY place',
+  )
   const facts = database.prepare('SELECT value FROM facts WHERE key = ?')
   const audit = database.prepare(
     `SELECT ${auditColumns} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`,
@@ -149,6 +154,7 @@ function requestQueries(database: DatabaseSync) {
         key: String(row.key),
         substance: String(row.substance),
         request: String(row.request),
+        ...(row.signer === null ? {} : { signer: String(row.signer) }),
       })),
     fact: (key) => text(facts.get(key)?.value),
     audit: (after, limit) => audit.all(after, limit).map(auditOf),
@@ -189,6 +195,7 @@ function checked(index: SyncIndex): SyncIndex {
     accepted: check(index.accepted),
     fact: check(index.fact),
     audit: check(index.audit),
+    trail: check(index.trail),
     damaged: check(index.damaged),
     close: check(index.close),
   }

@@ -100,6 +100,7 @@ function indexIn(thread: Thread): Index {
     accepted: call('accepted'),
     fact: call('fact'),
     audit: call('audit'),
+    trail: call('trail'),
     damaged: call('damaged'),
     close: call('close'),
   }

@@ -186,6 +186,7 @@ function powered({ sim, index, collection }: Board): Index {
     accepted: () => ask(() => index.accepted()),
     fact: (key) => ask(() => index.fact(key)),
     audit: (after, limit) => ask(() => index.audit(after, limit)),
+    trail: (query) => ask(() => index.trail(query)),
     damaged: () => ask(() => index.damaged()),
     close: async () => undefined,
   }
