@@ -105,9 +105,9 @@ export interface AuditEntry {
   readonly conversation: string
   readonly outcome: string
   /** Id of the key by which the actor asked for it; absent of what nobody asked for. */
-  readonly key?: string
+  readonly key?: string | undefined
   /** What the actor said about it. */
-  readonly information?: string
+  readonly information?: string | undefined
   /** Digest over the entry before and this entry's fields: the chain. */
   readonly hash: string
 }

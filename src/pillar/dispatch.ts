@@ -8,15 +8,17 @@ import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import { identifyPut, type receptions } from './put.ts'
 import { identifyStatus, status } from './status.ts'
+import { identifyTrail, type trails } from './trail.ts'
 
 export interface Work {
   readonly puts: ReturnType<typeof receptions>
   readonly gets: ReturnType<typeof deliveries>
+  readonly trails: ReturnType<typeof trails>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
   const promised = promises(desk.world)
-  return async ({ message, from, line }) => {
+  return async ({ message, from, line, key }) => {
     if (!isRequest(message) || !concerns(desk, message)) return
     // Closed by default: pillars ask nothing of pillars.
     if (from.role === 'pillar') return
@@ -25,7 +27,7 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
       case 'IdentifyPillarsForPutFileRequest':
         return identifyPut(desk, promised, message)
       case 'PutFileRequest':
-        return work.puts.accept(message, line)
+        return work.puts.accept(message, line, key)
       case 'IdentifyPillarsForGetFileRequest':
         return identifyGet(desk, message)
       case 'GetFileRequest':
@@ -42,6 +44,10 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return identifyStatus(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
+      case 'IdentifyContributorsForGetAuditTrailsRequest':
+        return identifyTrail(desk, message)
+      case 'GetAuditTrailsRequest':
+        return work.trails.ask(message)
       case 'DeliverOwedCopiesRequest':
         return
     }
