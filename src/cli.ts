@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { checkName } from './cli/chosen.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
+import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
 import { checksums, ls } from './cli/ls.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
@@ -154,6 +155,22 @@ command(
         () => [...ids, ...more].forEach(checkName),
       )
     },
+  )
+
+command(
+  'history <collection> [id]',
+  'Shows what was done to the files and by whom, and proves that the record of it is whole.',
+  'colonnade history home pictures/ann.jpg --since 30d',
+)
+  .option('--pillar <id>', 'only what this pillar has recorded')
+  .option('--since <time>', 'only what happened since', time)
+  .option('--until <time>', 'only what happened until then', time)
+  .action((collection: string, id: string | undefined, options: CommonOptions & HistoryOptions) =>
+    session(
+      options,
+      (desk) => history(desk, collection, id, options),
+      () => checkHistory(id),
+    ),
   )
 
 command(

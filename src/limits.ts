@@ -10,6 +10,8 @@ export const limits = {
   batchBytesMax: 64 * 1024 * 1024,
   /** Results in one page of a listing. */
   pageResultsMax: 10_000,
+  /** Entries of a trail, or alarms, in one answer: no message holds more. */
+  trailResultsMax: 250,
   fileIdBytesMax: 1024,
   componentBytesMax: 255,
 

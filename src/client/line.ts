@@ -85,7 +85,8 @@ export function openLine(parts: LineParts): Line {
     online = resolve
   })
 
-  async function mail({ message, topic, from, line }: Mail): Promise<void> {
+  async function mail(mail: Mail): Promise<void> {
+    const { message, topic, from } = mail
     if (message.type === 'Presence') {
       const anew = there.notice(message, topic)
       for (const one of open.values()) one.notice(message.from, anew)
@@ -93,7 +94,7 @@ export function openLine(parts: LineParts): Line {
     }
     if (message.type === 'Alarm') return parts.onAlarm?.(message)
     there.heard(from.name)
-    if (!isAnswer(message)) return service?.mail({ message, topic, from, line })
+    if (!isAnswer(message)) return service?.mail(mail)
     if (from.role !== 'client') open.get(message.conversation)?.hear(message)
   }
   const subscriptions = [

@@ -34,7 +34,7 @@ const idBytesPerPage = limits.pageBytesMax / 4
 /** No message holds more; a pillar that may stop there reads no rows in vain. */
 const resultsPerPage = 256
 
-const common = (client: Client, collection: string) => ({
+export const common = (client: Client, collection: string) => ({
   conversation: uuid7(client.world),
   collection,
   replyTo: client.line.replyTo,
@@ -42,7 +42,7 @@ const common = (client: Client, collection: string) => ({
 })
 
 /** One request to one pillar, and its final answer; rejects with `Unable` when it stays silent. */
-async function askOne(
+export async function askOne(
   client: Client,
   pillar: string,
   request: RequestMessage,

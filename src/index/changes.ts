@@ -12,7 +12,15 @@ import {
   staleBag,
 } from './index.ts'
 import { removalChanges } from './removals.ts'
-import { fileColumns, fileMark, fileStatement, markText, rowDigest, type Sieve } from './rows.ts'
+import {
+  auditColumns,
+  fileColumns,
+  fileMark,
+  fileStatement,
+  markText,
+  rowDigest,
+  type Sieve,
+} from './rows.ts'
 
 /** Counts of one collection, with its digest as a number. */
 interface Sum {
@@ -147,13 +155,16 @@ function prepared(database: DatabaseSync) {
     sum: database.prepare('INSERT OR REPLACE INTO collections VALUES (?, ?, ?, ?)'),
     counters: database.prepare('UPDATE counters SET timestamp = ?, sequence = ?'),
     accept: database.prepare(
-      `INSERT INTO accepted (key, substance, request) VALUES (?, ?, ?)
-        ON CONFLICT (key) DO UPDATE SET substance = excluded.substance, request = excluded.request`,
+      `INSERT INTO accepted (key, substance, request, signer) VALUES (?, ?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET substance = excluded.substance,
+          request = excluded.request, signer = excluded.signer`,
     ),
     done: database.prepare('DELETE FROM accepted WHERE key = ?'),
     answer: database.prepare('INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)'),
     forget: database.prepare('DELETE FROM answers WHERE keep_until < ?'),
-    audit: database.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    audit: database.prepare(
+      `INSERT INTO audit (${auditColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
     fact: database.prepare('INSERT OR REPLACE INTO facts VALUES (?, ?)'),
   }
 }
@@ -257,7 +268,7 @@ function count(
 }
 
 function accept({ accept }: Statements, { request }: Only<'accept'>): void {
-  accept.run(request.key, request.substance, request.request)
+  accept.run(request.key, request.substance, request.request, request.signer ?? null)
 }
 
 function answer(statements: Statements, { key, answer }: Only<'answer'>): void {
@@ -273,7 +284,10 @@ function audit(
   const { at, event, collection, id, actor, conversation, outcome } = about
   const sequence = draft.auditSequence + 1
   const hash = textDigest(auditSubstance(draft.auditHash, { ...about, sequence }))
-  statements.audit.run(sequence, at, event, collection, id, actor, conversation, outcome, hash)
+  statements.audit.run(
+    ...[sequence, at, event, collection, id, actor, conversation, outcome],
+    ...[about.key ?? null, about.information ?? null, hash],
+  )
   draft.auditSequence = sequence
   draft.auditHash = hash
 }

@@ -37,6 +37,8 @@ export interface Index {
   fact(key: string): Promise<string | undefined>
   /** The audit entries after this sequence number, oldest first, at most `limit`. */
   audit(after: number, limit: number): Promise<AuditEntry[]>
+  /** The audit entries that match, in the order of the chain; windows are inclusive, `after` is exclusive. */
+  trail(query: TrailQuery): Promise<TrailPage>
   /**
    * Stored files whose row was found altered when it was read, since the index was opened: no answer contains
    * them until they are stored anew. Their manifest lines decide.
@@ -137,6 +139,8 @@ export interface AcceptedRequest {
   readonly substance: string
   /** The message as it came (JSON line). */
   readonly request: string
+  /** Id of the key that had signed it; unknown of requests that an older release accepted. */
+  readonly signer?: string
 }
 
 export interface StoredAnswer {
@@ -156,8 +160,36 @@ export interface AuditEntry {
   readonly actor: string
   readonly conversation: string
   readonly outcome: string
+  /** Id of the key by which the actor asked for it; absent of what nobody asked for. */
+  readonly key?: string | undefined
+  /** What the actor said about it. */
+  readonly information?: string | undefined
   /** Digest over the entry before and this entry's fields: the chain. */
   readonly hash: string
+}
+
+export interface TrailQuery {
+  readonly collection: string
+  readonly id?: string
+  /** A sequence number: exclusive. */
+  readonly after?: number
+  readonly minSequence?: number
+  readonly maxSequence?: number
+  /** Milliseconds since 1970. */
+  readonly minAt?: number
+  readonly maxAt?: number
+  readonly limit: number
+}
+
+/** An entry, and the hash of the one before it on this volume, whatever that is about. */
+export interface TrailEntry extends AuditEntry {
+  readonly previous: string
+}
+
+export interface TrailPage {
+  readonly entries: TrailEntry[]
+  /** More entries match than the page holds. */
+  readonly partial: boolean
 }
 
 /** One step of a transaction. */
@@ -239,16 +271,14 @@ export const foldPath = (path: string): string =>
 /** Stands before the first audit entry, in place of a hash. */
 export const noAuditHash = '0'.repeat(64)
 
-/** What the SHA-256 of an audit entry is taken of: the hash of the entry before, then all fields but the hash. */
-export const auditSubstance = (previous: string, entry: Omit<AuditEntry, 'hash'>): string =>
-  previous +
-  JSON.stringify([
-    entry.sequence,
-    entry.at,
-    entry.event,
-    entry.collection,
-    entry.id,
-    entry.actor,
-    entry.conversation,
-    entry.outcome,
-  ])
+/**
+ * What the SHA-256 of an audit entry is taken of: the hash of the entry before, then all fields but the hash. Fields
+ * that came later stand at the end, and only when there are any: older entries keep their hashes.
+ */
+export function auditSubstance(previous: string, entry: Omit<AuditEntry, 'hash'>): string {
+  const { sequence, at, event, collection, id, actor, conversation, outcome } = entry
+  const { key, information } = entry
+  const later = information === undefined ? [key] : [key ?? null, information]
+  const fields = [sequence, at, event, collection, id, actor, conversation, outcome, ...later]
+  return previous + JSON.stringify(fields.filter((field) => field !== undefined))
+}

@@ -10,7 +10,7 @@ export const fileColumns =
   'collection, id, size, checksum, mtime, path, timestamp, sequence, proven_at, digest'
 export const receivingColumns = 'collection, id, size, checksum, mtime, path, safe, since'
 export const auditColumns =
-  'sequence, at, event, collection, id, actor, conversation, outcome, hash'
+  'sequence, at, event, collection, id, actor, conversation, outcome, key, information, hash'
 
 /** SQLite has no checksums of its own; 64 bits are plenty against a disk that forgets, and short. */
 export function rowDigest(file: StoredFile): string {
@@ -67,6 +67,8 @@ export function auditOf(row: Row): AuditEntry {
     actor: row.actor as string,
     conversation: row.conversation as string,
     outcome: row.outcome as string,
+    ...(row.key === null ? {} : { key: row.key as string }),
+    ...(row.information === null ? {} : { information: row.information as string }),
     hash: row.hash as string,
   }
 }

@@ -116,4 +116,9 @@ export const indexUpgrades: readonly string[] = [
     version INTEGER NOT NULL,
     PRIMARY KEY (collection, id)
   ) STRICT, WITHOUT ROWID;`,
+  // By whose key something happened, and what was said about it; the history of a file without reading all others.
+  `ALTER TABLE accepted ADD COLUMN signer TEXT;
+  ALTER TABLE audit ADD COLUMN key TEXT;
+  ALTER TABLE audit ADD COLUMN information TEXT;
+  CREATE INDEX audit_file ON audit (collection, id);`,
 ]

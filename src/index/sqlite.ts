@@ -16,6 +16,7 @@ import {
   sieve,
 } from './rows.ts'
 import { indexUpgrades } from './schema.ts'
+import { trailQueries } from './trail.ts'
 
 /** The index as the volume's own thread sees it. */
 export type SyncIndex = Synchronous<Index>
@@ -73,6 +74,7 @@ export function openIndex(path: string): SyncIndex {
     summary: () => writer.summary(),
     ...requests,
     ...removalQueries(database),
+    trail: trailQueries(database),
     damaged: () => rows.damaged(),
     close() {
       if (database.isOpen) database.close()
@@ -100,6 +102,7 @@ export function asyncIndex(index: SyncIndex): Index {
     tombstones: async (query) => index.tombstones(query),
     retained: async (query) => index.retained(query),
     retainedBytes: async () => index.retainedBytes(),
+    trail: async (query) => index.trail(query),
     damaged: async () => index.damaged(),
     close: async () => index.close(),
   }
@@ -134,7 +137,9 @@ function requestQueries(database: DatabaseSync) {
   const answers = database.prepare(
     'SELECT substance, answer, keep_until FROM answers WHERE key = ?',
   )
-  const accepted = database.prepare('SELECT key, substance, request FROM accepted ORDER BY place')
+  const accepted = database.prepare(
+    'SELECT key, substance, request, signer FROM accepted ORDER BY place',
+  )
   const facts = database.prepare('SELECT value FROM facts WHERE key = ?')
   const audit = database.prepare(
     `SELECT ${auditColumns} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?`,
@@ -155,6 +160,7 @@ function requestQueries(database: DatabaseSync) {
         key: String(row.key),
         substance: String(row.substance),
         request: String(row.request),
+        ...(row.signer === null ? {} : { signer: String(row.signer) }),
       })),
     fact: (key) => text(facts.get(key)?.value),
     audit: (after, limit) => audit.all(after, limit).map(auditOf),
@@ -199,6 +205,7 @@ function checked(index: SyncIndex): SyncIndex {
     tombstones: check(index.tombstones),
     retained: check(index.retained),
     retainedBytes: check(index.retainedBytes),
+    trail: check(index.trail),
     damaged: check(index.damaged),
     close: check(index.close),
   }

@@ -10,16 +10,18 @@ import { identifyPut, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
 import { identifyStatus, status } from './status.ts'
 import { listTombstones } from './tombstones.ts'
+import { identifyTrail, type trails } from './trail.ts'
 
 export interface Work {
   readonly puts: ReturnType<typeof receptions>
   readonly gets: ReturnType<typeof deliveries>
   readonly removals: ReturnType<typeof removals>
+  readonly trails: ReturnType<typeof trails>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
   const promised = promises(desk.world)
-  return async ({ message, from, line }) => {
+  return async ({ message, from, line, key }) => {
     if (!isRequest(message) || !concerns(desk, message)) return
     // Closed by default: pillars ask nothing of pillars.
     if (from.role === 'pillar') return
@@ -28,7 +30,7 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
       case 'IdentifyPillarsForPutFileRequest':
         return identifyPut(desk, promised, message)
       case 'PutFileRequest':
-        return work.puts.accept(message, line)
+        return work.puts.accept(message, line, key)
       case 'IdentifyPillarsForGetFileRequest':
         return identifyGet(desk, message)
       case 'GetFileRequest':
@@ -53,6 +55,10 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return identifyStatus(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
+      case 'IdentifyContributorsForGetAuditTrailsRequest':
+        return identifyTrail(desk, message)
+      case 'GetAuditTrailsRequest':
+        return work.trails.ask(message)
       case 'DeliverOwedCopiesRequest':
         return
     }

@@ -7,7 +7,8 @@ import type { ConnectBus } from '../bus/bus.ts'
 import { limits } from '../limits.ts'
 import { compose } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
-import type { AlarmCode, Head, Message, RequestMessage } from '../protocol/messages.ts'
+import type { AlarmCode } from '../protocol/alarms.ts'
+import type { Head, Message, RequestMessage } from '../protocol/messages.ts'
 import type { Topics } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
@@ -19,6 +20,7 @@ import { dispatch } from './dispatch.ts'
 import { deliveries } from './get.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
+import { trails } from './trail.ts'
 
 export interface PillarParts {
   readonly world: World
@@ -81,7 +83,12 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       void post.send(topics.alarms(), alarm)
     },
   }
-  const work = { puts: receptions(desk), gets: deliveries(desk), removals: removals(desk) }
+  const work = {
+    puts: receptions(desk),
+    gets: deliveries(desk),
+    removals: removals(desk),
+    trails: trails(desk),
+  }
   const handle = dispatch(desk, work)
   const post: Post = startPost(
     {
@@ -114,6 +121,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await work.puts.idle()
       await work.gets.idle()
       await work.removals.idle()
+      await work.trails.idle()
       await housekeeping
       await store.close()
     },

@@ -7,13 +7,12 @@ import type { MessageOf } from '../protocol/messages.ts'
 import { timeValue } from '../protocol/scalars.ts'
 import { claimsOf } from '../transfer/token.ts'
 import type { Desk } from './pillar.ts'
-import type { Reception } from './reception.ts'
+import type { Reception, Signed } from './reception.ts'
 
 type PutRequest = MessageOf<'PutFileRequest'>
 type FileResult = MessageOf<'PutFileFinalResponse'>['files'][number]
 
-export interface Run {
-  readonly request: PutRequest
+export interface Run extends Signed {
   readonly substance: string
   readonly receptions: Map<string, Reception>
   readonly results: Map<string, FileResult>
@@ -21,8 +20,13 @@ export interface Run {
   ended: Promise<void>
 }
 
-export const newRun = (request: PutRequest, substance: string): Run => ({
+export const newRun = (
+  request: PutRequest,
+  substance: string,
+  signer: string | undefined,
+): Run => ({
   request,
+  signer,
   substance,
   receptions: new Map(),
   results: new Map(),

@@ -87,21 +87,21 @@ export function receptions(desk: Desk) {
   const running = new Map<string, Run>()
   const shared = transfers(desk)
 
-  async function accept(request: PutRequest, line: string): Promise<void> {
+  async function accept(request: PutRequest, line: string, signer: string): Promise<void> {
     const key = keyOf(request)
     const asked = digestOf(world, substance(request))
     const run = running.get(key)
     if (run) {
       if (run.substance !== asked) return misunderstood(request, contradiction)
-      for (const reception of run.receptions.values()) reception.renew(request)
+      for (const reception of run.receptions.values()) reception.renew({ request, signer })
       return progress(desk, run, 'OPERATION_PROGRESS')
     }
     // Entered before anything is waited for: a repeat that comes meanwhile must find it.
-    const fresh = newRun(request, asked)
+    const fresh = newRun(request, asked, signer)
     running.set(key, fresh)
     const answered = await answerAtOnce(request, key, asked)
     if (answered) running.delete(key)
-    else go(fresh, { key, substance: asked, request: line })
+    else go(fresh, { key, substance: asked, request: line, signer })
   }
 
   /** An answer that was given before, or that needs no work. */
@@ -138,7 +138,7 @@ export function receptions(desk: Desk) {
     }
     for (const [n, file] of files.entries()) {
       const standing = standings[n] ?? { is: 'other' as const }
-      if (standing.is === 'welcome') run.receptions.set(file.id, shared.join(file, request, n))
+      if (standing.is === 'welcome') run.receptions.set(file.id, shared.join(file, run, n))
       else run.results.set(file.id, atOnce(file.id, standing))
     }
     if (run.receptions.size > 0) await progress(desk, run, 'OPERATION_ACCEPTED_PROGRESS')
@@ -155,7 +155,7 @@ export function receptions(desk: Desk) {
       for (const accepted of all) {
         const parsed = parse(new TextEncoder().encode(accepted.request))
         if (parsed.is !== 'message' || parsed.message.type !== 'PutFileRequest') continue
-        go(newRun(parsed.message, accepted.substance), accepted)
+        go(newRun(parsed.message, accepted.substance, accepted.signer), accepted)
       }
     },
     idle: async (): Promise<void> =>

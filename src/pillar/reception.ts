@@ -1,7 +1,7 @@
 /** Receiving one file, shared by all requests that want it here: the newest token is the one that is used. */
 import { limits } from '../limits.ts'
 import type { MessageOf } from '../protocol/messages.ts'
-import type { Incoming, NewFile } from '../store/store.ts'
+import type { Actor, Incoming, NewFile } from '../store/store.ts'
 import { TransferFailed } from '../transfer/attempts.ts'
 import type { ObjectKey } from '../transfer/objects.ts'
 import { pull, release, type Sink } from '../transfer/pull.ts'
@@ -13,13 +13,19 @@ import type { Desk } from './pillar.ts'
 type PutRequest = MessageOf<'PutFileRequest'>
 type FileResult = MessageOf<'PutFileFinalResponse'>['files'][number]
 
+/** A request, and the id of the key that signed it; unknown of requests that an older release accepted. */
+export interface Signed {
+  readonly request: PutRequest
+  readonly signer: string | undefined
+}
+
 export interface Reception {
   readonly ended: Promise<FileResult>
   at(): number
   /** Exchange we wait at for bytes that the client has to bring there. */
   waitingAt(): string | undefined
   /** The request came again, perhaps with a newer token. */
-  renew(request: PutRequest): void
+  renew(signed: Signed): void
 }
 
 /** One transfer while it goes on. */
@@ -28,6 +34,7 @@ interface Course {
   readonly route: Route
   /** The request whose token is used, and the place of the file in it. */
   request: PutRequest
+  signer: string | undefined
   place: number
   at: number
   waitingAt: string | undefined
@@ -60,11 +67,12 @@ export function transfers(desk: Desk) {
     routes.set(conversation, known)
     return known
   }
-  function begin(file: NewFile, request: PutRequest, place: number): Reception {
+  function begin(file: NewFile, { request, signer }: Signed, place: number): Reception {
     const course: Course = {
       file,
       route: routeOf(request.conversation),
       request,
+      signer,
       place,
       at: 0,
       waitingAt: undefined,
@@ -75,12 +83,13 @@ export function transfers(desk: Desk) {
       ended: receive(desk, course, () => turn(course, slotOf)),
       at: () => course.at,
       waitingAt: () => course.waitingAt,
-      renew(again) {
+      renew({ request: again, signer }) {
         const found = again.files.findIndex((one) => one.id === file.id)
         // Another client's token names other objects: its request waits for the same transfer.
         if (found < 0 || again.from !== course.request.from) return
         const { takeOver, request: before } = course
         course.request = again
+        course.signer = signer
         course.place = found
         if (before.conversation === again.conversation) return
         Object.assign(course, takeover())
@@ -90,13 +99,13 @@ export function transfers(desk: Desk) {
   }
 
   return {
-    join(file: NewFile, request: PutRequest, place: number): Reception {
+    join(file: NewFile, signed: Signed, place: number): Reception {
       const known = open.get(keyOfFile(file))
       if (known) {
-        known.renew(request)
+        known.renew(signed)
         return known
       }
-      const reception = begin(file, request, place)
+      const reception = begin(file, signed, place)
       open.set(keyOfFile(file), reception)
       void reception.ended.then(() => open.delete(keyOfFile(file)))
       return reception
@@ -145,8 +154,7 @@ async function receive(
     await fetch(desk, course, incoming)
     // The slot is for bytes on their way; files that wait for their sync share it better without.
     leave()
-    const { from: actor, conversation } = course.request
-    return settled(desk, file, await incoming.finish({ actor, conversation }))
+    return settled(desk, file, await incoming.finish(actorOf(course)))
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     desk.world.log.warn('put.failed', { id: file.id, why: text })
@@ -158,6 +166,15 @@ async function receive(
     if (course.relay !== undefined) void forget(desk, course)
   }
 }
+
+const actorOf = ({ request, signer }: Course): Actor => ({
+  actor: request.from,
+  conversation: request.conversation,
+  ...(signer === undefined ? {} : { key: signer }),
+  ...(request.auditTrailInformation === undefined
+    ? {}
+    : { information: request.auditTrailInformation }),
+})
 
 async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<void> {
   const { file } = course

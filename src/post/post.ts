@@ -19,6 +19,8 @@ export interface Mail {
   readonly message: Message
   /** The exact line that was signed. */
   readonly line: string
+  /** Id of the key that signed it. */
+  readonly key: string
 }
 
 export interface PostParts {
@@ -86,6 +88,7 @@ export function startPost(parts: PostParts, handlers: PostHandlers): Post {
       from: owner,
       message: parsed.message,
       line: new TextDecoder().decode(sealed.line),
+      key: sealed.keyId,
     })
   }
   function refuse(raw: Raw, why: string): void {

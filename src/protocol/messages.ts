@@ -3,36 +3,14 @@
  * Names and fields follow Bitrepository.org; what goes beyond theirs says so.
  */
 import * as v from 'valibot'
+import { Alarm, GetAlarmsFinalResponse, GetAlarmsRequest } from './alarms.ts'
+import { audits } from './audit.ts'
 import { Code } from './codes.ts'
+import { answer, envelope, request } from './parts.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
-
-const envelope = {
-  v: Count,
-  min: Count,
-  id: Uuid,
-  /** UUIDv7 made by the initiator; the same for all messages of one operation. */
-  conversation: Uuid,
-  from: Name,
-  to: v.optional(v.array(Name)),
-  /** Where answers go; only below `replies/<from>/`. */
-  replyTo: v.optional(v.string()),
-  collection: v.optional(Name),
-  sentAt: Time,
-  /** Requests: after it no new effect begins. */
-  expiresAt: v.optional(Time),
-  /** Pages of a request's parameters are complete requests of one conversation. */
-  page: v.optional(Count, 0),
-}
-const inCollection = { ...envelope, collection: Name }
-const request = { ...inCollection, replyTo: v.string(), expiresAt: Time }
-const answer = {
-  ...inCollection,
-  responseInfo: v.object({ code: Code, text: v.optional(Text) }),
-  pillar: Name,
-}
 
 /** What a file is: its id, its bytes, and when it was last changed at its source. */
 const offered = { id: FileId, size: Bytes, checksum: Checksum, mtime: Time }
@@ -299,26 +277,7 @@ export const GetStatusFinalResponse = v.object({
   status: v.optional(Status),
 })
 
-// ---- Alarm, presence, owed copies ------------------------------------------------------------------------------
-export const alarmCodes = [
-  'COMPONENT_FAILURE',
-  'INCONSISTENT_REQUEST',
-  'CHECKSUM_ALARM',
-  'FAILED_TRANSFER',
-  'FAILED_OPERATION',
-  'INVALID_MESSAGE',
-  'INVALID_MESSAGE_VERSION',
-  'TIMEOUT',
-  'INTEGRITY_ISSUE',
-] as const
-export type AlarmCode = (typeof alarmCodes)[number]
-export const Alarm = v.object({
-  ...envelope,
-  type: v.literal('Alarm'),
-  alarmCode: v.picklist(alarmCodes),
-  alarmText: Text,
-  fileId: v.optional(FileId),
-})
+// ---- Presence, owed copies -------------------------------------------------------------------------------------
 /** Retained birth, or the Last Will: the death with the same session number. */
 export const Presence = v.object({
   ...envelope,
@@ -383,7 +342,10 @@ export const Message = v.variant('type', [
   GetStatusRequest,
   GetStatusProgressResponse,
   GetStatusFinalResponse,
+  ...Object.values(audits),
   Alarm,
+  GetAlarmsRequest,
+  GetAlarmsFinalResponse,
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,
@@ -391,13 +353,16 @@ export const Message = v.variant('type', [
 export type Message = v.InferOutput<typeof Message>
 export type MessageType = Message['type']
 export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>
-/** Every message that asks, and every one that answers. */
-export type RequestMessage = Extract<Message, { replyTo: string; expiresAt: string }>
+/** Every message that asks about a collection, and every one that answers. */
+export type RequestMessage = Extract<
+  Message,
+  { replyTo: string; expiresAt: string; collection: string }
+>
 export type AnswerMessage = Extract<Message, { responseInfo: object }>
 
 export const isAnswer = (message: Message): message is AnswerMessage => 'responseInfo' in message
 export const isRequest = (message: Message): message is RequestMessage =>
-  message.type.endsWith('Request')
+  message.type.endsWith('Request') && message.collection !== undefined
 
 /** What every reader may look at even in a message it does not understand. */
 export const Head = v.object({

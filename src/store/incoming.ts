@@ -140,8 +140,7 @@ export const audited = (
     event,
     collection: file.collection,
     id: file.id,
-    actor: by.actor,
-    conversation: by.conversation,
+    ...by,
     outcome,
   },
 })

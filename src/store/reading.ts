@@ -2,9 +2,12 @@
 import type { Disk } from '../disk/disk.ts'
 import type { Index, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
+import type { World } from '../world/world.ts'
 import type { Reading } from './store.ts'
+import { trail } from './trail.ts'
 
-export const reading = (disk: Disk, index: Index): Reading => ({
+export const reading = (world: World, disk: Disk, index: Index): Reading => ({
+  ...trail(world, index),
   stored: (collection, ids) => index.stored(collection, ids),
   withBytes: (collection, checksum, size) => index.withBytes(collection, checksum, size),
   list: (query) => index.list(query),

@@ -9,6 +9,8 @@ import type {
   StoredAnswer,
   StoredFile,
   TombstonePage,
+  TrailPage,
+  TrailQuery,
 } from '../index/index.ts'
 
 /** A file that is offered: what it will be once it is here. */
@@ -37,7 +39,27 @@ export interface Space {
   readonly bytesOpen: number
 }
 
-export interface Reading {
+/** What a walk over the whole audit chain has found. */
+export interface Chain {
+  /** How many entries hold, from the first on. */
+  readonly entries: number
+  /** Hash of the last of them. */
+  readonly head: string
+  /** The first sequence number at which the chain does not hold. */
+  readonly brokenAt?: number
+}
+
+export interface Trail {
+  /** Entries of the audit chain, in its order. */
+  auditTrail(query: TrailQuery): Promise<TrailPage>
+  /** Computes every hash again, page by page. Rejects with the reason of `signal` when that is aborted. */
+  verifyTrail(options?: {
+    readonly signal?: AbortSignal
+    walked?(entries: number): void
+  }): Promise<Chain>
+}
+
+export interface Reading extends Trail {
   /** The stored files of these ids, in their order. */
   stored(collection: string, ids: readonly string[]): Promise<(StoredFile | undefined)[]>
   /** A stored file with these very bytes, under whatever id. */
@@ -146,4 +168,8 @@ export interface Incoming {
 export interface Actor {
   readonly actor: string
   readonly conversation: string
+  /** Id of the key that signed the request. */
+  readonly key?: string
+  /** What the actor said about it. */
+  readonly information?: string
 }

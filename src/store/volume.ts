@@ -51,7 +51,7 @@ export async function openVolume(
 
   return {
     volume,
-    ...reading(disk, index),
+    ...reading(world, disk, index),
     standing: door.standing,
     accept: (request, files) => group.alone(() => door.accept(request, files)),
     incoming: arrivals,

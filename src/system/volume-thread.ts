@@ -104,6 +104,7 @@ function indexIn(thread: Thread): Index {
     tombstones: call('tombstones'),
     retained: call('retained'),
     retainedBytes: call('retainedBytes'),
+    trail: call('trail'),
     damaged: call('damaged'),
     close: call('close'),
   }

@@ -4,9 +4,12 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { test } from 'tap'
+import { auditSubstance, noAuditHash } from '../../src/index/index.ts'
 import { prefixEnd } from '../../src/index/queries.ts'
+import { indexUpgrades } from '../../src/index/schema.ts'
 import { openIndex } from '../../src/index/sqlite.ts'
 import { store, sum } from '../contract/index.ts'
+import { happened } from '../contract/trail.ts'
 
 /** Changes the file behind the index's back. */
 function tamper(path: string, sql: string): void {
@@ -97,6 +100,29 @@ for (const [column, value] of Object.entries({
     t.equal(index.damaged().length, 1)
   })
 }
+
+test('[AUD-1] an index of the release before is brought up, and its chain goes on', async (t) => {
+  const path = join(t.testdir(), 'index.sqlite')
+  const [first = ''] = indexUpgrades
+  const old = { sequence: 1, at: 1, event: 'ingestion', collection: 'books', id: 'a' }
+  const entry = { ...old, actor: 'ann', conversation: 'v', outcome: 'stored' }
+  const hash = sum(`${noAuditHash}[1,1,"ingestion","books","a","ann","v","stored"]`)
+  tamper(
+    path,
+    `${first} PRAGMA user_version = 1;
+    INSERT INTO accepted VALUES (1, 'k', 's', '{}');
+    INSERT INTO audit VALUES (1, 1, 'ingestion', 'books', 'a', 'ann', 'v', 'stored', '${hash}')`,
+  )
+  const index = openIndex(path)
+  t.teardown(() => index.close())
+  t.strictSame(index.accepted(), [{ key: 'k', substance: 's', request: '{}' }])
+  t.strictSame(index.audit(0, 9), [{ ...entry, hash }])
+  t.equal(sum(auditSubstance(noAuditHash, entry)), hash, 'its substance is what it was')
+  index.commit([happened('b', 2, { key: 'k2' })])
+  t.match(index.trail({ collection: 'books', id: 'b', limit: 9 }).entries, [
+    { sequence: 2, key: 'k2', previous: hash },
+  ])
+})
 
 test('an index of a later release is refused, and left as it is', async (t) => {
   const path = join(t.testdir(), 'index.sqlite')

@@ -223,6 +223,7 @@ function powered({ sim, index, collection }: Board): Index {
     tombstones: (query) => ask(() => index.tombstones(query)),
     retained: (query) => ask(() => index.retained({ ...query, collection })),
     retainedBytes: () => ask(() => index.retainedBytes()),
+    trail: (query) => ask(() => index.trail(query)),
     damaged: () => ask(() => index.damaged()),
     close: async () => undefined,
   }

@@ -1,0 +1,35 @@
+/** The fields that messages share. */
+import * as v from 'valibot'
+import { Code } from './codes.ts'
+import { Count, Name, Text, Time, Uuid } from './scalars.ts'
+
+export const envelope = {
+  v: Count,
+  min: Count,
+  id: Uuid,
+  /** UUIDv7 made by the initiator; the same for all messages of one operation. */
+  conversation: Uuid,
+  from: Name,
+  to: v.optional(v.array(Name)),
+  /** Where answers go; only below `replies/<from>/`. */
+  replyTo: v.optional(v.string()),
+  collection: v.optional(Name),
+  sentAt: Time,
+  /** Requests: after it no new effect begins. */
+  expiresAt: v.optional(Time),
+  /** Pages of a request's parameters are complete requests of one conversation. */
+  page: v.optional(Count, 0),
+}
+const inCollection = { ...envelope, collection: Name }
+export const request = {
+  ...inCollection,
+  replyTo: v.string(),
+  expiresAt: Time,
+  /** Why it is asked for, in free words; ends in the audit trail of what it changes. */
+  auditTrailInformation: v.optional(Text),
+}
+export const answer = {
+  ...inCollection,
+  responseInfo: v.object({ code: Code, text: v.optional(Text) }),
+  pillar: Name,
+}
