@@ -39,7 +39,7 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return identifyDelete(desk, message)
       case 'DeleteFileRequest':
       case 'RestoreRetainedRequest':
-        return work.removals.accept(message)
+        return work.removals.accept(message, key)
       case 'IdentifyPillarsForGetFileIDsRequest':
       case 'IdentifyPillarsForGetChecksumsRequest':
       case 'IdentifyPillarsForGetFileInfosRequest':

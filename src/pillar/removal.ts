@@ -5,7 +5,7 @@ import type { ResponseCode } from '../protocol/codes.ts'
 import { keyOf, substance } from '../protocol/envelope.ts'
 import type { AnswerMessage, MessageOf } from '../protocol/messages.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
-import type { Removed, Restored } from '../store/store.ts'
+import type { Actor, Removed, Restored } from '../store/store.ts'
 import { digestOf } from '../world/world.ts'
 import type { Desk } from './pillar.ts'
 
@@ -64,7 +64,7 @@ export function removals(desk: Desk) {
   const { store, world } = desk
   const running = new Map<string, { readonly substance: string; readonly ended: Promise<void> }>()
 
-  async function accept(request: RemovalRequest): Promise<void> {
+  async function accept(request: RemovalRequest, signer: string): Promise<void> {
     const key = keyOf(request)
     const asked = digestOf(world, substance(request))
     const known = running.get(key)
@@ -72,12 +72,17 @@ export function removals(desk: Desk) {
       if (known.substance !== asked) return refuse(desk, request, contradiction)
       return progress(desk, request, 'OPERATION_PROGRESS', 0)
     }
-    const ended = work(request, key, asked)
+    const ended = work(request, key, asked, signer)
       .catch((error) => world.log.error('removal.failed', { key, why: String(error) }))
       .finally(() => running.delete(key))
     running.set(key, { substance: asked, ended })
   }
-  async function work(request: RemovalRequest, key: string, asked: string): Promise<void> {
+  async function work(
+    request: RemovalRequest,
+    key: string,
+    asked: string,
+    signer: string,
+  ): Promise<void> {
     const answered = await store.answer(key)
     if (answered && answered.substance !== asked) return refuse(desk, request, contradiction)
     const now = timeText(world.clock.now())
@@ -92,7 +97,7 @@ export function removals(desk: Desk) {
     if (!request.to?.includes(desk.name))
       return refuse(desk, request, 'such a request names its pillars')
     await progress(desk, request, 'OPERATION_ACCEPTED_PROGRESS', 0)
-    const final = finalOf(desk, request, await results(desk, request))
+    const final = finalOf(desk, request, await results(desk, request, signer))
     const keepUntil = timeValue(request.expiresAt) + limits.skewMs
     const answer = { substance: asked, answer: JSON.stringify(final), keepUntil }
     try {
@@ -112,12 +117,14 @@ export function removals(desk: Desk) {
 
 const contradiction = 'another request had this conversation before'
 
-async function results(desk: Desk, request: RemovalRequest): Promise<FileResult[]> {
+async function results(desk: Desk, request: RemovalRequest, key: string): Promise<FileResult[]> {
+  const { from: actor, conversation, auditTrailInformation: information } = request
+  const by = { actor, conversation, key, ...(information === undefined ? {} : { information }) }
   const done: FileResult[] = []
   let told = desk.world.clock.monotonic()
   for (const file of request.files) {
     if (desk.stopping.aborted) break
-    done.push(await one(desk, request, file))
+    done.push(await one(desk, request.collection, file, by))
     if (desk.world.clock.monotonic() - told < limits.progressMs) continue
     told = desk.world.clock.monotonic()
     await progress(desk, request, 'OPERATION_PROGRESS', done.length)
@@ -128,11 +135,11 @@ async function results(desk: Desk, request: RemovalRequest): Promise<FileResult[
 
 async function one(
   desk: Desk,
-  { collection, from: actor, conversation }: RemovalRequest,
+  collection: string,
   file: RemovalRequest['files'][number],
+  by: Actor,
 ): Promise<FileResult> {
   const { id, checksum } = file
-  const by = { actor, conversation }
   try {
     const [code, text] =
       'version' in file

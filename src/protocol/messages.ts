@@ -6,7 +6,8 @@ import * as v from 'valibot'
 import { Alarm, GetAlarmsFinalResponse, GetAlarmsRequest } from './alarms.ts'
 import { audits } from './audit.ts'
 import { Code } from './codes.ts'
-import { answer, envelope, request } from './parts.ts'
+import { answer, envelope, fileAnswer, files, request } from './parts.ts'
+import { removalMessages } from './removals.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
 /** Version we write, and the oldest reader that understands it. */
@@ -33,15 +34,11 @@ export const Transmission = v.object({
 export type Transmission = v.InferOutput<typeof Transmission>
 
 // ---- PutFile -------------------------------------------------------------------------------------------------
-const files = <T extends v.GenericSchema>(file: T) =>
-  v.pipe(v.array(file), v.minLength(1), v.maxLength(256))
-
 export const IdentifyPillarsForPutFileRequest = v.object({
   ...request,
   type: v.literal('IdentifyPillarsForPutFileRequest'),
   files: files(OfferedFile),
 })
-const fileAnswer = { id: FileId, code: Code, text: v.optional(Text) }
 export const IdentifyPillarsForPutFileResponse = v.object({
   ...answer,
   type: v.literal('IdentifyPillarsForPutFileResponse'),
@@ -120,55 +117,6 @@ export const GetFileFinalResponse = v.object({
       partChecksum: v.optional(Checksum),
     }),
   ),
-})
-
-// ---- DeleteFile, RestoreRetained ------------------------------------------------------------------------------
-/** A file to be deleted, by the checksum that it is thought to have. */
-const doomed = { id: FileId, checksum: Checksum }
-export const IdentifyPillarsForDeleteFileRequest = v.object({
-  ...request,
-  type: v.literal('IdentifyPillarsForDeleteFileRequest'),
-  files: files(v.object(doomed)),
-})
-export const IdentifyPillarsForDeleteFileResponse = v.object({
-  ...answer,
-  type: v.literal('IdentifyPillarsForDeleteFileResponse'),
-  timeToDeliver: v.optional(Count),
-  /** Per file; `version` when the pillar has these very bytes, to be named in the request itself. */
-  files: files(v.object({ ...fileAnswer, version: v.optional(Count) })),
-})
-/** Names its pillars in `to`. */
-export const DeleteFileRequest = v.object({
-  ...request,
-  type: v.literal('DeleteFileRequest'),
-  /** `version`: the one that the pillar told; what was stored or confirmed since is not deleted. */
-  files: files(v.object({ ...doomed, version: Count })),
-})
-export const DeleteFileProgressResponse = v.object({
-  ...answer,
-  type: v.literal('DeleteFileProgressResponse'),
-  filesDone: Count,
-})
-export const DeleteFileFinalResponse = v.object({
-  ...answer,
-  type: v.literal('DeleteFileFinalResponse'),
-  files: files(v.object(fileAnswer)),
-})
-/** Beyond theirs: brings back what was deleted and is still kept aside. */
-export const RestoreRetainedRequest = v.object({
-  ...request,
-  type: v.literal('RestoreRetainedRequest'),
-  files: files(v.object(doomed)),
-})
-export const RestoreRetainedProgressResponse = v.object({
-  ...answer,
-  type: v.literal('RestoreRetainedProgressResponse'),
-  filesDone: Count,
-})
-export const RestoreRetainedFinalResponse = v.object({
-  ...answer,
-  type: v.literal('RestoreRetainedFinalResponse'),
-  files: files(v.object(fileAnswer)),
 })
 
 // ---- Listings ------------------------------------------------------------------------------------------------
@@ -325,14 +273,7 @@ export const Message = v.variant('type', [
   GetFileRequest,
   GetFileProgressResponse,
   GetFileFinalResponse,
-  IdentifyPillarsForDeleteFileRequest,
-  IdentifyPillarsForDeleteFileResponse,
-  DeleteFileRequest,
-  DeleteFileProgressResponse,
-  DeleteFileFinalResponse,
-  RestoreRetainedRequest,
-  RestoreRetainedProgressResponse,
-  RestoreRetainedFinalResponse,
+  ...removalMessages,
   ...Object.values(listings.GetFileIDs),
   ...Object.values(listings.GetChecksums),
   ...Object.values(listings.GetFileInfos),

@@ -1,7 +1,7 @@
 /** The fields that messages share. */
 import * as v from 'valibot'
 import { Code } from './codes.ts'
-import { Count, Name, Text, Time, Uuid } from './scalars.ts'
+import { Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
 export const envelope = {
   v: Count,
@@ -33,3 +33,8 @@ export const answer = {
   responseInfo: v.object({ code: Code, text: v.optional(Text) }),
   pillar: Name,
 }
+/** A page of files. */
+export const files = <T extends v.GenericSchema>(file: T) =>
+  v.pipe(v.array(file), v.minLength(1), v.maxLength(256))
+/** What is said of one file. */
+export const fileAnswer = { id: FileId, code: Code, text: v.optional(Text) }
