@@ -1,5 +1,6 @@
 /** colonnade: the owner's commands. The table of them, and nothing else. */
 import { readFileSync } from 'node:fs'
+import { type AlarmsOptions, alarmFeed, alarms } from './cli/alarms.ts'
 import { checkName } from './cli/chosen.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
@@ -8,6 +9,7 @@ import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
+import { alarmCodes } from './protocol/alarms.ts'
 import { Command, CommanderError, InvalidArgumentError, Option } from './system/commands.ts'
 import { version } from './system/version.ts'
 import { parseBytes, parseDuration } from './world/units.ts'
@@ -182,6 +184,20 @@ command(
   .action((collections: string[], options) =>
     session(options, (desk) => status(desk, collections, options)),
   )
+
+command(
+  'alarms',
+  'Shows what went wrong in the archive, as the tracker has heard it.',
+  'colonnade alarms --since 7d\n  colonnade alarms --follow --json | logger -t colonnade',
+)
+  .option('--follow', 'go on with what goes wrong from now on')
+  .option('--since <time>', 'only what was heard since', time)
+  .addOption(new Option('--code <code>', 'only alarms of this kind').choices(alarmCodes))
+  .action((options: CommonOptions & AlarmsOptions) => {
+    const feed = alarmFeed()
+    const follow = options.follow ? { onAlarm: feed.hear } : {}
+    return session(options, (desk) => alarms(desk, feed, options), undefined, follow)
+  })
 
 /** Absolute; a slash behind it stays, for it says that a folder is meant. */
 function placeOf(typed: string): string {

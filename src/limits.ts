@@ -62,6 +62,14 @@ export const limits = {
   progressMs: 5_000,
   /** A pillar that said yes keeps other bytes off that id for so long. */
   promiseMs: 60_000,
+  /** A pillar says the same alarm again after so long, with how often it happened meanwhile. */
+  alarmAgainMs: 60_000,
+  /** Causes of alarms that a pillar tells apart at a time; what else happens then is in its log only. */
+  alarmCausesMax: 1_000,
+  /** Leaves room in a text for how often it happened. */
+  alarmTextMax: 1_900,
+  /** Alarms that the tracker keeps; the oldest are forgotten. */
+  alarmsKeptMax: 10_000,
   /** Clocks may differ by so much before an answer is forgotten. */
   skewMs: 10 * 60_000,
 

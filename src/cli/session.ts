@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { type Client, Unable } from '../client/client.ts'
+import { type Client, type ClientParts, Unable } from '../client/client.ts'
 import { Stopped } from '../client/line.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { clientShape } from '../system/config-shapes.ts'
@@ -57,12 +57,13 @@ export async function session(
   options: CommonOptions,
   work: (desk: Desk) => Promise<ExitCode>,
   check: () => void = () => undefined,
+  more: Pick<ClientParts, 'onAlarm'> = {},
 ): Promise<void> {
   const out = output(options)
   process.stdout.on('error', readerGone)
   const done = async (): Promise<ExitCode> => {
     check()
-    return run(options, out, work)
+    return run(options, out, work, more)
   }
   process.exitCode = await done().catch((error) => ended(out, error))
 }
@@ -77,6 +78,7 @@ async function run(
   options: CommonOptions,
   out: Output,
   work: (desk: Desk) => Promise<ExitCode>,
+  more: Pick<ClientParts, 'onAlarm'>,
 ): Promise<ExitCode> {
   const { values, warnings } = readConfig(configPath(options), clientShape)
   for (const warning of warnings) out.note(warning)
@@ -92,11 +94,10 @@ async function run(
   const { idleTimeout } = options
   // Heavy, and not needed to say what is wrong with a command.
   const { openClient } = await import('../programs/client.ts')
-  const opened = await openClient(
-    world,
-    values,
-    idleTimeout === undefined ? {} : { idleMs: idleTimeout },
-  )
+  const opened = await openClient(world, values, {
+    ...more,
+    ...(idleTimeout === undefined ? {} : { idleMs: idleTimeout }),
+  })
   try {
     const { client, disk } = opened
     await reached(client, values['broker.url'], stop.signal)

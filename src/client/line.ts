@@ -33,7 +33,7 @@ export interface LineParts {
   readonly connect: ConnectBus
   refresh(): Promise<void>
   /** Of interest to others in this program. */
-  onAlarm?(alarm: MessageOf<'Alarm'>): void
+  onAlarm?(alarm: MessageOf<'Alarm'>): void | Promise<void>
   onPresence?(presence: MessageOf<'Presence'>): void
   /** For a service that is also spoken to: a session that lasts, topics of its own, a Will. */
   readonly service?: {
@@ -44,8 +44,11 @@ export interface LineParts {
   }
 }
 
+/** What may be asked: about a collection, or about the whole archive. */
+type Question = RequestMessage | MessageOf<'GetAlarmsRequest'>
+
 export interface Asking extends Patience {
-  readonly request: RequestMessage
+  readonly request: Question
   readonly parties: readonly string[]
   /** All parties at once by this topic; each alone by its own. */
   readonly topic: string
@@ -54,7 +57,7 @@ export interface Asking extends Patience {
   enough?(state: Conversation): boolean
   progress?(answer: AnswerMessage): void
   /** May give a newer form of the request, e.g. with another token. */
-  renewed?(): RequestMessage
+  renewed?(): Question
   readonly signal: AbortSignal
 }
 
@@ -207,7 +210,7 @@ async function ask(
 }
 
 /** `XRequest` is answered by `XResponse`, `XProgressResponse` and `XFinalResponse`. */
-function answers(request: RequestMessage, answer: AnswerMessage): boolean {
+function answers(request: Question, answer: AnswerMessage): boolean {
   const stem = request.type.replace(/Request$/, '')
   return answer.type === 'NotUnderstoodResponse'
     ? answer.about === request.type

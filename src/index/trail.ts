@@ -17,7 +17,7 @@ export function trailQueries(database: DatabaseSync): (query: TrailQuery) => Tra
   const all = select('NOT INDEXED', '')
   const ofFile = select('INDEXED BY audit_file', 'AND id = ?')
   return ({ collection, id, limit, ...within }) => {
-    const first = Math.max(within.minSequence ?? 0, (within.after ?? -1) + 1)
+    const first = Math.max(within.minSequence ?? 1, (within.after ?? 0) + 1)
     const bounds = [collection, first, within.maxSequence ?? furthest]
     const window = [within.minAt ?? -furthest, within.maxAt ?? furthest]
     const rows =

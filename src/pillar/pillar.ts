@@ -16,6 +16,7 @@ import type { Dial } from '../transfer/transfer.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { sparing } from './alarms.ts'
 import { dispatch } from './dispatch.ts'
 import { deliveries } from './get.ts'
 import { receptions } from './put.ts'
@@ -71,17 +72,16 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     ...parts,
     stopping: stop.signal,
     answer: async (request, message) => void (await post.send(request.replyTo, message)),
-    alarm(alarmCode, text, about = {}) {
-      world.log.error('alarm', { alarmCode, text, ...about })
+    alarm: sparing(world, stop.signal, (alarmCode, alarmText, about = {}) => {
       const alarm = compose<'Alarm'>(world, name, {
         type: 'Alarm',
         conversation: conversationOf(session),
         alarmCode,
-        alarmText: text.slice(0, 2_000),
+        alarmText,
         ...about,
       })
       void post.send(topics.alarms(), alarm)
-    },
+    }),
   }
   const work = {
     puts: receptions(desk),

@@ -7,6 +7,7 @@ import type { Mail } from '../post/post.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
+import { openAlarms } from './alarms.ts'
 import { type Debt, ledger } from './ledger.ts'
 import { owedCopies } from './owed.ts'
 
@@ -34,6 +35,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const { world, name, topics, state, spool, directory, keys } = parts
   const stop = new AbortController()
   const debts = ledger(state)
+  const alarms = await openAlarms(world, name, state)
   const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
   await state.change([['session', `${session}`]])
   const presence = (online: boolean): MessageOf<'Presence'> =>
@@ -47,7 +49,12 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     })
 
   async function mail({ message, from }: Mail): Promise<void> {
-    if (message.type !== 'DeliverOwedCopiesRequest' || from.role !== 'client') return
+    if (from.role !== 'client') return
+    if (message.type === 'GetAlarmsRequest')
+      await client.line.post().send(message.replyTo, await alarms.answer(message))
+    if (message.type === 'DeliverOwedCopiesRequest') await take(message)
+  }
+  async function take(message: MessageOf<'DeliverOwedCopiesRequest'>): Promise<void> {
     await debts.owe(
       message.owed.flatMap((pillar) =>
         message.files.map((file) => ({
@@ -70,6 +77,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const client: Client = await startClient({
     ...parts,
     instance: 'service',
+    onAlarm: alarms.hear,
     onPresence(one) {
       if (one.state === 'online' && one.from !== name) owed.remind(one.from)
     },
