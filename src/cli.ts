@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type AlarmsOptions, alarmFeed, alarms } from './cli/alarms.ts'
 import { checkName } from './cli/chosen.ts'
+import { checkDelete, type DeleteOptions, deleteFile, lsDeleted, undelete } from './cli/delete.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
 import { checksums, ls } from './cli/ls.ts'
@@ -130,9 +131,40 @@ command(
 
 command('ls <collection> [prefix]', 'Lists what the archive has.', 'colonnade ls home pictures/')
   .option('--pillar <id>', 'only what this pillar says')
-  .option('--since <time>', 'only what was stored since', time)
-  .action((collection: string, prefix: string | undefined, options) =>
-    session(options, (desk) => ls(desk, collection, prefix, options)),
+  .option('--since <time>', 'only what was stored, or deleted, since', time)
+  .option('--deleted', 'what was deleted, and until when it can be brought back')
+  .action((collection: string, prefix: string | undefined, options) => {
+    const show = options.deleted ? lsDeleted : ls
+    return session(options, (desk) => show(desk, collection, prefix, options))
+  })
+
+command(
+  'delete <collection> <id>',
+  'Deletes one file from the pillars that are named; its bytes are kept aside for a while.',
+  'colonnade delete home pictures/blurred.jpg --checksum 9f86d0… --pillar attic',
+)
+  .option('--checksum <hex>', 'which bytes; other bytes are left alone')
+  .option('--pillar <id>', 'from this pillar; may be repeated', list)
+  .action((collection: string, id: string, options: CommonOptions & DeleteOptions) =>
+    session(
+      options,
+      (desk) => deleteFile(desk, collection, id, options),
+      () => checkDelete(id, options),
+    ),
+  )
+
+command(
+  'undelete <collection> <id>',
+  'Brings back what was deleted: a file by its id, or a folder as PREFIX/.',
+  'colonnade undelete home pictures/',
+)
+  .option('--pillar <id>', 'only on this pillar')
+  .action((collection: string, id: string, options: CommonOptions & { pillar?: string }) =>
+    session(
+      options,
+      (desk) => undelete(desk, collection, id, options),
+      () => checkName(id),
+    ),
   )
 
 command(

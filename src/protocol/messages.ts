@@ -5,7 +5,6 @@
 import * as v from 'valibot'
 import { Alarm, GetAlarmsFinalResponse, GetAlarmsRequest } from './alarms.ts'
 import { audits } from './audit.ts'
-import { Code } from './codes.ts'
 import { answer, envelope, fileAnswer, files, request } from './parts.ts'
 import { removalMessages } from './removals.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'

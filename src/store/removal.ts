@@ -52,6 +52,13 @@ function steps({ disk, index, health }: RemovalParts) {
   }
   return {
     move,
+    /** Folders without files are in the way of a file that takes their name. */
+    async prune(collection: string, path: string): Promise<void> {
+      for (let at = path; at.startsWith(`${collection}/data/`); at = dirname(at)) {
+        if (!(await disk.rmdir(at))) return
+        folders.forget(at)
+      }
+    },
     commit: (...changes: Change[]): Promise<void> => health.guard(index.commit(changes)),
   }
 }
@@ -59,7 +66,7 @@ function steps({ disk, index, health }: RemovalParts) {
 /** Nothing else may be stored or accepted while one of these is at work. */
 export function removal(parts: RemovalParts) {
   const { world, disk, index, health } = parts
-  const { move, commit } = steps(parts)
+  const { move, prune, commit } = steps(parts)
 
   async function remove(
     { collection, id, checksum, version }: Doomed,
@@ -86,6 +93,7 @@ export function removal(parts: RemovalParts) {
       { do: 'remove', collection, id, now: world.clock.now() },
       audited(world, file, by, 'deletion', present ? 'kept aside' : 'bytes were missing'),
     )
+    await prune(collection, dirname(at))
     return 'removed'
   }
 

@@ -25,7 +25,7 @@ import { patternOf, seen, stepsOf } from './transcript.ts'
 const root = join(import.meta.dirname, '..', '..')
 const archive = await makeArchive(t)
 const { home } = archive
-for (const name of ['letters', 'diary', 'torture', 'large', 'long', 'locked'])
+for (const name of ['letters', 'diary', 'deleted', 'torture', 'large', 'long', 'locked'])
   decide(home, { name, pillars: [...pillarNames], copiesMin: 2, algorithm: 'sha256' })
 
 const config = join(home, 'client', 'test.toml')
@@ -103,7 +103,7 @@ async function typed(command: string, cwd: string): Promise<string> {
   return seen(text.replaceAll(cwd, '<here>'), code)
 }
 
-for (const name of ['first', 'refusals', 'changes'])
+for (const name of ['first', 'refusals', 'changes', 'deleted'])
   t.test(`what test/cli/${name}.txt shows is what is to be seen`, { buffered: true }, async (t) => {
     const work = folder(name)
     const files = {
