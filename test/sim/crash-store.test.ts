@@ -15,7 +15,7 @@ async function explored(exploration: Exploration): Promise<Explored> {
 
 let states = 0
 
-test('[DISK-2] [DISK-4] what was promised is there wherever the power was cut', async (t) => {
+test('[DISK-2] [DISK-4] [DISK-7] what was promised is there wherever the power was cut', async (t) => {
   const found = await explored({ every: 'cut' })
   states += found.states
   t.comment(`${found.states} crash states, ${found.violations.length} violations`)
