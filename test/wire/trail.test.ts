@@ -85,6 +85,14 @@ t.test(
       ...{ key: simSigner('ann').keyId, conversation: /^[0-9a-f-]{36}$/ },
     })
     t.notOk('information' in (first ?? {}))
+    const items = [memoryItem(fleet.random, fleet, 'b.txt', 100)]
+    const information = 'the scans of 2024'
+    await fleet.time.finish(putBatch(client, 'home', items, { signal, information }))
+    const [, second] = await boardOf(fleet).index.audit(0, 9)
+    t.match(second, { id: 'b.txt', information })
+    t.not(second?.conversation, first?.conversation)
+    const shown = await told(fleet, client, 'b.txt')
+    t.match(shown.lines, /b\.txt \(the scans of 2024\)\nchain of pillar-1: 2 entries, whole$/)
   },
 )
 
