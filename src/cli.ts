@@ -89,6 +89,7 @@ command(
       .choices(['refuse', 'keep-both'])
       .default('refuse'),
   )
+  .option('--note <text>', 'say why; it is kept in the audit trail, see history')
   .option('--checksum', 'read every file again, also those whose size and time are known')
   .addOption(new Option('--wait <what>', 'wait for pillars that are away').choices(['all']))
   .action(
@@ -193,7 +194,7 @@ command(
 
 command(
   'history <collection> [id]',
-  'Shows what was done to the files and by whom, and proves that the record of it is whole.',
+  'Shows what was done to the files, and proves that the record of it is whole.',
   'colonnade history home pictures/ann.jpg --since 30d',
 )
   .option('--pillar <id>', 'only what this pillar has recorded')

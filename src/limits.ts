@@ -12,6 +12,8 @@ export const limits = {
   pageResultsMax: 10_000,
   /** Entries of a trail, or alarms, in one answer: no message holds more. */
   trailResultsMax: 250,
+  /** Characters that a request may add to the audit trail. */
+  noteMax: 2_000,
   fileIdBytesMax: 1024,
   componentBytesMax: 255,
 

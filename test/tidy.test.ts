@@ -15,7 +15,7 @@ const behaviour =
 
 // Not adapters of ours in the sense of the layers: the simulation runs the real SQL on :memory:.
 const simulated = [
-  ...['changes', 'database', 'queries', 'rows', 'schema', 'sqlite', 'trail'].map(
+  ...['changes', 'database', 'queries', 'removals', 'rows', 'schema', 'sqlite', 'trail'].map(
     (name) => `src/index/${name}.ts`,
   ),
   'src/state/sqlite.ts',

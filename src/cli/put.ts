@@ -32,6 +32,8 @@ export interface PutOptions extends WalkOptions {
   readonly checksum?: boolean
   /** Waits for pillars that are away, as long as `--idle-timeout` says. */
   readonly waitAll?: boolean
+  /** Kept in the audit trail. */
+  readonly note?: string
 }
 
 /** So many files are asked for by their ids; for more it costs less to list everything. */
@@ -84,7 +86,9 @@ export async function put(
 }
 
 /** Throws a complaint about what can not be meant. */
-export function checkPut({ as }: PutOptions): void {
+export function checkPut({ as, note = '' }: PutOptions): void {
+  if (note.length > limits.noteMax)
+    throw new Complaint(`a note has at most ${limits.noteMax} characters`, exitCodes.usage)
   if (as === undefined) return
   const fault = fileIdFault(as.replace(/\/+$/, ''))
   if (fault === undefined) return
@@ -224,9 +228,10 @@ async function putAll(run: Run, batch: readonly Sending[]): Promise<readonly Put
   const { client, signal } = desk
   const { clock } = client.world
   const waitAll = options.waitAll === true
+  const noted = options.note === undefined ? {} : { information: options.note }
   const progress = (bytes: number): void => meter.moved(batch, bytes)
   const once = (items: readonly Sending[]): Promise<PutResult[]> =>
-    putBatch(client, collection, items, { signal, waitAll, progress })
+    putBatch(client, collection, items, { signal, waitAll, progress, ...noted })
   let results: readonly PutResult[] = await once(batch)
   for (let heard = clock.monotonic(); waitAll && clock.monotonic() - heard < client.idleMs; ) {
     const owed = new Set(results.flatMap((one) => one.owed))

@@ -48,6 +48,8 @@ export interface PutOptions {
   readonly waitAll?: boolean
   /** Only these pillars. */
   readonly pillars?: readonly string[]
+  /** Why, in free words: ends in the audit trail. */
+  readonly information?: string
   /** Bytes of this batch that pillars have received so far, in all. */
   progress?(bytes: number): void
 }
@@ -220,6 +222,7 @@ async function perform(
     replyTo: line.replyTo,
     files,
     to: [...takers],
+    ...(options.information === undefined ? {} : { auditTrailInformation: options.information }),
   }
   const make = (sent: Transmission) =>
     compose<'PutFileRequest'>(world, name, {

@@ -1,5 +1,6 @@
 /** The fields that messages share. */
 import * as v from 'valibot'
+import { limits } from '../limits.ts'
 import { Code } from './codes.ts'
 import { Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
@@ -26,7 +27,7 @@ export const request = {
   replyTo: v.string(),
   expiresAt: Time,
   /** Why it is asked for, in free words; ends in the audit trail of what it changes. */
-  auditTrailInformation: v.optional(Text),
+  auditTrailInformation: v.optional(v.pipe(v.string(), v.maxLength(limits.noteMax))),
 }
 export const answer = {
   ...inCollection,

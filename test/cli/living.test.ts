@@ -488,11 +488,13 @@ t.test('an empty folder is nothing to do, and --exclude may leave nothing', asyn
   t.equal((await put({ exclude: ['*.tmp'] })).code, 0)
 })
 
-t.test('--as must be a folder of an archive', async (t) => {
+t.test('--as must be a folder of an archive, and --note not a book', async (t) => {
   const { write, put, kept } = await story(t)
   write('a', 'a')
   for (const as of ['', '/', '../up', '/abs', 'a//b', 'x'.repeat(256)])
     t.throws(() => checkPut({ as }), { name: 'Complaint', exitCode: 2 })
+  t.throws(() => checkPut({ note: 'x'.repeat(2_001) }), { name: 'Complaint', exitCode: 2 })
+  checkPut({ note: 'x'.repeat(2_000) })
   t.equal((await put({ as: 'pictures/2026/' })).code, 0)
   t.same(Object.keys(await kept()), ['pictures/2026/a'])
 })

@@ -3,11 +3,13 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
+import { noAuditHash } from '../../src/index/index.ts'
 import { asyncIndex, openIndex } from '../../src/index/sqlite.ts'
 import { simClock } from '../../src/sim/clock.ts'
 import { simRandom } from '../../src/sim/random.ts'
 import { simWorld } from '../../src/sim/world.ts'
 import { trail } from '../../src/store/trail.ts'
+import { sum } from '../contract/index.ts'
 import { happened } from '../contract/trail.ts'
 
 const world = simWorld(simClock().clock, simRandom('trail'), 'p1')
@@ -53,6 +55,25 @@ for (const [what, sql, brokenAt] of tamperings)
     t.equal(chain.entries, (brokenAt ?? count + 1) - 1, 'so many hold')
     if (brokenAt === undefined) t.same([chain.head, walked], [head, [500, 1000]])
   })
+
+t.test('[AUD-3] a chain with a gap does not hold, though each hash is right', async (t) => {
+  const path = join(t.testdir(), 'index.sqlite')
+  openIndex(path).close()
+  const fields = [2, 1, 'ingestion', 'books', 'a', 'ann', 'c1', 'stored']
+  const hash = sum(`${noAuditHash}${JSON.stringify(fields)}`)
+  const database = new DatabaseSync(path)
+  database
+    .prepare(
+      `INSERT INTO audit (sequence, at, event, collection, id, actor, conversation, outcome, hash)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(...fields, hash)
+  database.close()
+  const index = openIndex(path)
+  t.teardown(() => index.close())
+  const chain = await trail(world, asyncIndex(index)).verifyTrail()
+  t.same(chain, { entries: 0, head: noAuditHash, brokenAt: 1 })
+})
 
 t.test('[AUD-3] a walk ends when it is told to', async (t) => {
   const index = openIndex(':memory:')

@@ -329,6 +329,8 @@ t.test('[PUT-3] a pillar that loses its power after accepting goes on by itself'
   await fleet.time.finish(board?.start() ?? Promise.resolve())
   const answer = await ann.wait('PutFileFinalResponse')
   t.equal(answer.files[0]?.code, 'OPERATION_COMPLETED')
+  const [entry] = (await board?.index.audit(0, 9)) ?? []
+  t.match(entry, { actor: 'ann', key: simSigner('ann').keyId }, '[AUD-1] it knows who had signed')
   t.equal(await stored('kept.bin'), items[0]?.checksum)
 })
 

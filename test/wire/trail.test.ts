@@ -5,13 +5,15 @@ import { history } from '../../src/cli/history.ts'
 import { type ExitCode, type Output, output } from '../../src/cli/output.ts'
 import type { Client } from '../../src/client/client.ts'
 import { putBatch } from '../../src/client/put.ts'
-import { audit, type Learnt, type TrailQuery } from '../../src/client/trail.ts'
+import { audit, followed, type Learnt, type TrailQuery } from '../../src/client/trail.ts'
 import { type AuditEntry, auditSubstance, type Change, noAuditHash } from '../../src/index/index.ts'
 import { uuid7 } from '../../src/post/compose.ts'
+import type { TrailItem } from '../../src/protocol/audit.ts'
 import { timeText } from '../../src/protocol/scalars.ts'
 import { memoryItem } from '../../src/sim/chaos.ts'
 import { type Board, type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import { simSigner } from '../../src/sim/keys.ts'
+import { hashingInThread } from '../../src/world/hashing.ts'
 import { digestOf } from '../../src/world/world.ts'
 import { happened } from '../contract/trail.ts'
 import { topics, wire } from './wire.ts'
@@ -85,6 +87,14 @@ t.test(
       ...{ key: simSigner('ann').keyId, conversation: /^[0-9a-f-]{36}$/ },
     })
     t.notOk('information' in (first ?? {}))
+    const items = [memoryItem(fleet.random, fleet, 'b.txt', 100)]
+    const information = 'the scans of 2024'
+    await fleet.time.finish(putBatch(client, 'home', items, { signal, information }))
+    const [, second] = await boardOf(fleet).index.audit(0, 9)
+    t.match(second, { id: 'b.txt', information })
+    t.not(second?.conversation, first?.conversation)
+    const shown = await told(fleet, client, 'b.txt')
+    t.match(shown.lines, /b\.txt \(the scans of 2024\)\nchain of pillar-1: 2 entries, whole$/)
   },
 )
 
@@ -221,10 +231,67 @@ t.test(
     t.equal(ann.answers('GetAuditTrailsFinalResponse').length, 2, 'a repeat is no other request')
     await ann.say(requests, make())
     await fleet.time.advance(1_000)
+    const before = fleet.time.clock.monotonic()
     await fleet.time.finish(board.stop())
     t.equal(reads, 4, 'and ends with its pillar')
+    t.ok(fleet.time.clock.monotonic() - before > 2_000, 'which waits for what it still reads')
   },
 )
+
+t.test('[AUD-3] a reader needs no word of the pillar to find what does not follow', async (t) => {
+  const world = { hashing: hashingInThread() }
+  const item = (sequence: number, previous: string, outcome = 'stored'): TrailItem => {
+    const about = {
+      event: 'ingestion',
+      actor: 'ann',
+      conversation: 'c',
+      outcome,
+      sequence,
+      key: 'k',
+    }
+    const substance = auditSubstance(previous, { ...about, at: 0, id: 'a', collection: 'home' })
+    return { ...about, at: timeText(0), fileId: 'a', previous, hash: digestOf(world, substance) }
+  }
+  const one = item(1, noAuditHash)
+  const two = item(2, one.hash)
+  const broken = (...items: TrailItem[]) => followed(world, 'home', {}, items).brokenAt
+  t.equal(broken(one, two), undefined)
+  t.equal(broken(one, item(5, two.hash)), undefined, 'others lie between')
+  t.equal(broken({ ...one, actor: 'bob' }, two), 1)
+  t.equal(broken(item(1, two.hash)), 1, 'nothing comes before the first')
+  t.equal(broken(one, item(2, two.hash)), 2, 'neighbours that are not linked')
+  t.equal(broken(two, two), 2, 'twice')
+  t.equal(broken(two, one), 1, 'backwards')
+  t.equal(broken(one, { ...two, outcome: 'x' }, { ...two, sequence: 3 }), 2, 'the first is named')
+  const { last } = followed(world, 'home', {}, [one])
+  t.equal(
+    followed(world, 'home', { last: last ?? one }, [item(2, two.hash)]).brokenAt,
+    2,
+    'from page to page',
+  )
+  t.equal(followed(world, 'elsewhere', {}, [one]).brokenAt, 1)
+})
+
+t.test('[AUD-3] a pillar that shows other entries than its chain has is found out', async (t) => {
+  const fleet = await fleetOf(t)
+  const board = boardOf(fleet)
+  await board.index.commit(['a', 'b'].map((id, n) => entry(id, n)))
+  const client = await fleet.client('ann')
+  await fleet.time.advance(1_000)
+  const { audit: chain } = board.index
+  const [, last] = await chain(0, 9)
+  const forged = { ...(last ?? failed()), outcome: 'another' }
+  const { hash: previous } = (await chain(0, 1))[0] ?? failed()
+  const hash = digestOf(client.world, auditSubstance(previous, forged))
+  await tampered(fleet, 2, { outcome: 'another', hash })
+  board.crash()
+  Object.assign(board.index, { audit: chain })
+  await fleet.time.finish(board.start())
+  await fleet.time.advance(1_000)
+  const [page, verdict] = await learnt(fleet, client)
+  t.notOk('brokenAt' in (page ?? {}), 'by itself it is sound')
+  t.match(verdict, { is: 'chain', chain: { entries: 2, brokenAt: 2 } })
+})
 
 interface Said {
   readonly code: ExitCode
