@@ -10,6 +10,10 @@ export const limits = {
   batchBytesMax: 64 * 1024 * 1024,
   /** Results in one page of a listing. */
   pageResultsMax: 10_000,
+  /** Bytes that a pillar reads for one page of computed checksums, unless it is a single file. */
+  computedBytesMax: 512 * 1024 * 1024,
+  /** Requests for computed checksums that a pillar has taken on; one is computed at a time. */
+  computationsMax: 64,
   fileIdBytesMax: 1024,
   componentBytesMax: 255,
 

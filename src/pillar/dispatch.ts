@@ -6,12 +6,14 @@ import { type deliveries, identifyGet } from './get.ts'
 import { identifyListing, list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
+import type { proofs } from './proofs.ts'
 import { identifyPut, type receptions } from './put.ts'
 import { identifyStatus, status } from './status.ts'
 
 export interface Work {
   readonly puts: ReturnType<typeof receptions>
   readonly gets: ReturnType<typeof deliveries>
+  readonly sums: ReturnType<typeof proofs>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
@@ -34,8 +36,9 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
       case 'IdentifyPillarsForGetChecksumsRequest':
       case 'IdentifyPillarsForGetFileInfosRequest':
         return identifyListing(desk, message)
-      case 'GetFileIDsRequest':
       case 'GetChecksumsRequest':
+        return work.sums.accept(message)
+      case 'GetFileIDsRequest':
       case 'GetFileInfosRequest':
         return list(desk, message)
       case 'IdentifyContributorsForGetStatusRequest':

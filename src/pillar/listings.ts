@@ -1,7 +1,9 @@
 /** GetFileIDs, GetChecksums, GetFileInfos: one listing, of which each shows what it is asked for. */
-import type { StoredFile } from '../index/index.ts'
+import type { ListQuery, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
+import { specFault } from '../protocol/checksums.ts'
+import type { ResponseCode } from '../protocol/codes.ts'
 import type { Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
@@ -13,36 +15,41 @@ export async function identifyListing(desk: Desk, request: RequestMessage): Prom
     /Request$/,
     'Response',
   ) as 'IdentifyPillarsForGetFileIDsResponse'
+  const fault =
+    'checksumSpec' in request && request.checksumSpec ? specFault(request.checksumSpec) : undefined
+  const { code, text } = fault ?? { code: 'IDENTIFICATION_POSITIVE' as const, text: undefined }
   await desk.answer(
     request,
     compose<typeof type>(desk.world, desk.name, {
       type,
-      ...answering(request, desk.name, 'IDENTIFICATION_POSITIVE'),
+      ...answering(request, desk.name, code, text),
       timeToDeliver: 0,
     }),
   )
 }
 
-export async function list(desk: Desk, request: ListRequest): Promise<void> {
-  const { collection, prefix, after } = request
-  const page = await desk.store.list({
+/** What a request asks of the index; at most so many rows. */
+export function queryOf(request: ListRequest, rowsMax: number): ListQuery {
+  const { collection, prefix, minTimestamp, maxTimestamp, after } = request
+  return {
     collection,
-    limit: Math.max(
-      1,
-      Math.min(request.maxResults ?? limits.pageResultsMax, limits.pageResultsMax),
-    ),
+    limit: Math.max(1, Math.min(request.maxResults ?? rowsMax, rowsMax)),
     ...(request.fileIds ? { ids: request.fileIds } : {}),
     ...(prefix === undefined ? {} : { prefix }),
-    ...(request.minTimestamp === undefined
-      ? {}
-      : { minTimestamp: timeValue(request.minTimestamp) }),
-    ...(request.maxTimestamp === undefined
-      ? {}
-      : { maxTimestamp: timeValue(request.maxTimestamp) }),
+    ...(minTimestamp === undefined ? {} : { minTimestamp: timeValue(minTimestamp) }),
+    ...(maxTimestamp === undefined ? {} : { maxTimestamp: timeValue(maxTimestamp) }),
     ...(after ? { after: { timestamp: timeValue(after.timestamp), id: after.id } } : {}),
-  })
+  }
+}
+
+/** What the ids of a request take of the answer, which may name them all again as missing. */
+export const idBytes = ({ fileIds = [] }: ListRequest): number =>
+  fileIds.reduce((sum, id) => sum + bytesOf(JSON.stringify(id)) + 1, 0)
+
+export async function list(desk: Desk, request: ListRequest): Promise<void> {
+  const page = await desk.store.list(queryOf(request, limits.pageResultsMax))
   const items: object[] = []
-  let bytes = (request.fileIds ?? []).reduce((sum, id) => sum + bytesOf(JSON.stringify(id)) + 1, 0)
+  let bytes = idBytes(request)
   for (const file of page.files) {
     const item = itemOf(request.type, file)
     bytes += bytesOf(JSON.stringify(item)) + 1
@@ -51,12 +58,11 @@ export async function list(desk: Desk, request: ListRequest): Promise<void> {
   }
   const last = page.files[items.length - 1]
   const partialResult = page.partial || items.length < page.files.length
-  const missing = await missingOf(desk, request)
-  const none =
-    missing !== undefined && missing.length > 0 && missing.length === request.fileIds?.length
+  const { code, missing } = await missingOf(desk, request)
   const message = compose<MessageType>(desk.world, desk.name, {
     type: request.type.replace(/Request$/, 'FinalResponse') as MessageType,
-    ...answering(request, desk.name, none ? 'FILE_NOT_FOUND_FAILURE' : 'OPERATION_COMPLETED'),
+    ...answering(request, desk.name, code),
+    ...('checksumSpec' in request ? { checksumSpec: request.checksumSpec } : {}),
     items,
     partialResult,
     ...(last && partialResult
@@ -81,12 +87,14 @@ function itemOf(type: ListRequest['type'], file: StoredFile): object {
     : { ...checked, size: file.size, mtime: timeText(file.mtime) }
 }
 
-/** Told on the first page only. */
-async function missingOf(
+/** Which of the ids are not here, told on the first page only; and the code of an answer that says so. */
+export async function missingOf(
   desk: Desk,
   { collection, fileIds, after }: ListRequest,
-): Promise<string[] | undefined> {
-  if (!fileIds || after) return undefined
+): Promise<{ code: ResponseCode; missing?: string[] }> {
+  if (!fileIds || after) return { code: 'OPERATION_COMPLETED' }
   const rows = await desk.store.stored(collection, fileIds)
-  return fileIds.filter((_, n) => rows[n] === undefined)
+  const missing = fileIds.filter((_, n) => rows[n] === undefined)
+  const none = missing.length > 0 && missing.length === fileIds.length
+  return { code: none ? 'FILE_NOT_FOUND_FAILURE' : 'OPERATION_COMPLETED', missing }
 }

@@ -17,6 +17,7 @@ import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { dispatch } from './dispatch.ts'
 import { deliveries } from './get.ts'
+import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 
 export interface PillarParts {
@@ -78,7 +79,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       void post.send(topics.alarms(), alarm)
     },
   }
-  const work = { puts: receptions(desk), gets: deliveries(desk) }
+  const work = { puts: receptions(desk), gets: deliveries(desk), sums: proofs(desk) }
   const handle = dispatch(desk, work)
   const post: Post = startPost(
     {
@@ -110,6 +111,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await post.close()
       await work.puts.idle()
       await work.gets.idle()
+      await work.sums.idle()
       await housekeeping
       await store.close()
     },

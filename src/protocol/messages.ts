@@ -3,6 +3,7 @@
  * Names and fields follow Bitrepository.org; what goes beyond theirs says so.
  */
 import * as v from 'valibot'
+import * as sums from './checksums.ts'
 import { Code } from './codes.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
@@ -189,9 +190,16 @@ function listing<
     }),
   }
 }
+const checksums = listing('GetChecksums', { ...sumItem, checksum: sums.AnyChecksum })
 export const listings = {
   GetFileIDs: listing('GetFileIDs', idItem),
-  GetChecksums: listing('GetChecksums', sumItem),
+  GetChecksums: {
+    ...checksums,
+    identify: v.object({ ...checksums.identify.entries, ...sums.asked }),
+    request: v.object({ ...checksums.request.entries, ...sums.asked }),
+    progress: v.object({ ...checksums.progress.entries, ...sums.working }),
+    final: v.object({ ...checksums.final.entries, ...sums.answered }),
+  },
   GetFileInfos: listing('GetFileInfos', infoItem),
 }
 
