@@ -53,6 +53,8 @@ export function proofs(desk: Desk) {
   const moved = (): void => {
     movedAt = world.clock.monotonic()
   }
+  /** A disk that hangs is not told as progress for ever: then the client gives us up. */
+  const stalled = (): boolean => world.clock.monotonic() - movedAt > limits.transferStallMs
 
   async function accept(request: SumsRequest): Promise<void> {
     const { checksumSpec: spec } = request
@@ -66,6 +68,7 @@ export function proofs(desk: Desk) {
     if (known && 'final' in known) return desk.answer(request, known.final)
     if (known) {
       known.request = request
+      if (stalled()) return
       return progress(desk, known, 'OPERATION_PROGRESS')
     }
     const fault = spec && specFault(spec)
@@ -96,12 +99,11 @@ export function proofs(desk: Desk) {
     await desk.answer(run.request, final)
   }
 
-  /** A disk that hangs is not told as progress for ever: then the client gives us up. */
   async function report(run: Run, quiet: AbortSignal): Promise<void> {
     const { clock } = world
     while (!quiet.aborted) {
       await clock.sleep(limits.progressMs, AbortSignal.any([quiet, stopping]))
-      if (stopping.aborted || clock.monotonic() - movedAt > limits.transferStallMs) return
+      if (stopping.aborted || stalled()) return
       if (!quiet.aborted) await progress(desk, run, 'OPERATION_PROGRESS')
     }
   }
