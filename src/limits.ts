@@ -14,6 +14,10 @@ export const limits = {
   trailResultsMax: 250,
   /** Characters that a request may add to the audit trail. */
   noteMax: 2_000,
+  /** Bytes that a pillar reads for one page of computed checksums, unless it is a single file. */
+  computedBytesMax: 512 * 1024 * 1024,
+  /** Requests for computed checksums that a pillar has taken on; one is computed at a time. */
+  computationsMax: 64,
   fileIdBytesMax: 1024,
   componentBytesMax: 255,
 

@@ -1,6 +1,6 @@
 /** `colonnade delete`, `undelete` and `ls --deleted`. */
 import { Unable } from '../client/client.ts'
-import type { ListQuery } from '../client/list.ts'
+import type { ListQuery } from '../client/pages.ts'
 import { type Deleted, type Done, deleted, remove, restore } from '../client/remove.ts'
 import { fileIdFault } from '../protocol/scalars.ts'
 import { formatBytes } from '../world/units.ts'

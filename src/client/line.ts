@@ -81,7 +81,7 @@ export class Stopped extends Error {
 export function openLine(parts: LineParts): Line {
   const { topics, name, service } = parts
   const replyTo = topics.replies(name, parts.instance)
-  const open: Open = new Map()
+  const open: Open = new Set()
   const there = whoIsThere(parts)
   let online = (): void => undefined
   const firstConnect = new Promise<void>((resolve) => {
@@ -92,13 +92,13 @@ export function openLine(parts: LineParts): Line {
     const { message, topic, from } = mail
     if (message.type === 'Presence') {
       const anew = there.notice(message, topic)
-      for (const one of open.values()) one.notice(message.from, anew)
+      for (const one of open) one.notice(message.from, anew)
       return
     }
     if (message.type === 'Alarm') return parts.onAlarm?.(message)
     there.heard(from.name)
     if (!isAnswer(message)) return service?.mail(mail)
-    if (from.role !== 'client') open.get(message.conversation)?.hear(message)
+    if (from.role !== 'client') for (const one of open) one.hear(message)
   }
   const subscriptions = [
     replyTo,
@@ -116,7 +116,7 @@ export function openLine(parts: LineParts): Line {
       connected() {
         online()
         // Reconcile: what was said while the link was down went nowhere.
-        for (const one of open.values()) one.say()
+        for (const one of open) one.say()
         service?.connected(post)
       },
     },
@@ -133,8 +133,8 @@ export function openLine(parts: LineParts): Line {
   }
 }
 
-/** Conversations that wait for answers, by their ids. */
-type Open = Map<string, Waiting>
+/** What waits for answers; pages of one conversation wait each by itself. */
+type Open = Set<Waiting>
 
 interface Waiting {
   hear(answer: AnswerMessage): void
@@ -175,10 +175,11 @@ async function ask(
 ): Promise<ReadonlyMap<string, Party>> {
   let state = begin(asking.parties, clock.monotonic())
   let wakeUp = new AbortController()
-  const key = asking.request.conversation
-  open.set(key, {
+  const { conversation, page } = asking.request
+  const waiting: Waiting = {
     hear(answer) {
-      if (answer.page !== asking.request.page || !answers(asking.request, answer)) return
+      if (answer.conversation !== conversation || answer.page !== page) return
+      if (!asking.parties.includes(answer.from) || !answers(asking.request, answer)) return
       state = hear(state, answer, clock.monotonic())
       asking.progress?.(answer)
       wakeUp.abort()
@@ -188,7 +189,8 @@ async function ask(
       wakeUp.abort()
     },
     say: () => void post.send(asking.topic, asking.request),
-  })
+  }
+  open.add(waiting)
   try {
     void post.send(asking.topic, asking.request)
     for (;;) {
@@ -204,7 +206,7 @@ async function ask(
       await clock.sleep(Math.max(1, now.wake - clock.monotonic()), either)
     }
   } finally {
-    open.delete(key)
+    open.delete(waiting)
   }
   return new Map([...state.parties].map(([party, { party: at }]) => [party, at]))
 }

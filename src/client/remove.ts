@@ -3,9 +3,10 @@ import { limits } from '../limits.ts'
 import { compose, expiryText } from '../post/compose.ts'
 import type { AnswerMessage, MessageOf } from '../protocol/messages.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
+import { askOne } from './ask.ts'
 import { type Client, Unable } from './client.ts'
 import { identify } from './identify.ts'
-import { askOne, common, type ListQuery } from './list.ts'
+import { common, type ListQuery } from './pages.ts'
 
 /** A file by its id and the bytes that it is known to have. */
 export interface Exact {

@@ -5,9 +5,10 @@ import type { Chain, TrailItem } from '../protocol/audit.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
 import { digestOf, type World } from '../world/world.ts'
+import { askOne } from './ask.ts'
 import { type Client, Unable } from './client.ts'
 import { identify } from './identify.ts'
-import { askOne, common } from './list.ts'
+import { common } from './pages.ts'
 
 export interface TrailQuery {
   readonly fileId?: string

@@ -6,6 +6,7 @@ import { type deliveries, identifyGet } from './get.ts'
 import { identifyListing, list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
+import type { proofs } from './proofs.ts'
 import { identifyPut, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
 import { identifyStatus, status } from './status.ts'
@@ -17,6 +18,7 @@ export interface Work {
   readonly gets: ReturnType<typeof deliveries>
   readonly removals: ReturnType<typeof removals>
   readonly trails: ReturnType<typeof trails>
+  readonly sums: ReturnType<typeof proofs>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
@@ -45,8 +47,9 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
       case 'IdentifyPillarsForGetFileInfosRequest':
       case 'IdentifyPillarsForGetTombstonesRequest':
         return identifyListing(desk, message)
-      case 'GetFileIDsRequest':
       case 'GetChecksumsRequest':
+        return work.sums.accept(message)
+      case 'GetFileIDsRequest':
       case 'GetFileInfosRequest':
         return list(desk, message)
       case 'GetTombstonesRequest':

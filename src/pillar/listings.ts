@@ -2,6 +2,8 @@
 import type { ListQuery, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
+import { specFault } from '../protocol/checksums.ts'
+import type { ResponseCode } from '../protocol/codes.ts'
 import type { Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
@@ -13,45 +15,50 @@ export async function identifyListing(desk: Desk, request: RequestMessage): Prom
     /Request$/,
     'Response',
   ) as 'IdentifyPillarsForGetFileIDsResponse'
+  const fault =
+    'checksumSpec' in request && request.checksumSpec ? specFault(request.checksumSpec) : undefined
+  const { code, text } = fault ?? { code: 'IDENTIFICATION_POSITIVE' as const, text: undefined }
   await desk.answer(
     request,
     compose<typeof type>(desk.world, desk.name, {
       type,
-      ...answering(request, desk.name, 'IDENTIFICATION_POSITIVE'),
+      ...answering(request, desk.name, code, text),
       timeToDeliver: 0,
     }),
   )
 }
 
-/** What a listing asks of the index. */
-export function queryOf(request: ListRequest | MessageOf<'GetTombstonesRequest'>): ListQuery {
-  const { collection, prefix, after } = request
+/** What a request asks of the index; at most so many rows. */
+export function queryOf(
+  request: ListRequest | MessageOf<'GetTombstonesRequest'>,
+  rowsMax: number,
+): ListQuery {
+  const { collection, prefix, minTimestamp, maxTimestamp, after } = request
   return {
     collection,
-    limit: Math.max(
-      1,
-      Math.min(request.maxResults ?? limits.pageResultsMax, limits.pageResultsMax),
-    ),
+    limit: Math.max(1, Math.min(request.maxResults ?? rowsMax, rowsMax)),
     ...(request.fileIds ? { ids: request.fileIds } : {}),
     ...(prefix === undefined ? {} : { prefix }),
-    ...(request.minTimestamp === undefined
-      ? {}
-      : { minTimestamp: timeValue(request.minTimestamp) }),
-    ...(request.maxTimestamp === undefined
-      ? {}
-      : { maxTimestamp: timeValue(request.maxTimestamp) }),
+    ...(minTimestamp === undefined ? {} : { minTimestamp: timeValue(minTimestamp) }),
+    ...(maxTimestamp === undefined ? {} : { maxTimestamp: timeValue(maxTimestamp) }),
     ...(after ? { after: { timestamp: timeValue(after.timestamp), id: after.id } } : {}),
   }
 }
 
-/** As many as one message holds, beside the ids that it may have to name. */
-export function fitting<Item extends object>(
-  all: Iterable<Item>,
-  fileIds: readonly string[] = [],
+/** What the ids of a request take of the answer, which may name them all again as missing. */
+export const idBytes = ({ fileIds = [] }: ListRequest): number =>
+  fileIds.reduce((sum, id) => sum + bytesOf(JSON.stringify(id)) + 1, 0)
+
+/** As many as one message holds, beside so many bytes of something else. */
+export function fitting<Row, Item extends object>(
+  rows: readonly Row[],
+  itemOf: (row: Row) => Item,
+  bytesBeside = 0,
 ): Item[] {
   const items: Item[] = []
-  let bytes = fileIds.reduce((sum, id) => sum + bytesOf(JSON.stringify(id)) + 1, 0)
-  for (const item of all) {
+  let bytes = bytesBeside
+  for (const row of rows) {
+    const item = itemOf(row)
     bytes += bytesOf(JSON.stringify(item)) + 1
     if (bytes > limits.pageBytesMax && items.length > 0) break
     items.push(item)
@@ -60,19 +67,15 @@ export function fitting<Item extends object>(
 }
 
 export async function list(desk: Desk, request: ListRequest): Promise<void> {
-  const page = await desk.store.list(queryOf(request))
-  const items = fitting(
-    page.files.map((file) => itemOf(request.type, file)),
-    request.fileIds,
-  )
+  const page = await desk.store.list(queryOf(request, limits.pageResultsMax))
+  const items = fitting(page.files, (file) => itemOf(request.type, file), idBytes(request))
   const last = page.files[items.length - 1]
   const partialResult = page.partial || items.length < page.files.length
-  const missing = await missingOf(desk, request)
-  const none =
-    missing !== undefined && missing.length > 0 && missing.length === request.fileIds?.length
+  const { code, missing } = await missingOf(desk, request)
   const message = compose<MessageType>(desk.world, desk.name, {
     type: request.type.replace(/Request$/, 'FinalResponse') as MessageType,
-    ...answering(request, desk.name, none ? 'FILE_NOT_FOUND_FAILURE' : 'OPERATION_COMPLETED'),
+    ...answering(request, desk.name, code),
+    ...('checksumSpec' in request ? { checksumSpec: request.checksumSpec } : {}),
     items,
     partialResult,
     ...(last && partialResult
@@ -97,12 +100,14 @@ function itemOf(type: ListRequest['type'], file: StoredFile): object {
     : { ...checked, size: file.size, mtime: timeText(file.mtime) }
 }
 
-/** Told on the first page only. */
-async function missingOf(
+/** Which of the ids are not here, told on the first page only; and the code of an answer that says so. */
+export async function missingOf(
   desk: Desk,
   { collection, fileIds, after }: ListRequest,
-): Promise<string[] | undefined> {
-  if (!fileIds || after) return undefined
+): Promise<{ code: ResponseCode; missing?: string[] }> {
+  if (!fileIds || after) return { code: 'OPERATION_COMPLETED' }
   const rows = await desk.store.stored(collection, fileIds)
-  return fileIds.filter((_, n) => rows[n] === undefined)
+  const missing = fileIds.filter((_, n) => rows[n] === undefined)
+  const none = missing.length > 0 && missing.length === fileIds.length
+  return { code: none ? 'FILE_NOT_FOUND_FAILURE' : 'OPERATION_COMPLETED', missing }
 }

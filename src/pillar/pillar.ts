@@ -19,6 +19,7 @@ import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
 import { dispatch } from './dispatch.ts'
 import { deliveries } from './get.ts'
+import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
 import { trails } from './trail.ts'
@@ -88,6 +89,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     gets: deliveries(desk),
     removals: removals(desk),
     trails: trails(desk),
+    sums: proofs(desk),
   }
   const handle = dispatch(desk, work)
   const post: Post = startPost(
@@ -122,6 +124,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await work.gets.idle()
       await work.removals.idle()
       await work.trails.idle()
+      await work.sums.idle()
       await housekeeping
       await store.close()
     },

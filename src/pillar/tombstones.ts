@@ -6,14 +6,17 @@ import { timeText } from '../protocol/scalars.ts'
 import { fitting, queryOf } from './listings.ts'
 import type { Desk } from './pillar.ts'
 
+/** No message holds more. */
+const rowsMax = 250
+
 type Item = MessageOf<'GetTombstonesFinalResponse'>['items'][number]
 
 export async function listTombstones(
   desk: Desk,
   request: MessageOf<'GetTombstonesRequest'>,
 ): Promise<void> {
-  const { tombstones, partial } = await desk.store.tombstones(queryOf(request))
-  const items = fitting(await itemsOf(desk, request.collection, tombstones))
+  const { tombstones, partial } = await desk.store.tombstones(queryOf(request, rowsMax))
+  const items = fitting(tombstones, await itemOf(desk, request.collection, tombstones))
   const partialResult = partial || items.length < tombstones.length
   const last = items.at(-1)
   const message = compose<'GetTombstonesFinalResponse'>(desk.world, desk.name, {
@@ -26,16 +29,17 @@ export async function listTombstones(
   await desk.answer(request, message)
 }
 
-async function itemsOf(
+/** How each of them is told. */
+async function itemOf(
   { store, retainMs }: Desk,
   collection: string,
   stones: readonly Tombstone[],
-): Promise<Item[]> {
+): Promise<(stone: Tombstone) => Item> {
   const ids = stones.map(({ id }) => id)
   const since = new Map<string, number>()
   for (const { id, checksum, since: at } of await store.restorable(collection, ids))
     since.set(`${id}\0${checksum}`, at)
-  return stones.map(({ id, checksum, size, mtime, timestamp, removedAt }) => {
+  return ({ id, checksum, size, mtime, timestamp, removedAt }) => {
     const kept = since.get(`${id}\0${checksum}`)
     return {
       id,
@@ -46,5 +50,5 @@ async function itemsOf(
       removedAt: timeText(removedAt),
       ...(kept === undefined ? {} : { keptUntil: timeText(kept + retainMs) }),
     }
-  })
+  }
 }

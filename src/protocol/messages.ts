@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { Alarm, GetAlarmsFinalResponse, GetAlarmsRequest } from './alarms.ts'
 import { audits } from './audit.ts'
+import * as sums from './checksums.ts'
 import { answer, envelope, fileAnswer, files, request } from './parts.ts'
 import { removalMessages } from './removals.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
@@ -172,9 +173,16 @@ function listing<
     }),
   }
 }
+const checksums = listing('GetChecksums', { ...sumItem, checksum: sums.AnyChecksum })
 export const listings = {
   GetFileIDs: listing('GetFileIDs', idItem),
-  GetChecksums: listing('GetChecksums', sumItem),
+  GetChecksums: {
+    ...checksums,
+    identify: v.object({ ...checksums.identify.entries, ...sums.asked }),
+    request: v.object({ ...checksums.request.entries, ...sums.asked }),
+    progress: v.object({ ...checksums.progress.entries, ...sums.working }),
+    final: v.object({ ...checksums.final.entries, ...sums.answered }),
+  },
   GetFileInfos: listing('GetFileInfos', infoItem),
   /** Beyond theirs. */
   GetTombstones: listing('GetTombstones', tombstoneItem),

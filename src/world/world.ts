@@ -27,11 +27,13 @@ export interface Hasher {
   hex(): string
 }
 
-/** Names of digests, as they appear in manifests and messages. */
-export type Algorithm = 'sha256'
+/** Names of digests. Files are kept by SHA-256; the others are for those who ask for them. */
+export type Algorithm = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512'
 
 export interface Hashing {
   start(algorithm: Algorithm): Hasher
+  /** HMAC (RFC 2104): only who reads the bytes after the key is known can tell the result. */
+  keyed(algorithm: Algorithm, key: Uint8Array): Hasher
 }
 
 /** One line an event: a short name in dotted words, and what it was about. Never a secret. */
