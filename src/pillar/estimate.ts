@@ -1,6 +1,42 @@
-/** How long it will take: an estimate of the pillar about itself, in milliseconds. */
+/** How long it will take: what the pillar says of itself, from what it has to do and how fast it was lately. */
+import type { Clock } from '../world/world.ts'
+
+export interface Estimate {
+  /** Milliseconds until so many bytes more would be moved, after all that wait already. */
+  msFor(bytes: number): number
+  /** So many bytes wait to be moved. The answer is to be called once, with how many were, when they do not any more. */
+  waiting(bytes: number): (moved: number) => void
+}
 
 /** Until something is measured, a slow home link: 2.5 MB/s. */
-const bytesPerMs = 2_500
+const assumedBytesPerMs = 2_500
+/** Less says more about round trips than about the link and the disk. */
+const tellingBytes = 1024 * 1024
+/** How much the newest measurement counts. */
+const newest = 0.5
 
-export const bytesToDeliver = (bytes: number): number => Math.ceil(bytes / bytesPerMs)
+/** Measured over whole stretches of work, however many transfers share them. */
+export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
+  let bytesPerMs = assumedBytesPerMs
+  let bytesWaiting = 0
+  let open = 0
+  let begun = 0
+  let bytesMoved = 0
+  const measure = (): void => {
+    const ms = clock.monotonic() - begun
+    if (bytesMoved < tellingBytes || ms <= 0) return
+    bytesPerMs = newest * (bytesMoved / ms) + (1 - newest) * bytesPerMs
+  }
+  return {
+    msFor: (bytes) => Math.ceil((bytesWaiting + bytes) / bytesPerMs),
+    waiting(bytes) {
+      if (open++ === 0) [begun, bytesMoved] = [clock.monotonic(), 0]
+      bytesWaiting += bytes
+      return (moved) => {
+        bytesWaiting -= bytes
+        bytesMoved += moved
+        if (--open === 0) measure()
+      }
+    },
+  }
+}

@@ -11,7 +11,6 @@ import { hopsOf } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
 import { gate } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
-import { bytesToDeliver } from './estimate.ts'
 import {
   contradicted,
   type FileResult,
@@ -51,7 +50,7 @@ export async function identifyGet(
   const answer = compose<'IdentifyPillarsForGetFileResponse'>(desk.world, desk.name, {
     type: 'IdentifyPillarsForGetFileResponse',
     ...answering(request, desk.name, none ? 'FILE_NOT_FOUND_FAILURE' : 'IDENTIFICATION_POSITIVE'),
-    timeToDeliver: bytesToDeliver(bytes),
+    timeToDeliver: desk.estimate.msFor(bytes),
     files,
   })
   await desk.answer(request, answer)
@@ -90,8 +89,10 @@ export function deliveries(desk: Desk) {
     const ids = files.map((file) => file.id)
     const rows = await store.stored(collection, ids).catch(() => [])
     const all = files.map(async (wanted, place) => {
+      const moved = desk.estimate.waiting(wanted.length ?? rows[place]?.size ?? 0)
       const leave = await slots.enter()
       run.results[place] = await deliver(desk, run, wanted, place, rows[place]).finally(leave)
+      moved(run.at.get(place) ?? 0)
     })
     await Promise.all(all)
     quiet.abort()

@@ -18,6 +18,7 @@ import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
 import { dispatch } from './dispatch.ts'
+import { type Estimate, estimate } from './estimate.ts'
 import { deliveries } from './get.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
@@ -48,6 +49,7 @@ export interface Desk extends PillarParts {
   answer(request: RequestMessage, message: Message): Promise<void>
   alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
   readonly stopping: AbortSignal
+  readonly estimate: Estimate
 }
 
 export interface Pillar {
@@ -72,6 +74,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const desk: Desk = {
     ...parts,
     stopping: stop.signal,
+    estimate: estimate(world.clock),
     answer: async (request, message) => void (await post.send(request.replyTo, message)),
     alarm: sparing(world, stop.signal, (alarmCode, alarmText, about = {}) => {
       const alarm = compose<'Alarm'>(world, name, {

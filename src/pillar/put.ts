@@ -7,7 +7,6 @@ import type { MessageOf, OfferedFile } from '../protocol/messages.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { NewFile, Standing } from '../store/store.ts'
 import { digestOf } from '../world/world.ts'
-import { bytesToDeliver } from './estimate.ts'
 import type { Desk } from './pillar.ts'
 import type { Promises } from './promises.ts'
 import { arrived, concluded, newRun, progress, type Run, say } from './put-run.ts'
@@ -44,7 +43,7 @@ export async function identifyPut(
   const answer = compose<'IdentifyPillarsForPutFileResponse'>(desk.world, desk.name, {
     type: 'IdentifyPillarsForPutFileResponse',
     ...answering(request, desk.name, code, trouble),
-    timeToDeliver: bytesToDeliver(bytes),
+    timeToDeliver: desk.estimate.msFor(bytes),
     files,
   })
   await desk.answer(request, answer)

@@ -147,10 +147,13 @@ async function receive(
   enter: () => Promise<() => void>,
 ): Promise<FileResult> {
   const { file } = course
+  const moved = desk.estimate.waiting(file.size)
   const leave = await enter()
+  let before = 0
   try {
     if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
     const incoming = await desk.store.incoming(file.collection, file.id)
+    before = course.at = incoming.at()
     await fetch(desk, course, incoming)
     // The slot is for bytes on their way; files that wait for their sync share it better without.
     leave()
@@ -162,6 +165,7 @@ async function receive(
     return { id: file.id, code, text }
   } finally {
     leave()
+    moved(course.at - before)
     course.waitingAt = undefined
     if (course.relay !== undefined) void forget(desk, course)
   }
@@ -187,7 +191,6 @@ async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<vo
     },
     secure: () => incoming.secure(),
   }
-  course.at = incoming.at()
   if (file.size === 0 || (await copyLocally(desk, file, sink))) return
   await pull({
     world: desk.world,
