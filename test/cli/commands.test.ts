@@ -340,6 +340,34 @@ t.test('Ctrl-C ends a put and a get, and the same commands go on', async (t) => 
   rmSync(to, { recursive: true })
 })
 
+t.test('[ALM-3] what goes wrong is followed as it happens, and is history after it', async (t) => {
+  const path = join(folder('rotten'), 'rotten')
+  writeNoise(path, 100_000, 6)
+  t.equal((await colonnade('put', 'large', path)).code, 0)
+  const { child, ended } = begin(['alarms', '--follow', '--json', '--code', 'CHECKSUM_ALARM'])
+  let heard = ''
+  child.stdout?.on('data', (bytes) => (heard += bytes))
+  const stored = join(archive.volume('pillar-1'), 'large', 'data', 'rotten')
+  const bytes = readFileSync(stored)
+  bytes[50_000] = (bytes[50_000] ?? 0) ^ 1
+  writeFileSync(stored, bytes)
+  const get = ['get', 'large', 'rotten', '--pillar', 'pillar-1', '--overwrite', '-o']
+  const place = folder('rotten/back')
+  await until('it is heard', async () => {
+    // Asked for until the other process listens, and at most once a minute is it said.
+    t.equal((await colonnade(...get, place)).code, 1)
+    return heard !== ''
+  })
+  child.kill('SIGINT')
+  t.equal((await ended).code, 130)
+  const alarm = { component: 'pillar-1', code: 'CHECKSUM_ALARM', fileId: 'rotten' }
+  t.match(JSON.parse(heard.split('\n')[0] ?? ''), { ...alarm, collection: 'large' })
+  const kept = await colonnade('alarms', '--since', '1h', '--json')
+  t.equal(kept.code, 0)
+  const found = objects(kept).filter(({ fileId }) => fileId === 'rotten')
+  t.match(found[0], { ...alarm, sequence: Number, heardAt: String })
+})
+
 const noScript = spawnSync('script', ['--version']).status === 0 ? false : 'there is no script(1)'
 
 t.test('a terminal sees a bar, and its cursor in the end', { skip: noScript }, async (t) => {

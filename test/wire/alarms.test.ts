@@ -203,7 +203,11 @@ t.test('[ALM-2] the tracker keeps what it hears, and survives its power plug', a
   t.same(await shown(s, { since: fleet.time.clock.now() }), ['there are no alarms', '0'])
   const answered: Uint8Array[] = []
   const spy = fleet.broker.connectAs('pillar-1')({
-    ...{ clientId: 'spy', persistent: false, subscriptions: [topics.replies('pillar-1', 'x')] },
+    ...{
+      clientId: 'pillar-1.spy',
+      persistent: false,
+      subscriptions: [topics.replies('pillar-1', 'x')],
+    },
     receive: (_topic, payload) => void answered.push(payload),
     ...{ connected: () => undefined, closed: () => undefined },
   })
