@@ -305,7 +305,7 @@ t.test('what may not be read is passed over; the rest is stored', { skip: cannot
 
 t.test('Ctrl-C ends a put and a get, and the same commands go on', async (t) => {
   const path = join(folder('large'), 'film')
-  const size = 60_000_000
+  const size = 100_000_000
   writeNoise(path, size, 3)
   const incoming = (): number =>
     globSync(join(archive.volume('pillar-1'), '.incoming', '*'))
