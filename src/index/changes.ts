@@ -226,7 +226,8 @@ function fileChanges(
       statements.drop.run(collection, id)
       if (old) count(draft, old, -1)
       count(draft, file, 1)
-      if (removals.stored(file)) statements.fact.run(staleBag(collection), 'yes')
+      const gone = row !== undefined && (old?.checksum !== file.checksum || old.path !== file.path)
+      if (removals.stored(file) || gone) statements.fact.run(staleBag(collection), 'yes')
     },
     remove(draft: Draft, { collection, id, now }: Only<'remove'>): void {
       const row = statements.file.get(collection, id)

@@ -7,6 +7,7 @@ import {
   foldPath,
   type Index,
   type ReceivingFile,
+  type StoredFile,
 } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import type { Health } from './health.ts'
@@ -65,7 +66,9 @@ export function admission(parts: AdmissionParts): Admission {
   async function judgeOne(file: NewFile, open: number): Promise<Verdict> {
     const { collection, id, size } = file
     const [stored] = await index.stored(collection, [id])
-    if (stored) return no(sameBytes(stored, file) ? { is: 'held', file: stored } : { is: 'other' })
+    if (stored && sameBytes(stored, file)) return no({ is: 'held', file: stored })
+    const unfit = await hindrance(index, file, stored)
+    if (unfit) return no({ is: unfit })
     const [receiving] = await index.receiving(collection, [id])
     const same = receiving !== undefined && sameBytes(receiving, file)
     if (receiving && !same && reserved.has(file)) return no({ is: 'other' })
@@ -85,7 +88,9 @@ export function admission(parts: AdmissionParts): Admission {
       return { row, changes: [{ do: 'receive', file: row }] }
     }
     const { collection, id, size, checksum, mtime } = file
-    const [path, since] = [await freePlace(file, chosen), world.clock.now()]
+    // What is replaced leaves its place to it.
+    const [stored] = file.replaces ? await index.stored(collection, [id]) : []
+    const [path, since] = [stored?.path ?? (await freePlace(file, chosen)), world.clock.now()]
     const row = { collection, id, size, checksum, mtime, path, safe: 0, since }
     const changes: Change[] = [{ do: 'receive', file: row }]
     return old
@@ -115,6 +120,19 @@ export function admission(parts: AdmissionParts): Admission {
       return standings
     },
   }
+}
+
+/** Why other bytes than those that are stored can not come. */
+async function hindrance(
+  index: Index,
+  { collection, id, replaces }: NewFile,
+  stored: StoredFile | undefined,
+): Promise<'absent' | 'other' | 'otherBytes' | 'newer' | undefined> {
+  if (!replaces) return stored && 'other'
+  if (!stored) return 'absent'
+  if (stored.checksum !== replaces.checksum) return 'otherBytes'
+  const [version] = await index.versions(collection, [id])
+  return version === replaces.version ? undefined : 'newer'
 }
 
 interface Row {

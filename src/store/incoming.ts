@@ -17,6 +17,8 @@ export interface IncomingParts {
   /** Tells how many reserved bytes are on the disk now. */
   landed(file: ReceivingFile, bytes: number): void
   ended(file: ReceivingFile): void
+  /** Puts the synced partial in the place of what is stored; rejects when that is not what was to be replaced. */
+  replace?(file: ReceivingFile, by: Actor): Promise<void>
 }
 
 export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Promise<Incoming> {
@@ -68,8 +70,11 @@ export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Pr
       await disk.remove(partial)
       return 'wrongChecksum'
     }
-    const places = placesOf(world, { ...file, safe }, by)
-    await group.store({ partial, mtime: file.mtime, places })
+    if (parts.replace) await parts.replace({ ...file, safe }, by)
+    else {
+      const places = placesOf(world, { ...file, safe }, by)
+      await group.store({ partial, mtime: file.mtime, places })
+    }
     parts.ended(file)
     return 'stored'
   }

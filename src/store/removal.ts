@@ -9,6 +9,7 @@ import {
   type Change,
   foldPath,
   type Index,
+  type ReceivingFile,
   type RetainedFile,
   type StoredFile,
 } from '../index/index.ts'
@@ -16,9 +17,9 @@ import { digestOf, type World } from '../world/world.ts'
 import { folderMaker } from './group-commit.ts'
 import type { Health } from './health.ts'
 import { audited } from './incoming.ts'
-import { pathAside } from './names.ts'
+import { partialOf, pathAside } from './names.ts'
 import { digestAt } from './recovery.ts'
-import type { Actor, Doomed, Removed, Restored } from './store.ts'
+import type { Actor, Doomed, Removed, Replaced, Restored } from './store.ts'
 
 export interface RemovalParts {
   readonly world: World
@@ -131,6 +132,7 @@ export function removal(parts: RemovalParts) {
   return {
     remove,
     restore,
+    replace: replacing(parts),
     /** Removes for good what was put aside before; resolves with how many they were. */
     async purge(before: number): Promise<number> {
       const old = await index.retained({ keptBefore: before, limit: purgeMax })
@@ -144,6 +146,37 @@ export function removal(parts: RemovalParts) {
       }
       return old.length
     },
+  }
+}
+
+/** The old bytes are kept aside, the new ones take their place; in one commit the row tells of both. */
+function replacing(parts: RemovalParts) {
+  const { world, disk, index, health } = parts
+  const { move, commit } = steps(parts)
+  return async (file: ReceivingFile, replaces: Replaced, by: Actor): Promise<void> => {
+    const { collection, id, size, checksum, mtime } = file
+    const [old] = await index.stored(collection, [id])
+    const [version] = await index.versions(collection, [id])
+    if (!old || old.checksum !== replaces.checksum || version !== replaces.version)
+      throw new Error('what was to be replaced has changed meanwhile')
+    const partial = partialOf(world, file)
+    await disk.touch(partial, mtime).catch(() => undefined)
+    await health.guardSync(disk.sync(partial))
+    const now = world.clock.now()
+    const aside = retainedOf(old, 'leaving', now)
+    await commit({ do: 'retain', file: aside })
+    const place = payload(collection, old.path)
+    const present = (await disk.stat(place)) !== undefined
+    if (present) await move(place, retainedPath(world, aside))
+    await move(partial, place)
+    const { path } = old
+    await commit(
+      present
+        ? { do: 'retain', file: { ...aside, state: 'kept' } }
+        : { do: 'release', collection, id, version: aside.version },
+      { do: 'store', file: { collection, id, size, checksum, mtime, path, provenAt: now }, now },
+      audited(world, file, by, 'replacement', `in the place of ${old.checksum}`),
+    )
   }
 }
 
@@ -184,7 +217,11 @@ export async function recoverRemovals(world: World, disk: Disk, index: Index): P
     const [kept, stood] = [retainedPath(world, aside), payload(collection, aside.path)]
     const [isKept, stands] = [await disk.stat(kept), await disk.stat(stood)]
     if (aside.state === 'leaving') {
-      if (isKept && !stands) {
+      // What was to take its place goes back among the partials: it is received, and not stored yet.
+      const [next] = isKept && stands ? await index.receiving(collection, [id]) : []
+      const partial = next && partialOf(world, next)
+      if (partial && !(await disk.stat(partial))) await move(stood, partial)
+      if (isKept && !(await disk.stat(stood))) {
         await folders.ensure(dirname(stood))
         await move(kept, stood)
       }

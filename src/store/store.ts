@@ -14,7 +14,13 @@ import type {
 } from '../index/index.ts'
 
 /** A file that is offered: what it will be once it is here. */
-export type NewFile = Pick<StoredFile, 'collection' | 'id' | 'size' | 'checksum' | 'mtime'>
+export type NewFile = Pick<StoredFile, 'collection' | 'id' | 'size' | 'checksum' | 'mtime'> & {
+  /** Only in the place of these bytes. */
+  readonly replaces?: Replaced | undefined
+}
+
+/** Bytes that others shall take the place of: which, and which version of them was seen. */
+export type Replaced = Pick<Doomed, 'checksum' | 'version'>
 
 /** What the store says to a file that is offered. */
 export type Standing =
@@ -24,6 +30,8 @@ export type Standing =
   | { readonly is: 'held'; readonly file: StoredFile }
   /** Other bytes are stored or being received under this id. */
   | { readonly is: 'other' }
+  /** To be replaced: there is no such file; its bytes are others; it was stored or confirmed since. */
+  | { readonly is: 'absent' | 'otherBytes' | 'newer' }
   /** The id would be a folder of another, or has another as its folder. */
   | { readonly is: 'conflict'; readonly with: string }
   | { readonly is: 'noSpace'; readonly bytesFree: number }
@@ -79,7 +87,7 @@ export interface Receiving {
    */
   accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
   /** Opens a file that was accepted; what is safe of it already stays. All of it when it was stored meanwhile. */
-  incoming(collection: string, id: string): Promise<Incoming>
+  incoming(collection: string, id: string, replaces?: Replaced): Promise<Incoming>
   /** The request is over: what it did not finish stays as partial, but no longer keeps other bytes away. */
   release(files: readonly Pick<NewFile, 'collection' | 'id'>[]): void
   /** Gives up partials that nobody came back for since `before` (milliseconds since 1970). */

@@ -1,6 +1,6 @@
 /** One volume as a store: what its parts are and how they hang together. */
 import type { Disk } from '../disk/disk.ts'
-import type { Index } from '../index/index.ts'
+import type { Index, ReceivingFile } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
@@ -11,9 +11,9 @@ import { foldsNames, readIdentity } from './identity.ts'
 import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
 import { reading } from './reading.ts'
 import { recover } from './recovery.ts'
-import { type RemovalParts, recoverRemovals, removal } from './removal.ts'
+import { recoverRemovals, removal } from './removal.ts'
 import { reservations } from './reservations.ts'
-import type { Receiving, Removing, Store } from './store.ts'
+import type { Actor, Receiving, Removing, Replaced, Store } from './store.ts'
 
 export interface VolumeOptions {
   readonly pillar: string
@@ -44,9 +44,12 @@ export async function openVolume(
   const reserved = reservations(options.reserveBytes)
   const bag = bagKeeper(world, disk, index, state)
   const door = admission({ world, disk, index, health: state, reserved, folds })
+  const removals = removal({ world, disk, index, health: state, folds })
+  const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(bag.touch)
   const arrivals = arriving(
     { world, disk, index, health: state, landed: reserved.landed, ended: reserved.end },
     { ...group, store: (ready) => group.store(ready).then(bag.touch) },
+    (file, replaces, by) => alone(() => removals.replace(file, replaces, by)),
   )
 
   return {
@@ -63,7 +66,7 @@ export async function openVolume(
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
-    ...removing({ world, disk, index, health: state, folds }, group, bag.touch),
+    ...removing(index, removals, alone),
     space: async () => ({
       ...reserved.space(await disk.free()),
       bytesRetained: await index.retainedBytes(),
@@ -84,17 +87,18 @@ export async function openVolume(
 }
 
 /** Deletes and takes back, one after the other, and never while something is being stored. */
-function removing(parts: RemovalParts, group: GroupCommit, touched: () => void): Removing {
-  const { index } = parts
-  const work = removal(parts)
-  const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(touched)
+function removing(
+  index: Index,
+  work: ReturnType<typeof removal>,
+  alone: <T>(step: () => Promise<T>) => Promise<T>,
+): Removing {
   return {
     versions: (collection, ids) => index.versions(collection, ids),
     tombstones: (query) => index.tombstones(query),
     remove: (file, by) => alone(() => work.remove(file, by)),
     restore: (collection, id, checksum, by) =>
       alone(() => work.restore(collection, id, checksum, by)),
-    purge: (before) => group.alone(() => work.purge(before)),
+    purge: (before) => alone(() => work.purge(before)),
     async restorable(collection, ids) {
       const limit = Number.MAX_SAFE_INTEGER
       const kept = await index.retained({ collection, ids, limit })
@@ -106,11 +110,18 @@ function removing(parts: RemovalParts, group: GroupCommit, touched: () => void):
 }
 
 /** Opens accepted files for their bytes. */
-function arriving(parts: Omit<IncomingParts, 'group'>, group: GroupCommit): Receiving['incoming'] {
+function arriving(
+  parts: Omit<IncomingParts, 'group' | 'replace'>,
+  group: GroupCommit,
+  replace: (file: ReceivingFile, replaces: Replaced, by: Actor) => Promise<void>,
+): Receiving['incoming'] {
   const { index } = parts
-  return async (collection, id) => {
+  return async (collection, id, replaces) => {
     const [file] = await index.receiving(collection, [id])
-    if (file) return openIncoming({ ...parts, group }, file)
+    const inPlace = replaces && {
+      replace: (row: ReceivingFile, by: Actor) => replace(row, replaces, by),
+    }
+    if (file) return openIncoming({ ...parts, group, ...inPlace }, file)
     const [stored] = await index.stored(collection, [id])
     if (stored) return alreadyHere(stored)
     throw new Error(`not accepted: ${id}`)

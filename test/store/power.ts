@@ -30,6 +30,8 @@ export interface Promises {
   readonly stored: Map<string, Uint8Array>
   /** Being deleted or taken back: stored, or kept aside. */
   readonly moving: Map<string, Uint8Array>
+  /** Being replaced: one of two, and never neither. */
+  readonly replacing: Map<string, readonly Uint8Array[]>
   /** Deleted, and kept aside. */
   readonly removed: Map<string, Uint8Array>
   /** How much of a file was secured. */
@@ -131,6 +133,39 @@ export async function take(
   ;(what === 'away' ? to : from).set(id, original.bytes)
 }
 
+/** Puts other bytes in the place of those that are stored. */
+export async function replace(
+  { store, collection, promises }: Run,
+  old: Original,
+  fresh: Original,
+): Promise<void> {
+  const key = `${collection} replace`
+  if (await store.answer(key)) return
+  const { id } = fresh
+  const [version = 0] = await store.versions(collection, [id])
+  const replaces = { checksum: fileOf(collection, old).checksum, version }
+  const file = { ...fileOf(collection, fresh), replaces }
+  const [standing] = await store.accept({ key, substance: key, request: key }, [file])
+  promises.accepted.add(key)
+  promises.stored.delete(id)
+  promises.replacing.set(id, [old.bytes, fresh.bytes])
+  if (standing?.is === 'welcome') {
+    const incoming = await store.incoming(collection, id, replaces)
+    await incoming.write(fresh.bytes.slice(incoming.at(), 600))
+    await incoming.secure()
+    promises.secured.set(fresh, incoming.at())
+    await incoming.write(fresh.bytes.slice(incoming.at()))
+    const outcome = await incoming.finish({ actor: 'ann', conversation: key })
+    if (outcome !== 'stored') throw new Error(`${id} is ${outcome}`)
+  } else if (standing?.is !== 'held') throw new Error(`${id} is ${standing?.is}`)
+  promises.replacing.delete(id)
+  promises.stored.set(id, fresh.bytes)
+  store.release([file])
+  const answer = { substance: key, answer: 'replaced', keepUntil: 2e12 }
+  await store.conclude([{ do: 'answer', key, answer }])
+  promises.answered.add(key)
+}
+
 /** The ways in which a disk forgets. */
 export function chooserOf(how: string): Chooser {
   const last = (options: number): number => options - 1
@@ -192,6 +227,7 @@ function board(lie: Lie): Board {
     promises: {
       stored: new Map(),
       moving: new Map(),
+      replacing: new Map(),
       removed: new Map(),
       secured: new Map(),
       accepted: new Set(),
@@ -284,6 +320,11 @@ function broken({ sim, index, collection, promises }: Board): string[] {
   for (const [id, bytes] of promises.stored) {
     const [row] = index.stored(collection, [id])
     if (row?.checksum !== digestOf(world, bytes)) found.push(`${id} was stored and is not`)
+  }
+  for (const [id, either] of promises.replacing) {
+    const [row] = index.stored(collection, [id])
+    if (!either.some((bytes) => digestOf(world, bytes) === row?.checksum))
+      found.push(`${id} was being replaced and is neither`)
   }
   for (const [id, bytes] of [...promises.moving, ...promises.removed]) {
     const row = index.stored(collection, [id])[0]

@@ -12,6 +12,7 @@ import {
   type Original,
   put,
   type Run,
+  replace,
   take,
   type Work,
 } from './power.ts'
@@ -109,6 +110,15 @@ const removals: readonly Work[] = [
       await run.store.flush()
       await take(run, 'away', one[0] as Original)
       await run.store.flush()
+    },
+  },
+  {
+    name: 'replaced',
+    originals: [after, ...one],
+    async run(run) {
+      if (!(await run.store.answer(`${run.collection} replace`))) await put(run, 'r1', [before])
+      await put(run, 'r2', one)
+      await replace(run, before, after)
     },
   },
   {
