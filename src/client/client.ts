@@ -5,7 +5,7 @@
 import { type Bench, bench as newBench } from '../exchange/bench.ts'
 import { exchange } from '../exchange/exchange.ts'
 import { limits } from '../limits.ts'
-import type { Transmission } from '../protocol/messages.ts'
+import type { Transmission } from '../protocol/parts.ts'
 import { issueToken, type TokenClaims } from '../transfer/token.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
 import { type Line, type LineParts, openLine } from './line.ts'

@@ -7,7 +7,7 @@ import { identifyListing, list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
-import { identifyPut, type receptions } from './put.ts'
+import { identifyPut, identifyReplace, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
 import { identifyStatus, status } from './status.ts'
 import { listTombstones } from './tombstones.ts'
@@ -31,7 +31,10 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
     switch (message.type) {
       case 'IdentifyPillarsForPutFileRequest':
         return identifyPut(desk, promised, message)
+      case 'IdentifyPillarsForReplaceFileRequest':
+        return identifyReplace(desk, promised, message)
       case 'PutFileRequest':
+      case 'ReplaceFileRequest':
         return work.puts.accept(message, line, key)
       case 'IdentifyPillarsForGetFileRequest':
         return identifyGet(desk, message)

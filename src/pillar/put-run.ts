@@ -9,8 +9,10 @@ import { claimsOf } from '../transfer/token.ts'
 import type { Desk } from './pillar.ts'
 import type { Reception, Signed } from './reception.ts'
 
-type PutRequest = MessageOf<'PutFileRequest'>
-type FileResult = MessageOf<'PutFileFinalResponse'>['files'][number]
+/** Both bring bytes; one puts them in the place of others. */
+export type PutRequest = MessageOf<'PutFileRequest' | 'ReplaceFileRequest'>
+export type PutFinal = MessageOf<'PutFileFinalResponse' | 'ReplaceFileFinalResponse'>
+export type FileResult = PutFinal['files'][number]
 
 export interface Run extends Signed {
   readonly substance: string
@@ -63,8 +65,9 @@ async function report(desk: Desk, run: Run, quiet: AbortSignal): Promise<void> {
 export function progress(desk: Desk, run: Run, code: ResponseCode): Promise<void> {
   const waitingAt = waitingAtOf(run)
   const exp = claimsOf(run.request.transmission.token)?.exp ?? 0
-  const message = compose<'PutFileProgressResponse'>(desk.world, desk.name, {
-    type: 'PutFileProgressResponse',
+  const type = `${kindOf(run.request)}ProgressResponse` as const
+  const message = compose<typeof type>(desk.world, desk.name, {
+    type,
     ...answering(run.request, desk.name, code),
     filesDone: run.results.size,
     bytesDone: [...run.receptions.values()].reduce((sum, one) => sum + one.at(), 0),
@@ -112,9 +115,14 @@ const finalOf = (
   code: ResponseCode,
   text: string | undefined,
   files: FileResult[],
-): MessageOf<'PutFileFinalResponse'> =>
-  compose<'PutFileFinalResponse'>(desk.world, desk.name, {
-    type: 'PutFileFinalResponse',
+): PutFinal => {
+  const type = `${kindOf(request)}FinalResponse` as const
+  return compose<typeof type>(desk.world, desk.name, {
+    type,
     ...answering(request, desk.name, code, text),
     files,
   })
+}
+
+const kindOf = ({ type }: PutRequest): 'PutFile' | 'ReplaceFile' =>
+  type === 'PutFileRequest' ? 'PutFile' : 'ReplaceFile'

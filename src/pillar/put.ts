@@ -3,24 +3,35 @@ import type { AcceptedRequest } from '../index/index.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
 import { keyOf, parse, substance } from '../protocol/envelope.ts'
-import type { MessageOf, OfferedFile } from '../protocol/messages.ts'
+import type { Message, MessageOf } from '../protocol/messages.ts'
+import type { OfferedFile } from '../protocol/parts.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
-import type { NewFile, Standing } from '../store/store.ts'
+import type { NewFile, Replaced, Standing } from '../store/store.ts'
 import { digestOf } from '../world/world.ts'
 import type { Desk } from './pillar.ts'
 import type { Promises } from './promises.ts'
-import { arrived, concluded, newRun, progress, type Run, say } from './put-run.ts'
+import {
+  arrived,
+  concluded,
+  type FileResult,
+  newRun,
+  type PutFinal,
+  type PutRequest,
+  progress,
+  type Run,
+  say,
+} from './put-run.ts'
 import { transfers } from './reception.ts'
 
-type PutRequest = MessageOf<'PutFileRequest'>
-type FileResult = MessageOf<'PutFileFinalResponse'>['files'][number]
+type Offered = OfferedFile & { readonly replaces?: Replaced }
 
-const rowOf = (collection: string, file: OfferedFile): NewFile => ({
+const rowOf = (collection: string, file: Offered): NewFile => ({
   collection,
   id: file.id,
   size: file.size,
   checksum: file.checksum,
   mtime: timeValue(file.mtime),
+  ...(file.replaces ? { replaces: file.replaces } : {}),
 })
 
 export async function identifyPut(
@@ -63,7 +74,42 @@ function identified(
   }
 }
 
+/** What a pillar has under the id, and may be replaced; or why it may not. */
+export async function identifyReplace(
+  desk: Desk,
+  promised: Promises,
+  request: MessageOf<'IdentifyPillarsForReplaceFileRequest'>,
+): Promise<void> {
+  const { collection } = request
+  const versions = await desk.store.versions(
+    collection,
+    request.files.map(({ id }) => id),
+  )
+  const rows = request.files.map(({ replaces, ...file }, n) =>
+    rowOf(collection, { ...file, replaces: { ...replaces, version: versions[n] ?? 0 } }),
+  )
+  const standings = await desk.store.standing(rows)
+  const files = request.files.map(({ id, checksum }, n) => {
+    const standing = standings[n] ?? { is: 'other' as const }
+    if (standing.is !== 'welcome') return identified(id, standing)
+    if (!promised.promise(collection, id, checksum)) return identified(id, { is: 'other' })
+    return { id, code: 'IDENTIFICATION_POSITIVE' as const, version: versions[n] }
+  })
+  const trouble = desk.store.trouble()
+  const bytes = request.files.reduce((sum, file) => sum + file.size, 0)
+  const code = trouble === undefined ? 'IDENTIFICATION_POSITIVE' : 'IDENTIFICATION_NEGATIVE'
+  const answer = compose<'IdentifyPillarsForReplaceFileResponse'>(desk.world, desk.name, {
+    type: 'IdentifyPillarsForReplaceFileResponse',
+    ...answering(request, desk.name, code, trouble),
+    timeToDeliver: desk.estimate.msFor(bytes),
+    files,
+  })
+  await desk.answer(request, answer)
+}
+
 function refused(id: string, standing: Standing, otherwise: ResponseCode): FileResult {
+  const unfit = unfits[standing.is]
+  if (unfit) return { id, code: unfit[0], text: unfit[1] }
   if (standing.is === 'conflict')
     return { id, code: otherwise, text: `it would stand in the way of ${standing.with}` }
   if (standing.is === 'noSpace')
@@ -77,6 +123,13 @@ function refused(id: string, standing: Standing, otherwise: ResponseCode): FileR
     code: 'DUPLICATE_FILE_FAILURE',
     text: 'other bytes are stored or on their way under this id',
   }
+}
+
+/** Why a file can not be replaced; which checksum would be right is not told. */
+const unfits: Partial<Record<Standing['is'], [ResponseCode, text: string]>> = {
+  absent: ['FILE_NOT_FOUND_FAILURE', 'there is nothing to replace'],
+  otherBytes: ['EXISTING_FILE_CHECKSUM_FAILURE', 'the file here has another checksum'],
+  newer: ['FAILURE', 'the file was stored or confirmed again since this version was seen'],
 }
 
 const contradiction = 'another request had this conversation before'
@@ -109,12 +162,14 @@ export function receptions(desk: Desk) {
     const now = timeText(world.clock.now())
     if (known && known.substance !== asked) await misunderstood(request, contradiction)
     else if (known) {
-      const final = JSON.parse(known.answer) as MessageOf<'PutFileFinalResponse'>
+      const final = JSON.parse(known.answer) as PutFinal
       await desk.answer(request, { ...final, sentAt: now })
     } else if (timeValue(request.expiresAt) < world.clock.now()) {
       const why = `the request had expired at ${request.expiresAt}; my clock says ${now}`
       await misunderstood(request, why)
-    } else return false
+    } else if (request.type === 'ReplaceFileRequest' && !request.to?.includes(desk.name))
+      await misunderstood(request, 'such a request names its pillars')
+    else return false
     return true
   }
   const misunderstood = (request: PutRequest, why: string): Promise<void> =>
@@ -153,7 +208,7 @@ export function receptions(desk: Desk) {
     async resume(all: readonly AcceptedRequest[]): Promise<void> {
       for (const accepted of all) {
         const parsed = parse(new TextEncoder().encode(accepted.request))
-        if (parsed.is !== 'message' || parsed.message.type !== 'PutFileRequest') continue
+        if (parsed.is !== 'message' || !isPut(parsed.message)) continue
         go(newRun(parsed.message, accepted.substance, accepted.signer), accepted)
       }
     },
@@ -161,6 +216,9 @@ export function receptions(desk: Desk) {
       void (await Promise.all([...running.values()].map((run) => run.ended))),
   }
 }
+
+const isPut = (message: Message): message is PutRequest =>
+  message.type === 'PutFileRequest' || message.type === 'ReplaceFileRequest'
 
 const atOnce = (id: string, standing: Standing): FileResult =>
   standing.is === 'held'

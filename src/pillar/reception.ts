@@ -1,6 +1,5 @@
 /** Receiving one file, shared by all requests that want it here: the newest token is the one that is used. */
 import { limits } from '../limits.ts'
-import type { MessageOf } from '../protocol/messages.ts'
 import type { Actor, Incoming, NewFile } from '../store/store.ts'
 import { TransferFailed } from '../transfer/attempts.ts'
 import type { ObjectKey } from '../transfer/objects.ts'
@@ -9,9 +8,7 @@ import { type Hop, hopsOf, type Route, route } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
 import { gate } from '../world/lock.ts'
 import type { Desk } from './pillar.ts'
-
-type PutRequest = MessageOf<'PutFileRequest'>
-type FileResult = MessageOf<'PutFileFinalResponse'>['files'][number]
+import type { FileResult, PutRequest } from './put-run.ts'
 
 /** A request, and the id of the key that signed it; unknown of requests that an older release accepted. */
 export interface Signed {
@@ -152,7 +149,7 @@ async function receive(
   let before = 0
   try {
     if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
-    const incoming = await desk.store.incoming(file.collection, file.id)
+    const incoming = await desk.store.incoming(file.collection, file.id, file.replaces)
     before = course.at = incoming.at()
     await fetch(desk, course, incoming)
     // The slot is for bytes on their way; files that wait for their sync share it better without.

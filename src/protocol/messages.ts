@@ -6,69 +6,13 @@ import * as v from 'valibot'
 import { Alarm, GetAlarmsFinalResponse, GetAlarmsRequest } from './alarms.ts'
 import { audits } from './audit.ts'
 import * as sums from './checksums.ts'
-import { answer, envelope, fileAnswer, files, request } from './parts.ts'
+import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
+import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
-
-/** What a file is: its id, its bytes, and when it was last changed at its source. */
-const offered = { id: FileId, size: Bytes, checksum: Checksum, mtime: Time }
-export const OfferedFile = v.object(offered)
-export type OfferedFile = v.InferOutput<typeof OfferedFile>
-
-/**
- * One transmission of bytes, designated by the client, carried out by the pillar. The token alone suffices: it
- * names who may dial where for which objects; the objects stand in the order of the files of the request.
- */
-export const Transmission = v.object({
-  /** Where to dial, in this order: the client's own exchange first, then the tracker's. */
-  exchanges: v.pipe(
-    v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
-    v.maxLength(4),
-  ),
-  /** Compact JWS (RFC 7515) by the issuer. */
-  token: v.string(),
-})
-export type Transmission = v.InferOutput<typeof Transmission>
-
-// ---- PutFile -------------------------------------------------------------------------------------------------
-export const IdentifyPillarsForPutFileRequest = v.object({
-  ...request,
-  type: v.literal('IdentifyPillarsForPutFileRequest'),
-  files: files(OfferedFile),
-})
-export const IdentifyPillarsForPutFileResponse = v.object({
-  ...answer,
-  type: v.literal('IdentifyPillarsForPutFileResponse'),
-  /** Milliseconds until the pillar could have them, by its own estimate. */
-  timeToDeliver: v.optional(Count),
-  /** Per file; `provenAt` when the pillar has these very bytes already. */
-  files: files(v.object({ ...fileAnswer, provenAt: v.optional(Time) })),
-})
-export const PutFileRequest = v.object({
-  ...request,
-  type: v.literal('PutFileRequest'),
-  files: files(OfferedFile),
-  transmission: Transmission,
-})
-export const PutFileProgressResponse = v.object({
-  ...answer,
-  type: v.literal('PutFileProgressResponse'),
-  filesDone: Count,
-  bytesDone: Bytes,
-  /** Identity of the exchange the pillar waits at for bytes that are not there yet. */
-  waitingAt: v.optional(Name),
-  /** The token is near its end: the client sends the request again with a new one. */
-  tokenEnds: v.optional(v.boolean()),
-})
-const doneFile = v.object({ ...fileAnswer, provenAt: v.optional(Time) })
-export const PutFileFinalResponse = v.object({
-  ...answer,
-  type: v.literal('PutFileFinalResponse'),
-  files: files(doneFile),
-})
 
 // ---- GetFile -------------------------------------------------------------------------------------------------
 export const IdentifyPillarsForGetFileRequest = v.object({
@@ -270,11 +214,8 @@ export const NotUnderstoodResponse = v.object({
 
 export const Message = v.variant('type', [
   NotUnderstoodResponse,
-  IdentifyPillarsForPutFileRequest,
-  IdentifyPillarsForPutFileResponse,
-  PutFileRequest,
-  PutFileProgressResponse,
-  PutFileFinalResponse,
+  ...Object.values(puts.PutFile),
+  ...Object.values(puts.ReplaceFile),
   IdentifyPillarsForGetFileRequest,
   IdentifyPillarsForGetFileResponse,
   GetFileRequest,

@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { limits } from '../limits.ts'
 import { Code } from './codes.ts'
-import { Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
+import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
 export const envelope = {
   v: Count,
@@ -39,3 +39,23 @@ export const files = <T extends v.GenericSchema>(file: T) =>
   v.pipe(v.array(file), v.minLength(1), v.maxLength(256))
 /** What is said of one file. */
 export const fileAnswer = { id: FileId, code: Code, text: v.optional(Text) }
+
+/** What a file is: its id, its bytes, and when it was last changed at its source. */
+const offered = { id: FileId, size: Bytes, checksum: Checksum, mtime: Time }
+export const OfferedFile = v.object(offered)
+export type OfferedFile = v.InferOutput<typeof OfferedFile>
+
+/**
+ * One transmission of bytes, designated by the client, carried out by the pillar. The token alone suffices: it
+ * names who may dial where for which objects; the objects stand in the order of the files of the request.
+ */
+export const Transmission = v.object({
+  /** Where to dial, in this order: the client's own exchange first, then the tracker's. */
+  exchanges: v.pipe(
+    v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
+    v.maxLength(4),
+  ),
+  /** Compact JWS (RFC 7515) by the issuer. */
+  token: v.string(),
+})
+export type Transmission = v.InferOutput<typeof Transmission>

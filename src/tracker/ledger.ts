@@ -1,5 +1,5 @@
 /** What is owed to whom, durably: one entry a file and pillar. */
-import type { OfferedFile } from '../protocol/messages.ts'
+import type { OfferedFile } from '../protocol/parts.ts'
 import type { State } from '../state/state.ts'
 
 export interface Debt {

@@ -1,6 +1,6 @@
 /** Which exchange to try next: in the order of the token's list, passing over those that just could not be reached. */
 import { limits } from '../limits.ts'
-import type { Transmission } from '../protocol/messages.ts'
+import type { Transmission } from '../protocol/parts.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { World } from '../world/world.ts'
 import { claimsOf, type TokenClaims } from './token.ts'
