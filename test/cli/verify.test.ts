@@ -280,6 +280,7 @@ t.test('checksums by any algorithm, by name, folder or all', async (t) => {
     ],
   })
   fleet.boards[0]?.disk.faults.rot('home/data/mine/a/abc', 0)
+  t.equal((await checksums(['mine/a/'], md5)).code, 3)
   const some = await checksums(['mine/a/', 'mine/c'], md5)
   t.equal(some.code, 3)
   t.same(some.said.split('\n'), [
