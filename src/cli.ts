@@ -1,15 +1,17 @@
 /** colonnade: the owner's commands. The table of them, and nothing else. */
 import { readFileSync } from 'node:fs'
 import { type AlarmsOptions, alarmFeed, alarms } from './cli/alarms.ts'
+import { type ChecksumsOptions, checksums, specOf } from './cli/checksums.ts'
 import { checkName } from './cli/chosen.ts'
 import { checkDelete, type DeleteOptions, deleteFile, lsDeleted, undelete } from './cli/delete.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
-import { checksums, ls } from './cli/ls.ts'
+import { ls } from './cli/ls.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
+import { checkVerify, type VerifyOptions, verify } from './cli/verify.ts'
 import { alarmCodes } from './protocol/alarms.ts'
 import { Command, CommanderError, InvalidArgumentError, Option } from './system/commands.ts'
 import { version } from './system/version.ts'
@@ -174,20 +176,26 @@ command(
   'colonnade checksums home > sums; cd ~/Pictures && sha256sum -c ~/sums',
 )
   .option('--ids-from <file>', 'read ids from a file, one a line; - for standard input')
+  .option('--null', 'with --ids-from: a NUL ends each id, as find -print0 writes them')
+  .option('--algorithm <name>', 'computed from the bytes now: MD5, SHA-512, HMAC-SHA-256, ...')
+  .option('--salt <hex>', 'the key of an HMAC, 1 to 256 bytes')
   .option('--pillar <id>', 'only what this pillar says')
   .action(
     (
       collection: string,
       ids: string[],
-      options: CommonOptions & { idsFrom?: string; pillar?: string },
+      options: CommonOptions & ChecksumsOptions & { idsFrom?: string; null?: boolean },
     ) => {
-      const more = options.idsFrom === undefined ? [] : idsFrom(options.idsFrom)
+      const more = options.idsFrom === undefined ? [] : idsFrom(options.idsFrom, options.null)
       const all = ids.length === 0 && options.idsFrom === undefined
       const names = all ? 'all' : [...ids, ...more]
       return session(
         options,
         (desk) => checksums(desk, collection, names, options),
-        () => [...ids, ...more].forEach(checkName),
+        () => {
+          specOf(options)
+          names === 'all' || names.forEach(checkName)
+        },
       )
     },
   )
@@ -205,6 +213,22 @@ command(
       options,
       (desk) => history(desk, collection, id, options),
       () => checkHistory(id),
+    ),
+  )
+
+command(
+  'verify <collection> [path]',
+  'Makes the pillars prove that they have the bytes now; with a path, those of the files there.',
+  'colonnade verify home ~/Pictures --as pictures',
+)
+  .option('--as <prefix>', 'the folder name that was put before every id')
+  .option('--sample <n>', 'only so many files, picked at random: a number, or like 5%')
+  .option('--pillar <id>', 'only this pillar')
+  .action((collection: string, path: string | undefined, options: CommonOptions & VerifyOptions) =>
+    session(
+      options,
+      (desk) => verify(desk, collection, path === undefined ? path : typedPath(path), options),
+      () => checkVerify(path, options),
     ),
   )
 
@@ -239,10 +263,10 @@ function placeOf(typed: string): string {
   return /(^|\/)\.{0,2}$/.test(typed) && !path.endsWith('/') ? `${path}/` : path
 }
 
-function idsFrom(path: string): string[] {
+function idsFrom(path: string, nul = false): string[] {
   try {
     const text = readFileSync(path === '-' ? 0 : typedPath(path), 'utf8')
-    return text.split('\n').filter((line) => line !== '')
+    return text.split(nul ? '\0' : '\n').filter((line) => line !== '')
   } catch (error) {
     throw new Complaint(`${path}: ${reasonOf(error)}`, exitCodes.failed)
   }

@@ -22,7 +22,8 @@ export async function chosen(
   for (const query of queriesFor(names))
     for (const known of await ask(desk, collection, query, pillar)) files.set(known.id, known)
   const found = byId(files.values())
-  return { files: found, missing: names === 'all' ? [] : missingOf(names, found) }
+  const ids = found.map(({ id }) => id)
+  return { files: found, missing: names === 'all' ? [] : missingOf(names, ids) }
 }
 
 /** Throws a complaint about a name that no archive can have. */
@@ -36,7 +37,7 @@ export function checkName(name: string): void {
   )
 }
 
-function queriesFor(names: readonly string[] | 'all'): ListQuery[] {
+export function queriesFor(names: readonly string[] | 'all'): ListQuery[] {
   if (names === 'all') return [{}]
   const ids = names.filter((name) => !name.endsWith('/'))
   const prefixes = names.filter((name) => name.endsWith('/'))
@@ -62,9 +63,10 @@ export async function ask(
 export const byId = (files: Iterable<Known>): Known[] =>
   [...files].sort((a, b) => (a.id < b.id ? -1 : 1))
 
-function missingOf(names: readonly string[], found: readonly Known[]): string[] {
-  const ids = new Set(found.map(({ id }) => id))
+/** Names under which nothing was found. */
+export function missingOf(names: readonly string[], found: readonly string[]): string[] {
+  const ids = new Set(found)
   const missing = (name: string): boolean =>
-    name.endsWith('/') ? !found.some(({ id }) => id.startsWith(name)) : !ids.has(name)
+    name.endsWith('/') ? !found.some((id) => id.startsWith(name)) : !ids.has(name)
   return names.filter(missing)
 }

@@ -1,7 +1,7 @@
-/** `colonnade ls` and `checksums`: what the pillars say that they have. */
+/** `colonnade ls`: what the pillars say that they have. */
 import type { Known } from '../client/list.ts'
 import { formatBytes } from '../world/units.ts'
-import { ask, byId, chosen } from './chosen.ts'
+import { ask, byId } from './chosen.ts'
 import type { Desk } from './desk.ts'
 import { type ExitCode, exitCodes, idText, many, table } from './output.ts'
 
@@ -42,37 +42,4 @@ function rowOf({ id, size, mtime, pillars, differing }: Known): string[] {
   const copies = many(pillars.length, 'copy', 'copies')
   const others = differing.length === 0 ? '' : `, ${differing.join(' and ')} has other bytes`
   return [formatBytes(size), time, `${copies}${others}`, idText(id)]
-}
-
-/** In the form that `sha256sum -c` reads. */
-export async function checksums(
-  desk: Desk,
-  collection: string,
-  names: readonly string[] | 'all',
-  options: { readonly pillar?: string },
-): Promise<ExitCode> {
-  const { out } = desk
-  const { files, missing } = await chosen(desk, collection, names, options.pillar)
-  let differ = false
-  for (const { id, checksum, pillars, differing } of files) {
-    out.object({ id, checksum, pillars, differing })
-    out.exact(sumLine(id, checksum))
-    if (differing.length === 0) continue
-    differ = true
-    out.warn(`${idText(id)}: ${differing.join(', ')} has other bytes`)
-  }
-  for (const id of missing) {
-    out.warn(`${idText(id)}: no pillar that answered has it`)
-    out.object({ id, outcome: 'notFound' })
-  }
-  if (missing.length > 0 && files.length === 0) return exitCodes.failed
-  return missing.length > 0 || differ ? exitCodes.partly : exitCodes.done
-}
-
-const sumEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r' }
-
-/** A line of GNU sha256sum: a backslash in front says that the name is escaped. */
-export function sumLine(id: string, checksum: string): string {
-  const escaped = id.replace(/[\\\n\r]/g, (character) => sumEscapes[character] ?? character)
-  return `${escaped === id ? '' : '\\'}${checksum}  ${escaped}`
 }

@@ -33,17 +33,18 @@ export interface HashOptions {
   /** A large file takes minutes: rejects with the reason as soon as it is aborted. */
   readonly signal?: AbortSignal
   progress?(bytes: number): void
+  /** Another digest than SHA-256. */
+  readonly hasher?: Hasher
 }
 
-/** SHA-256 of a file; rejects with `Changed` when it does not hold still. */
+/** The digest of a file; rejects with `Changed` when it does not hold still. */
 export async function hashFile(
   world: World,
   disk: Disk,
   path: string,
   expected: { size: number; mtime: number },
-  { signal, progress }: HashOptions = {},
+  { signal, progress, hasher = world.hashing.start('sha256') }: HashOptions = {},
 ): Promise<string> {
-  const hasher = world.hashing.start('sha256')
   for await (const bytes of offerOf(disk, path, expected).read(0, expected.size)) {
     signal?.throwIfAborted()
     hasher.update(bytes)

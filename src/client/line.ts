@@ -179,7 +179,7 @@ async function ask(
   const waiting: Waiting = {
     hear(answer) {
       if (answer.conversation !== conversation || answer.page !== page) return
-      if (!asking.parties.includes(answer.from) || !answers(asking.request, answer)) return
+      if (!answers(asking.request, answer)) return
       state = hear(state, answer, clock.monotonic())
       asking.progress?.(answer)
       wakeUp.abort()

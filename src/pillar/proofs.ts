@@ -94,7 +94,7 @@ export function proofs(desk: Desk) {
     })
     quiet.abort()
     await reporting
-    if (!final || stopping.aborted) return
+    if (!final) return
     remember(key, run.substance, final)
     await desk.answer(run.request, final)
   }

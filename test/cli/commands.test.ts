@@ -1,6 +1,7 @@
 // The real command line against a real archive: every process its own, one start for the whole file.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createHash, createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -25,7 +26,9 @@ import { patternOf, seen, stepsOf } from './transcript.ts'
 const root = join(import.meta.dirname, '..', '..')
 const archive = await makeArchive(t)
 const { home } = archive
-for (const name of ['letters', 'diary', 'deleted', 'torture', 'large', 'long', 'locked'])
+for (const name of [
+  ...['letters', 'diary', 'deleted', 'torture', 'large', 'long', 'locked', 'crowd'],
+])
   decide(home, { name, pillars: [...pillarNames], copiesMin: 2, algorithm: 'sha256' })
 
 const config = join(home, 'client', 'test.toml')
@@ -212,6 +215,39 @@ t.test('more long ids than a message holds', async (t) => {
   t.same([sums.code, sums.out.toString().trimEnd().split('\n').length], [0, 150], sums.errors)
 })
 
+t.test('[SUM-4] thousands of ids, by the books and from the bytes', async (t) => {
+  const source = folder('crowd')
+  const ids = Array.from({ length: 2_000 }, (_, n) => `${n % 25}/a rather ordinary name ${n}.txt`)
+  for (const [n, id] of ids.entries()) {
+    mkdirSync(dirname(join(source, id)), { recursive: true })
+    writeFileSync(join(source, id), `text ${n}`)
+  }
+  const put = await colonnade('put', 'crowd', source)
+  t.match(put.out.toString(), '2000 files stored', put.errors)
+  const list = join(home, 'crowd.txt')
+  writeFileSync(list, [...ids, 'absent'].join('\0'))
+  const sums = ['checksums', 'crowd', '--ids-from', list, '--null']
+  const wanted = (algorithm: string, key?: string): string[] =>
+    ids
+      .map((id, n) => {
+        const hasher = key === undefined ? createHash(algorithm) : createHmac(algorithm, key)
+        return `${hasher.update(`text ${n}`).digest('hex')}  ${id}`
+      })
+      .toSorted()
+  for (const [options, lines] of [
+    [[], wanted('sha256')],
+    [['--algorithm', 'HMAC-SHA-384', '--salt', '4a656665'], wanted('sha384', 'Jefe')],
+  ] as const) {
+    const { code, out, errors } = await colonnade(...sums, ...options)
+    t.equal(code, 3)
+    t.equal(errors, 'colonnade: absent: no pillar that answered has it\n')
+    t.same(out.toString().trimEnd().split('\n').toSorted(), lines)
+  }
+  const proven = await colonnade('verify', 'crowd', source, '--json')
+  t.same(objects(proven).at(-1), { safe: 2_000, of: 2_000 }, proven.errors)
+  t.equal(proven.code, 0)
+})
+
 t.test('status is one object, and says no more than a sentence with --quiet', async (t) => {
   const [status] = objects(await colonnade('status', 'torture', '--json'))
   t.match(status, { collection: 'torture', safe: true, verdict: /^Safe: / })
@@ -383,4 +419,7 @@ t.test('a terminal sees a bar, and its cursor in the end', { skip: noScript }, a
   t.match(shown, /get \[#*\.*\] .* of 38 MiB, 0 of 1 files, .*\/s, .* left/)
   t.ok(shown.lastIndexOf('\u001b[?25h') > shown.lastIndexOf('\u001b[?25l'), 'it is seen again')
   t.match(shown, '1 file fetched (38 MiB)')
+  const proof = `colonnade verify large ${path} --as terminal`
+  t.equal(spawnSync('script', ['-qec', proof, typescript], { cwd: home, env }).status, 0)
+  t.match(readFileSync(typescript, 'utf8'), /verify \[[\s\S]*safe to delete: 1 of 1/)
 })

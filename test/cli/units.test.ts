@@ -6,8 +6,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { batcher, filesEach, several } from '../../src/cli/batches.ts'
 import { besideId } from '../../src/cli/beside.ts'
+import { sumLine } from '../../src/cli/checksums.ts'
 import { excluding, globPattern } from '../../src/cli/glob.ts'
-import { sumLine } from '../../src/cli/ls.ts'
 import {
   Complaint,
   exitCodes,

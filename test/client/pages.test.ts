@@ -122,13 +122,29 @@ t.test('[SUM-4] several pages are on their way at a time, but not more than may'
   const found = await fleet.time.finish(gathered(pages(counting, 'GetFileInfos', listed)))
   t.equal(found.flatMap(({ items }) => items).length, ids.length)
   t.equal(most, limits.conversationsOpenMax)
+  Object.assign(fleet.busFaults, { delayed: 1, delayMsMax: 4_000 })
   const enough = async (): Promise<void> => {
     for await (const { items } of pages(counting, 'GetFileInfos', listed))
       if (items.length > 0) return
   }
   await fleet.time.finish(enough())
-  await fleet.time.advance(1_000)
+  await fleet.time.advance(10)
   t.equal(open, 0, 'whoever has enough leaves nothing behind')
+})
+
+t.test('a listing of everything follows the cursor to its end', async (t) => {
+  const fleet = await startFleet({ seed: 'everything', pillars: 1, copiesMin: 1 })
+  const client = await fleet.client('ann')
+  await fleet.time.advance(1_000)
+  const ids = await fill(fleet, indexOf(fleet), 2_500)
+  const listed = { collection, pillar, query: {}, signal }
+  const found = await fleet.time.finish(gathered(pages(client, 'GetFileIDs', listed)))
+  t.same(
+    found.flatMap(({ items }) => items.map((item) => item.id)),
+    ids,
+    'oldest first',
+  )
+  t.ok(found.length > 2)
 })
 
 t.test('[SUM-4] a pillar that refuses or is not there is told by its name', async (t) => {

@@ -238,12 +238,34 @@ t.test('[SUM-3] a disk that hangs for good is not told as progress for ever', as
 t.test('[SUM-3] a pillar that stops leaves a computation where it is', async (t) => {
   const { request, ann, fleet } = await setting('stops', ['a.bin', 'b.bin'], 2 * 1024 * 1024)
   const board = fleet.boards[0]
+  // Whoever reads to the end of one of them raises an alarm.
+  for (const id of ['a.bin', 'b.bin']) board?.disk.faults.rot(`home/data/${id}`, 0)
   board?.disk.faults.hang(10_000)
   await ann.say(requests, request({ checksumSpec: hmac }))
   await ann.say(requests, request({ checksumSpec: { algorithm: 'MD5' } }))
   await fleet.time.advance(2_000)
   await fleet.time.finish(board?.stop() ?? Promise.resolve(), 60_000)
   t.same(ann.answers('GetChecksumsFinalResponse'), [])
+  t.notMatch(fleet.lines().join('\n'), 'CHECKSUM_ALARM')
+})
+
+t.test('[SUM-3] the disk is read for one request after the other', async (t) => {
+  const { request, ann, fleet } = await setting('in turn', ['a.bin'], 2 * 1024 * 1024)
+  const disk = fleet.boards[0]?.disk.disk
+  if (!disk) return t.fail('no disk')
+  const offsets: number[] = []
+  const { read } = disk
+  Object.assign(disk, {
+    read(path: string, offset: number, length: number) {
+      offsets.push(offset)
+      return read(path, offset, length)
+    },
+  })
+  fleet.boards[0]?.disk.faults.hang(5_000)
+  for (let n = 0; n < 3; n++) await ann.say(requests, request({ checksumSpec: hmac }))
+  await ann.wait('GetChecksumsFinalResponse', 3)
+  const once = [0, limits.chunkBytes]
+  t.same(offsets, [...once, ...once, ...once])
 })
 
 t.test('[SUM-3] a page ends before it reads too much, but for a single file', async (t) => {
@@ -266,7 +288,7 @@ t.test('[SUM-3] a page ends before it reads too much, but for a single file', as
 })
 
 t.test('[SUM-3] pages of computed checksums are exact, by count, bytes and message', async (t) => {
-  const ids = Array.from({ length: 230 }, (_, n) => `${'x'.repeat(100)}${n}`)
+  const ids = Array.from({ length: 230 }, (_, n) => `${'x'.repeat(240)}/${'y'.repeat(240)}${n}`)
   const { ask, ann } = await setting('pages', ids, 10)
   for (const maxResults of [7, 1_000]) {
     const seen: string[] = []
