@@ -9,6 +9,7 @@ import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
 import { ls } from './cli/ls.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
+import { checkReplace, type ReplaceOptions, replace } from './cli/replace.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
 import { checkVerify, type VerifyOptions, verify } from './cli/verify.ts'
@@ -140,6 +141,22 @@ command('ls <collection> [prefix]', 'Lists what the archive has.', 'colonnade ls
     const show = options.deleted ? lsDeleted : ls
     return session(options, (desk) => show(desk, collection, prefix, options))
   })
+
+command(
+  'replace <collection> <id> <path>',
+  'Puts another file in the place of one, on the pillars that are named; the old bytes are kept aside.',
+  'colonnade replace home letters/ann.txt ./ann.txt --checksum 9f86d0… --pillar attic',
+)
+  .option('--checksum <hex>', 'which bytes to replace; other bytes are left alone')
+  .option('--pillar <id>', 'on this pillar; may be repeated', list)
+  .option('--note <text>', 'say why; it is kept in the audit trail, see history')
+  .action((collection: string, id: string, path: string, options: CommonOptions & ReplaceOptions) =>
+    session(
+      options,
+      (desk) => replace(desk, collection, id, typedPath(path), options),
+      () => checkReplace(id, options),
+    ),
+  )
 
 command(
   'delete <collection> <id>',

@@ -4,14 +4,8 @@ import { HeardAlarm } from '../../src/protocol/alarms.ts'
 import { Chain, TrailItem } from '../../src/protocol/audit.ts'
 import { AnyChecksum, ChecksumSpec, checksumAlgorithms } from '../../src/protocol/checksums.ts'
 import { Code, responseCodes } from '../../src/protocol/codes.ts'
-import {
-  Message,
-  type MessageType,
-  OfferedFile,
-  protocolVersion,
-  Status,
-  Transmission,
-} from '../../src/protocol/messages.ts'
+import { Message, type MessageType, protocolVersion, Status } from '../../src/protocol/messages.ts'
+import { OfferedFile, Transmission } from '../../src/protocol/parts.ts'
 import * as scalars from '../../src/protocol/scalars.ts'
 import { topicsUnder } from '../../src/protocol/topics.ts'
 import { type Construct, definitions, jsonSchema, type Term, type Terms } from './json-schema.ts'

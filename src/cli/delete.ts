@@ -13,12 +13,19 @@ export interface DeleteOptions {
   readonly pillar?: readonly string[]
 }
 
+export const checkDelete = (id: string, options: DeleteOptions): void =>
+  guarded(id, options, 'delete', 'colonnade delete home ID --checksum HEX --pillar NAME')
+
 /** Throws a complaint unless the file is named exactly, and the pillars are. */
-export function checkDelete(id: string, { checksum, pillar }: DeleteOptions): void {
+export function guarded(
+  id: string,
+  { checksum, pillar }: DeleteOptions,
+  verb: string,
+  how: string,
+): void {
   checkName(id)
-  const how = 'a file is deleted as `colonnade delete home ID --checksum HEX --pillar NAME`'
   if (id.endsWith('/'))
-    throw new Complaint('a folder can not be deleted in one go', exitCodes.usage, how)
+    throw new Complaint(`a folder can not be ${verb}d in one go`, exitCodes.usage, `\`${how}\``)
   if (!checksum || !pillar || pillar.length === 0)
     throw new Complaint(
       'say which bytes by --checksum, and from which pillars by --pillar',
@@ -49,7 +56,7 @@ export async function deleteFile(
     const rest = pillarsOf(desk, collection).length - pillars.length
     if (rest === 0) out.note('no pillar of this collection keeps it now; `undelete` brings it back')
   }
-  return codeOf(done)
+  return outcomeCode(done)
 }
 
 export async function undelete(
@@ -73,7 +80,7 @@ export async function undelete(
     if (late === 0) out.warn(`nothing was deleted at ${idText(name)}`)
     return exitCodes.failed
   }
-  const code = codeOf(done)
+  const code = outcomeCode(done)
   return code === exitCodes.done && (late > 0 || all.silent > 0) ? exitCodes.partly : code
 }
 
@@ -143,7 +150,7 @@ async function asked(
   return { found, silent: pillars.length - found.size }
 }
 
-function tellOne({ out }: Desk, { pillar, id, is, why }: Done, what: string): void {
+export function tellOne({ out }: Desk, { pillar, id, is, why }: Done, what: string): void {
   out.object({ id, pillar, outcome: is, ...(why === undefined ? {} : { why }) })
   if (is === 'done') out.tell(`${what}: ${idText(id)} on ${pillar}`)
   else if (is === 'absent') out.tell(`${idText(id)}: not on ${pillar}`)
@@ -152,7 +159,7 @@ function tellOne({ out }: Desk, { pillar, id, is, why }: Done, what: string): vo
 }
 
 /** What is not there is as good as deleted, but somebody who names it wrongly must not believe so. */
-function codeOf(done: readonly Done[]): ExitCode {
+export function outcomeCode(done: readonly Done[]): ExitCode {
   const count = (is: Done['is']): number => done.filter((one) => one.is === is).length
   if (count('done') === done.length) return exitCodes.done
   if (count('done') > 0)

@@ -24,7 +24,7 @@ export interface Done {
 }
 
 /** Long enough for clocks that differ; nothing is deleted after it, however late the request comes. */
-const expiry = (client: Client) => ({ expiresAt: expiryText(client.world, limits.skewMs) })
+export const expiry = (client: Client) => ({ expiresAt: expiryText(client.world, limits.skewMs) })
 
 /**
  * Deletes one file from the pillars that are named, and from no other. Nothing is deleted anywhere unless each of them
@@ -74,8 +74,13 @@ function stand(
   return { pillar, id, is: 'refused', why: reasonOf(one ?? answer.responseInfo) }
 }
 
-const reasonOf = ({ code, text }: { readonly code: string; readonly text?: string | undefined }) =>
-  text ?? code
+export const reasonOf = ({
+  code,
+  text,
+}: {
+  readonly code: string
+  readonly text?: string | undefined
+}) => text ?? code
 
 async function removeFrom(
   client: Client,

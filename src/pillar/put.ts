@@ -89,10 +89,11 @@ export async function identifyReplace(
     rowOf(collection, { ...file, replaces: { ...replaces, version: versions[n] ?? 0 } }),
   )
   const standings = await desk.store.standing(rows)
-  const files = request.files.map(({ id, checksum }, n) => {
+  const files = request.files.map(({ id, checksum, replaces }, n) => {
     const standing = standings[n] ?? { is: 'other' as const }
     if (standing.is !== 'welcome') return identified(id, standing)
-    if (!promised.promise(collection, id, checksum)) return identified(id, { is: 'other' })
+    if (!promised.promise(collection, id, checksum, replaces.checksum))
+      return identified(id, { is: 'other' })
     return { id, code: 'IDENTIFICATION_POSITIVE' as const, version: versions[n] }
   })
   const trouble = desk.store.trouble()
