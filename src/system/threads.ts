@@ -51,8 +51,8 @@ export function callable(worker: Worker, name: string): Thread {
 
   const settled = (id: number): Waiting | undefined => {
     const call = waiting.get(id)
-    waiting.delete(id)
-    if (waiting.size === 0) worker.unref()
+    // What comes after the end was not waited for; that the thread ends still is, and keeps the process alive.
+    if (waiting.delete(id) && waiting.size === 0) worker.unref()
     return call
   }
   const fail = (why: string): void => {

@@ -34,6 +34,35 @@ test('an idle volume does not keep the process alive, a call under way does', as
   t.strictSame([stdout, stderr, status], ['written\n', '', 0])
 })
 
+test('a process does not end while it waits for a volume to close', async (t) => {
+  const dir = t.testdir()
+  const source = JSON.stringify(join(root, 'src/system/volume-thread.ts'))
+  const script = `import { openVolumeThread } from ${source}
+    const again = async () => {
+      for (let n = 0; n < 20; n++) {
+        const { disk, close } = await openVolumeThread({ root: ${JSON.stringify(dir)} })
+        await disk.write('large', 0, new Uint8Array(5_000_000))
+        const ask = () => void disk.read('large', 0, 1 << 20).catch(() => undefined)
+        for (let k = 0; k < 5; k++) ask()
+        const closing = close()
+        // Nobody waits for these any more; their answers come while the thread ends.
+        for (let k = 0; k < 40; k++) ask()
+        await closing
+      }
+      process.exitCode = 7
+    }
+    void again()`
+  const path = join(dir, 'script.mjs')
+  writeFileSync(path, script)
+  const { stderr, status } = spawnSync(process.execPath, [path], {
+    env,
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  t.strictSame([stderr, status], ['', 7])
+})
+
 test('after the end of its thread a volume refuses with EIO, under way or later', async (t) => {
   const volume = await openVolumeThread({ root: t.testdir() })
   const pending = volume.disk.write('a', 0, new Uint8Array(5_000_000))
