@@ -4,6 +4,7 @@ import t from 'tap'
 import { statuses, survey } from '../../src/client/list.ts'
 import { putBatch } from '../../src/client/put.ts'
 import { deleted, remove, restore } from '../../src/client/remove.ts'
+import { replaceFile } from '../../src/client/replace.ts'
 import { audit } from '../../src/client/trail.ts'
 import { parse, unseal } from '../../src/protocol/envelope.ts'
 import { memoryItem } from '../../src/sim/chaos.ts'
@@ -75,6 +76,9 @@ async function story(fleet: Fleet): Promise<void> {
   await time.finish(putBatch(ann, 'home', items.slice(3), { signal }))
   // Put again what is there: confirmed, not stored.
   await time.finish(putBatch(ann, 'home', items.slice(0, 1), { signal }))
+  const other = memoryItem(fleet.random, fleet, 'kept', 900)
+  const { checksum = '' } = items[0] ?? {}
+  await time.finish(replaceFile(ann, 'home', checksum, other, all, { signal }))
   // One that is owed, and comes by the tracker.
   fleet.boards[1]?.crash()
   const late = memoryItem(fleet.random, fleet, 'late', 2_000)
@@ -122,7 +126,13 @@ for (const seed of [1, 2, 3])
       t.same(await stateOf(fleet), before)
       t.comment(`${replay.length} repeats of ${heard.length} messages of ${types.size} types`)
       const wanted = [
-        ...['PutFileRequest', 'DeleteFileRequest', 'RestoreRetainedRequest', 'Presence'],
+        ...[
+          'PutFileRequest',
+          'ReplaceFileRequest',
+          'DeleteFileRequest',
+          'RestoreRetainedRequest',
+          'Presence',
+        ],
         ...[
           'DeliverOwedCopiesRequest',
           'GetFileRequest',
