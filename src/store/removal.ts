@@ -28,6 +28,8 @@ export interface RemovalParts {
   readonly health: Health
   /** The file system takes names that differ only in case for the same. */
   readonly folds: boolean
+  /** Somebody is bringing bytes for it now. */
+  isComing(file: Pick<ReceivingFile, 'collection' | 'id'>): boolean
 }
 
 const folder = '.retained'
@@ -112,7 +114,8 @@ export function removal(parts: RemovalParts) {
     const aside = kept.at(-1)
     if (!aside) return 'absent'
     const [receiving] = await index.receiving(collection, [id])
-    if (receiving || (await index.conflict(collection, id)) !== undefined) return 'otherBytes'
+    const inTheWay = await index.conflict(collection, id)
+    if (parts.isComing({ collection, id }) || inTheWay !== undefined) return 'otherBytes'
     const from = retainedPath(world, aside)
     if ((await disk.stat(from)) === undefined) return 'damaged'
     if ((await digestAt(world, disk, from, aside.size)) !== checksum) return 'damaged'
@@ -127,25 +130,33 @@ export function removal(parts: RemovalParts) {
       { do: 'release', collection, id, version },
       audited(world, back, by, 'recovery', 'taken back from where it was kept aside'),
     )
+    // What somebody began to bring, and did not come back for; its row went with the commit.
+    if (receiving) await health.guard(disk.remove(partialOf(world, receiving)))
     return 'stored'
   }
   return {
     remove,
     restore,
     replace: replacing(parts),
-    /** Removes for good what was put aside before; resolves with how many they were. */
-    async purge(before: number): Promise<number> {
-      const old = await index.retained({ keptBefore: before, limit: purgeMax })
-      for (const aside of old) {
-        const { collection, id, version } = aside
-        await health.guard(disk.remove(retainedPath(world, aside)))
-        await commit(
-          { do: 'release', collection, id, version },
-          audited(world, aside, self, 'deletion', 'no longer kept aside'),
-        )
-      }
-      return old.length
-    },
+    purge: purging(parts),
+  }
+}
+
+/** Removes for good what was put aside before; resolves with how many they were. */
+function purging(parts: RemovalParts) {
+  const { world, disk, index, health } = parts
+  const { commit } = steps(parts)
+  return async (before: number): Promise<number> => {
+    const old = await index.retained({ keptBefore: before, limit: purgeMax })
+    for (const aside of old) {
+      const { collection, id, version } = aside
+      await health.guard(disk.remove(retainedPath(world, aside)))
+      await commit(
+        { do: 'release', collection, id, version },
+        audited(world, aside, self, 'deletion', 'no longer kept aside'),
+      )
+    }
+    return old.length
   }
 }
 

@@ -44,7 +44,7 @@ export async function openVolume(
   const reserved = reservations(options.reserveBytes)
   const bag = bagKeeper(world, disk, index, state)
   const door = admission({ world, disk, index, health: state, reserved, folds })
-  const removals = removal({ world, disk, index, health: state, folds })
+  const removals = removal({ world, disk, index, health: state, folds, isComing: reserved.has })
   const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(bag.touch)
   const arrivals = arriving(
     { world, disk, index, health: state, landed: reserved.landed, ended: reserved.end },

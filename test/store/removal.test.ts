@@ -63,6 +63,23 @@ test('what can not stand in its place again stays aside, and other bytes stay', 
   t.equal(on.text('home/data/a'), 'old', 'the emptied folder is not in its way')
 })
 
+test('bytes that are coming keep deleted ones away, bytes that nobody brings any more do not', async (t) => {
+  const on = await volume()
+  await on.put('a', bytes('old'))
+  await remove(on, 'a', 'old')
+  const file = on.offer('a', bytes('others'))
+  await on.accept(file)
+  const incoming = await on.open(file)
+  await incoming.write(bytes('oth'))
+  await incoming.secure()
+  t.equal(await restore(on, 'a', 'old'), 'otherBytes')
+  on.store.release([file])
+  t.equal(await restore(on, 'a', 'old'), 'stored')
+  t.equal(await on.read('a'), 'old')
+  t.strictSame(await on.index.allReceiving(), [])
+  t.strictSame(await on.disk.list('.incoming'), [])
+})
+
 test('bytes that have rotted while they were aside are not brought back', async (t) => {
   const on = await volume()
   await on.put('a', bytes('hello'))
