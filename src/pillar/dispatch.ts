@@ -30,7 +30,7 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
     // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
     switch (message.type) {
       case 'IdentifyPillarsForPutFileRequest':
-        return identifyPut(desk, promised, message)
+        return identifyPut(desk, promised, message, from.role)
       case 'IdentifyPillarsForReplaceFileRequest':
         return identifyReplace(desk, promised, message)
       case 'PutFileRequest':

@@ -2,6 +2,7 @@
 import type { AcceptedRequest } from '../index/index.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
+import type { Identity } from '../protocol/document.ts'
 import { keyOf, parse, substance } from '../protocol/envelope.ts'
 import type { Message, MessageOf } from '../protocol/messages.ts'
 import type { OfferedFile } from '../protocol/parts.ts'
@@ -38,11 +39,15 @@ export async function identifyPut(
   desk: Desk,
   promised: Promises,
   request: MessageOf<'IdentifyPillarsForPutFileRequest'>,
+  role: Identity['role'],
 ): Promise<void> {
+  const buried = role === 'tracker' ? await buriedOf(desk, request) : new Set<string>()
   const standings = await desk.store.standing(
     request.files.map((file) => rowOf(request.collection, file)),
   )
   const files = request.files.map((file, n) => {
+    if (buried.has(file.id))
+      return { id: file.id, code: 'FILE_NOT_FOUND_FAILURE' as const, text: 'it was deleted here' }
     const standing = standings[n] ?? { is: 'other' as const }
     const free =
       standing.is !== 'welcome' || promised.promise(request.collection, file.id, file.checksum)
@@ -58,6 +63,17 @@ export async function identifyPut(
     files,
   })
   await desk.answer(request, answer)
+}
+
+/** Files that were deleted here with these very bytes: a service that repairs is not to bring them back, a person may. */
+async function buriedOf(
+  { store }: Desk,
+  { collection, files }: MessageOf<'IdentifyPillarsForPutFileRequest'>,
+): Promise<Set<string>> {
+  const sums = new Map(files.map(({ id, checksum }) => [id, checksum]))
+  const ids = [...sums.keys()]
+  const { tombstones } = await store.tombstones({ collection, ids, limit: ids.length })
+  return new Set(tombstones.flatMap(({ id, checksum }) => (sums.get(id) === checksum ? [id] : [])))
 }
 
 function identified(

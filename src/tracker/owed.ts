@@ -114,6 +114,7 @@ async function deliver(
 }
 
 interface Standing {
+  /** It has them, or has deleted them since. */
   readonly has: Debt[]
   readonly wants: Debt[]
   /** It has other bytes under the id, or on their way: if it stays so, that is for people to decide. */
@@ -143,7 +144,8 @@ async function standing(
   const codeOf = (debt: Debt) => answer.files.find((file) => file.id === debt.file.id)?.code
   const having = (code: string): Debt[] => batch.filter((debt) => codeOf(debt) === code)
   return {
-    has: having('OPERATION_COMPLETED'),
+    // What was deleted there since is not owed any more.
+    has: [...having('OPERATION_COMPLETED'), ...having('FILE_NOT_FOUND_FAILURE')],
     wants: having('IDENTIFICATION_POSITIVE'),
     other: having('DUPLICATE_FILE_FAILURE'),
   }

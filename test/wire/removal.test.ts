@@ -190,3 +190,33 @@ t.test('[RM-5] nothing is deleted anywhere unless every pillar that is named agr
   const absent = await fleet.time.finish(restore(client, 'home', 'pillar-1', [wrong], signal))
   t.match(absent, [{ is: 'refused' }], 'other bytes stand there')
 })
+
+t.test(
+  '[RM-7] what was deleted is not brought back by the tracker, but by whoever puts it',
+  async (t) => {
+    const fleet = await startFleet({ seed: 7, pillars: 2, copiesMin: 2 })
+    const client = await fleet.client('ann')
+    const ann = await wire(fleet)
+    await fleet.time.advance(1_000)
+    const item = memoryItem(fleet.random, fleet, 'a.txt', 100)
+    const { id, size, checksum, mtime } = item
+    const put = () => fleet.time.finish(putBatch(client, 'home', [item], { signal }))
+    const stored = async (): Promise<boolean> =>
+      (await fleet.boards[0]?.index.stored('home', [id]))?.[0] !== undefined
+    await put()
+    await fleet.time.finish(remove(client, 'home', { id, checksum }, ['pillar-1'], signal))
+    t.equal(await stored(), false)
+    const owed = ann.make<'DeliverOwedCopiesRequest'>({
+      ...{ type: 'DeliverOwedCopiesRequest', owed: ['pillar-1'], holders: ['pillar-2'] },
+      files: [{ id, size, checksum, mtime: timeText(mtime) }],
+    })
+    await ann.say(topics.trackerRequests(), owed)
+    await ann.wait('DeliverOwedCopiesFinalResponse')
+    await fleet.time.advance(120_000)
+    t.equal(await stored(), false)
+    const told = fleet.lines().filter((line) => line.includes('owed.delivered'))
+    t.equal(told.length, 1, 'the debt is settled: it is not tried for ever')
+    await put()
+    t.equal(await stored(), true)
+  },
+)
