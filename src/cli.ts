@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type AlarmsOptions, alarmFeed, alarms } from './cli/alarms.ts'
 import { type ChecksumsOptions, checksums, specOf } from './cli/checksums.ts'
 import { checkName } from './cli/chosen.ts'
+import { collections } from './cli/collections.ts'
 import { checkDelete, type DeleteOptions, deleteFile, lsDeleted, undelete } from './cli/delete.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
@@ -248,6 +249,14 @@ command(
       () => checkVerify(path, options),
     ),
   )
+
+command(
+  'collections [name]',
+  'Shows what is kept in the archive: on which pillars, and at how many copies a file is safe.',
+  'colonnade collections home',
+).action((name: string | undefined, options: CommonOptions) =>
+  session(options, async (desk) => collections(desk, name)),
+)
 
 command(
   'status [collections...]',

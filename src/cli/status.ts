@@ -104,7 +104,9 @@ function rowOf({ pillar, site, status: one }: Seen): string[] {
       ({ bytesFree, bytesTotal }) => `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
     )
     .join(', ')
+  const aside = one.volumes.reduce((sum, { bytesRetained }) => sum + bytesRetained, 0)
+  const kept = aside > 0 ? `, ${formatBytes(aside)} of deleted files kept aside` : ''
   const receiving = one.receiving > 0 ? `, ${one.receiving} on their way` : ''
-  const held = `${many(one.files, 'file')}, ${formatBytes(one.bytes)}${receiving}`
+  const held = `${many(one.files, 'file')}, ${formatBytes(one.bytes)}${receiving}${kept}`
   return [pillar, site ?? '', held, free, `${one.verdict}: ${one.text}`]
 }
