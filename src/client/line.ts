@@ -3,6 +3,7 @@ import type { ConnectBus } from '../bus/bus.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
 import {
   type AnswerMessage,
+  type Head,
   isAnswer,
   type MessageOf,
   type RequestMessage,
@@ -41,6 +42,8 @@ export interface LineParts {
     readonly will: { readonly topic: string; readonly message: MessageOf<'Presence'> }
     mail(mail: Mail): Promise<void>
     connected(post: Post): void
+    /** A request that can not be read: of an unknown type, too new, or with wrong fields. */
+    notUnderstood(head: Head, why: string): void
   }
 }
 
@@ -113,6 +116,7 @@ export function openLine(parts: LineParts): Line {
     { ...parts, identity: name, subscriptions, ...session },
     {
       mail,
+      notUnderstood: (head, _from, why) => service?.notUnderstood(head, why),
       connected() {
         online()
         // Reconcile: what was said while the link was down went nowhere.

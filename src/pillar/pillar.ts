@@ -5,7 +5,7 @@
 
 import type { ConnectBus } from '../bus/bus.ts'
 import { limits } from '../limits.ts'
-import { compose } from '../post/compose.ts'
+import { compose, notUnderstood } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, RequestMessage } from '../protocol/messages.ts'
@@ -160,19 +160,8 @@ async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string)
     head.min > 1 ? 'INVALID_MESSAGE_VERSION' : 'INVALID_MESSAGE',
     `${head.type} by ${head.from}: ${why}`,
   )
-  if (head.replyTo === undefined || !head.type.endsWith('Request')) return
-  const { conversation, collection, page } = head
-  const answer = compose<'NotUnderstoodResponse'>(desk.world, desk.name, {
-    type: 'NotUnderstoodResponse',
-    conversation,
-    page,
-    to: [head.from],
-    pillar: desk.name,
-    about: head.type,
-    responseInfo: { code: 'REQUEST_NOT_UNDERSTOOD_FAILURE', text: why },
-    ...(collection === undefined ? {} : { collection }),
-  })
-  await post.send(head.replyTo, answer)
+  const answer = notUnderstood(desk.world, desk.name, head, why)
+  if (answer && head.replyTo !== undefined) await post.send(head.replyTo, answer)
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */

@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
 import {
   type AnswerMessage,
+  type Head,
   type Message,
   type MessageOf,
   type MessageType,
@@ -48,6 +49,26 @@ export function compose<T extends MessageType>(
 /** Expiry of a request, by our own clock. */
 export const expiryText = (world: Pick<World, 'clock'>, ms: number): string =>
   timeText(world.clock.now() + Math.min(ms, limits.expiryMsMax))
+
+/** What is said to a request that can not be read; undefined when it was none. */
+export function notUnderstood(
+  world: World,
+  name: string,
+  { type, from, conversation, collection, page }: Head,
+  why: string,
+): MessageOf<'NotUnderstoodResponse'> | undefined {
+  if (!type.endsWith('Request')) return undefined
+  return compose<'NotUnderstoodResponse'>(world, name, {
+    type: 'NotUnderstoodResponse',
+    conversation,
+    page,
+    to: [from],
+    pillar: name,
+    about: type,
+    responseInfo: { code: 'REQUEST_NOT_UNDERSTOOD_FAILURE', text: why },
+    ...(collection === undefined ? {} : { collection }),
+  })
+}
 
 /** What an answer shares with the request it answers. */
 export function answering(

@@ -2,7 +2,7 @@
 import { type Client, type ClientParts, startClient } from '../client/client.ts'
 import { exchange } from '../exchange/exchange.ts'
 import type { Spool } from '../exchange/spool.ts'
-import { answering, compose } from '../post/compose.ts'
+import { answering, compose, notUnderstood } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import type { State } from '../state/state.ts'
@@ -85,6 +85,11 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       subscriptions: [topics.trackerRequests()],
       will: { topic: topics.trackerState(), message: presence(false) },
       mail,
+      notUnderstood(head, why) {
+        world.log.warn('tracker.notUnderstood', { from: head.from, type: head.type, why })
+        const answer = notUnderstood(world, name, head, why)
+        if (answer && head.replyTo !== undefined) void client.line.post().send(head.replyTo, answer)
+      },
       connected: (post) => void post.send(topics.trackerState(), presence(true), true),
     },
   })

@@ -141,6 +141,11 @@ t.test(
       surprise: { from: 'the future' },
     })
     t.ok(await ann.wait('GetStatusFinalResponse'), 'unknown fields are ignored')
+    await ann.say(topics.trackerRequests(), { ...status, type: 'FoldArchiveRequest' })
+    t.match(await ann.wait('NotUnderstoodResponse', 3), {
+      from: 'tracker',
+      about: 'FoldArchiveRequest',
+    })
   },
 )
 
