@@ -6,8 +6,9 @@ import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
 import type { ChecksumSpec } from '../protocol/checksums.ts'
 import { isFine } from '../protocol/codes.ts'
-import type { AnswerMessage, MessageOf, RequestMessage } from '../protocol/messages.ts'
+import type { AnswerMessage, MessageOf } from '../protocol/messages.ts'
 import { bytesOf, timeText } from '../protocol/scalars.ts'
+import { heardOf, idleMsOf } from './ask.ts'
 import { type Client, Unable } from './client.ts'
 
 export interface ListQuery {
@@ -21,6 +22,7 @@ interface Finals {
   readonly GetFileIDs: MessageOf<'GetFileIDsFinalResponse'>
   readonly GetChecksums: MessageOf<'GetChecksumsFinalResponse'>
   readonly GetFileInfos: MessageOf<'GetFileInfosFinalResponse'>
+  readonly GetTombstones: MessageOf<'GetTombstonesFinalResponse'>
 }
 export type Listing = keyof Finals
 export type Final<K extends Listing> = Finals[K]
@@ -41,14 +43,11 @@ const bytesBeside: Readonly<Record<Listing, number>> = {
   GetFileIDs: 60,
   GetChecksums: 320,
   GetFileInfos: 240,
+  GetTombstones: 320,
 }
 
 /** No message holds more; a pillar that may stop there reads no rows in vain. */
 const resultsPerPage = 1_000
-
-/** What is silent for so long is asked no more, unless other pages show that the pillar is there. */
-const idleMsMax = 30_000
-const idleMsOf = ({ idleMs }: Client): number => Math.min(idleMs, idleMsMax)
 
 export const common = (client: Client, collection: string) => ({
   conversation: uuid7(client.world),
@@ -129,7 +128,7 @@ function asker<K extends Listing>(client: Client, kind: K, listed: Listed): Ask<
       ...(checksumSpec === undefined ? {} : { checksumSpec }),
     })
     for (;;) {
-      const answer = await askOne(client, pillar, request, signal, (progress) => {
+      const answer = await heardOf(client, pillar, request, signal, (progress) => {
         heard = clock.monotonic()
         if (progress.type === 'GetChecksumsProgressResponse') working?.(progress.bytesDone ?? 0)
       })
@@ -149,29 +148,6 @@ function isFinal<K extends Listing>(
   const { code } = answer.responseInfo
   const answered = isFine(code) || code === 'FILE_NOT_FOUND_FAILURE'
   return answered && answer.type === `${kind}FinalResponse`
-}
-
-/** One request to one pillar, and its final answer; undefined when it stays silent. */
-async function askOne(
-  client: Client,
-  pillar: string,
-  request: RequestMessage,
-  signal: AbortSignal,
-  progress: (answer: AnswerMessage) => void,
-): Promise<AnswerMessage | undefined> {
-  const { topics, line } = client
-  const parties = await line.ask({
-    request,
-    parties: [pillar],
-    topic: topics.pillarRequests(pillar),
-    topicOf: topics.pillarRequests,
-    idleMs: idleMsOf(client),
-    offlineMs: limits.identifyMs,
-    progress,
-    signal,
-  })
-  const party = parties.get(pillar)
-  return party?.at === 'answered' ? party.answer : undefined
 }
 
 /** So many ids a page that it and its answer, which may name each once more as missing, are one message each. */

@@ -2,11 +2,11 @@
 import { limits } from '../limits.ts'
 import { compose, expiryText } from '../post/compose.ts'
 import type { AnswerMessage, MessageOf } from '../protocol/messages.ts'
-import { timeText, timeValue } from '../protocol/scalars.ts'
+import { timeValue } from '../protocol/scalars.ts'
 import { askOne } from './ask.ts'
 import { type Client, Unable } from './client.ts'
 import { identify } from './identify.ts'
-import { common, type ListQuery } from './pages.ts'
+import { common, type ListQuery, pages } from './pages.ts'
 
 /** A file by its id and the bytes that it is known to have. */
 export interface Exact {
@@ -58,20 +58,26 @@ export async function remove(
   return done
 }
 
-/** What a pillar says of the file before anything is done. */
-function stand(
+/** What a pillar says of the file before anything is done; without a version there is nothing to do. */
+export function stand(
   pillar: string,
   id: string,
   answer: AnswerMessage | undefined,
 ): Done & { readonly version?: number } {
   if (!answer) return { pillar, id, is: 'silent' }
-  if (answer.type !== 'IdentifyPillarsForDeleteFileResponse')
+  if (
+    answer.type !== 'IdentifyPillarsForDeleteFileResponse' &&
+    answer.type !== 'IdentifyPillarsForReplaceFileResponse'
+  )
     return { pillar, id, is: 'refused', why: reasonOf(answer.responseInfo) }
   const [one] = answer.files
+  if (one?.code === 'OPERATION_COMPLETED') return { pillar, id, is: 'done' }
   if (one?.code === 'FILE_NOT_FOUND_FAILURE') return { pillar, id, is: 'absent' }
-  if (one?.code === 'IDENTIFICATION_POSITIVE' && one.version !== undefined)
+  // A pillar in trouble says no to all, whatever it knows of the file.
+  const unable = answer.responseInfo.code === 'IDENTIFICATION_NEGATIVE'
+  if (!unable && one?.code === 'IDENTIFICATION_POSITIVE' && one.version !== undefined)
     return { pillar, id, is: 'done', version: one.version }
-  return { pillar, id, is: 'refused', why: reasonOf(one ?? answer.responseInfo) }
+  return { pillar, id, is: 'refused', why: reasonOf(!unable && one ? one : answer.responseInfo) }
 }
 
 export const reasonOf = ({
@@ -166,27 +172,13 @@ export async function* deleted(
   query: ListQuery,
   signal: AbortSignal,
 ): AsyncGenerator<Deleted> {
-  let after: MessageOf<'GetTombstonesRequest'>['after']
-  do {
-    const request = compose<'GetTombstonesRequest'>(client.world, client.name, {
-      type: 'GetTombstonesRequest',
-      ...common(client, collection),
-      to: [pillar],
-      ...(query.prefix === undefined ? {} : { prefix: query.prefix }),
-      ...(query.ids === undefined ? {} : { fileIds: [...query.ids] }),
-      ...(query.since === undefined ? {} : { minTimestamp: timeText(query.since) }),
-      ...(after === undefined ? {} : { after }),
-    })
-    const answer = await askOne(client, pillar, request, signal)
-    if (answer.type !== 'GetTombstonesFinalResponse')
-      throw new Unable(`${pillar}: ${reasonOf(answer.responseInfo)}`)
-    for (const { id, checksum, size, mtime, removedAt, keptUntil } of answer.items)
+  const listed = { collection, pillar, query, signal }
+  for await (const { items } of pages(client, 'GetTombstones', listed))
+    for (const { id, checksum, size, mtime, removedAt, keptUntil } of items)
       yield {
         ...{ pillar, id, checksum, size },
         mtime: timeValue(mtime),
         removedAt: timeValue(removedAt),
         ...(keptUntil === undefined ? {} : { keptUntil: timeValue(keptUntil) }),
       }
-    after = answer.partialResult ? answer.after : undefined
-  } while (after !== undefined)
 }

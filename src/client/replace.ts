@@ -10,7 +10,7 @@ import { identify } from './identify.ts'
 import { common } from './pages.ts'
 import type { PutItem } from './put.ts'
 import { relayFor } from './relay.ts'
-import { type Done, expiry, reasonOf } from './remove.ts'
+import { type Done, expiry, reasonOf, stand } from './remove.ts'
 
 export interface ReplaceOptions {
   readonly signal: AbortSignal
@@ -53,24 +53,6 @@ export async function replaceFile(
         : await replaceAt(client, collection, { checksum: old, version }, item, pillar, options),
     )
   return done
-}
-
-/** What a pillar says of the file before anything is done; without a version it has the new bytes already. */
-function stand(
-  pillar: string,
-  id: string,
-  answer: AnswerMessage | undefined,
-): Done & { readonly version?: number } {
-  if (!answer) return { pillar, id, is: 'silent' }
-  if (answer.type !== 'IdentifyPillarsForReplaceFileResponse')
-    return { pillar, id, is: 'refused', why: reasonOf(answer.responseInfo) }
-  const [one] = answer.files
-  if (one?.code === 'OPERATION_COMPLETED') return { pillar, id, is: 'done' }
-  if (one?.code === 'FILE_NOT_FOUND_FAILURE') return { pillar, id, is: 'absent' }
-  const able = answer.responseInfo.code === 'IDENTIFICATION_POSITIVE'
-  if (able && one?.code === 'IDENTIFICATION_POSITIVE' && one.version !== undefined)
-    return { pillar, id, is: 'done', version: one.version }
-  return { pillar, id, is: 'refused', why: reasonOf(able && one ? one : answer.responseInfo) }
 }
 
 async function replaceAt(

@@ -59,7 +59,8 @@ interface Conditions {
 
 type Filter = Omit<ListQuery, 'ids'> & { readonly ids?: readonly string[] | undefined }
 
-function conditions(query: Filter): Conditions {
+/** Of every listing, whatever its table: all have these columns. */
+export function conditions(query: Filter): Conditions {
   const { collection, ids, prefix, minTimestamp, maxTimestamp, after, afterSequence } = query
   const terms: [sql: string, ...values: SQLInputValue[]][] = [['collection = ?', collection]]
   if (ids) terms.push(['id IN (SELECT value FROM json_each(?))', JSON.stringify(ids)])

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { textDigest } from '../world/hashing.ts'
-import type { Change, ListQuery, RetainedFile, StoredFile, Tombstone } from './index.ts'
-import { prefixEnd } from './queries.ts'
+import type { Change, RetainedFile, StoredFile, Tombstone } from './index.ts'
+import { conditions } from './queries.ts'
 import type { Row } from './rows.ts'
 import type { SyncIndex } from './sqlite.ts'
 
@@ -86,24 +86,6 @@ export function removalQueries(database: DatabaseSync): Queries {
         .map(retainedOf)
     },
     retainedBytes: () => Number(bytes.get()?.bytes),
-  }
-}
-
-function conditions(query: ListQuery): { where: string; values: SQLInputValue[] } {
-  const { collection, ids, prefix, minTimestamp, maxTimestamp, after } = query
-  const terms: [sql: string, ...values: SQLInputValue[]][] = [['collection = ?', collection]]
-  if (ids) terms.push(['id IN (SELECT value FROM json_each(?))', JSON.stringify(ids)])
-  if (prefix) {
-    terms.push(['id >= ?', prefix])
-    const end = prefixEnd(prefix)
-    if (end !== undefined) terms.push(['id < ?', end])
-  }
-  if (minTimestamp !== undefined) terms.push(['timestamp >= ?', minTimestamp])
-  if (maxTimestamp !== undefined) terms.push(['timestamp <= ?', maxTimestamp])
-  if (after) terms.push(['(timestamp, id) > (?, ?)', after.timestamp, after.id])
-  return {
-    where: terms.map(([sql]) => sql).join(' AND '),
-    values: terms.flatMap(([, ...values]) => values),
   }
 }
 

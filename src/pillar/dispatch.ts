@@ -3,15 +3,16 @@
 import type { Mail } from '../post/post.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
-import { identifyListing, list } from './listings.ts'
+import { identifyRead } from './identify.ts'
+import { list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
 import { identifyPut, identifyReplace, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
-import { identifyStatus, status } from './status.ts'
+import { status } from './status.ts'
 import { listTombstones } from './tombstones.ts'
-import { identifyTrail, type trails } from './trail.ts'
+import type { trails } from './trail.ts'
 
 export interface Work {
   readonly puts: ReturnType<typeof receptions>
@@ -49,7 +50,9 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
       case 'IdentifyPillarsForGetChecksumsRequest':
       case 'IdentifyPillarsForGetFileInfosRequest':
       case 'IdentifyPillarsForGetTombstonesRequest':
-        return identifyListing(desk, message)
+      case 'IdentifyContributorsForGetStatusRequest':
+      case 'IdentifyContributorsForGetAuditTrailsRequest':
+        return identifyRead(desk, message)
       case 'GetChecksumsRequest':
         return work.sums.accept(message)
       case 'GetFileIDsRequest':
@@ -57,12 +60,8 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return list(desk, message)
       case 'GetTombstonesRequest':
         return listTombstones(desk, message)
-      case 'IdentifyContributorsForGetStatusRequest':
-        return identifyStatus(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
-      case 'IdentifyContributorsForGetAuditTrailsRequest':
-        return identifyTrail(desk, message)
       case 'GetAuditTrailsRequest':
         return work.trails.ask(message)
       case 'DeliverOwedCopiesRequest':

@@ -6,6 +6,7 @@ import type { MessageOf } from '../protocol/messages.ts'
 import { type Route, route } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
 import type { Desk } from './pillar.ts'
+import { contradiction } from './recent.ts'
 
 export type GetRequest = MessageOf<'GetFileRequest'>
 export type GetFinal = MessageOf<'GetFileFinalResponse'>
@@ -67,7 +68,7 @@ export function finalOf(desk: Desk, { request, results }: Run): GetFinal {
 /** Another request has this conversation already. */
 export function contradicted(desk: Desk, request: GetRequest): Promise<void> {
   const code = 'REQUEST_NOT_UNDERSTOOD_FAILURE'
-  const text = 'another request had this conversation before'
+  const text = contradiction
   const final = compose<'GetFileFinalResponse'>(desk.world, desk.name, {
     type: 'GetFileFinalResponse',
     ...answering(request, desk.name, code, text),

@@ -23,6 +23,7 @@ import {
   report,
 } from './get-run.ts'
 import type { Desk } from './pillar.ts'
+import { recent } from './recent.ts'
 import { checkedSlice, Rotten } from './slice.ts'
 
 export async function identifyGet(
@@ -62,7 +63,7 @@ const rememberedMax = 1_000
 export function deliveries(desk: Desk) {
   const { store, world } = desk
   const running = new Map<string, Run>()
-  const finals = new Map<string, { substance: string; final: GetFinal }>()
+  const finals = recent<{ substance: string; final: GetFinal }>(rememberedMax)
   const slots = gate(limits.transfersOpenMax * 2)
 
   async function accept(request: GetRequest): Promise<void> {
@@ -99,15 +100,8 @@ export function deliveries(desk: Desk) {
     await reporting
     if (desk.stopping.aborted) return
     const final = finalOf(desk, run)
-    remember(key, run.substance, final)
+    finals.set(key, { substance: run.substance, final })
     await desk.answer(run.request, final)
-  }
-  function remember(key: string, asked: string, final: GetFinal): void {
-    finals.set(key, { substance: asked, final })
-    for (const old of finals.keys()) {
-      if (finals.size <= rememberedMax) break
-      finals.delete(old)
-    }
   }
 
   return {

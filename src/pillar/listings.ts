@@ -2,31 +2,12 @@
 import type { ListQuery, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
-import { specFault } from '../protocol/checksums.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
-import type { Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
+import type { Message, MessageOf } from '../protocol/messages.ts'
 import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
 
 type ListRequest = MessageOf<'GetFileIDsRequest' | 'GetChecksumsRequest' | 'GetFileInfosRequest'>
-
-export async function identifyListing(desk: Desk, request: RequestMessage): Promise<void> {
-  const type = request.type.replace(
-    /Request$/,
-    'Response',
-  ) as 'IdentifyPillarsForGetFileIDsResponse'
-  const fault =
-    'checksumSpec' in request && request.checksumSpec ? specFault(request.checksumSpec) : undefined
-  const { code, text } = fault ?? { code: 'IDENTIFICATION_POSITIVE' as const, text: undefined }
-  await desk.answer(
-    request,
-    compose<typeof type>(desk.world, desk.name, {
-      type,
-      ...answering(request, desk.name, code, text),
-      timeToDeliver: 0,
-    }),
-  )
-}
 
 /** What a request asks of the index; at most so many rows. */
 export function queryOf(

@@ -14,6 +14,7 @@ import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
 import { idBytes, list, missingOf, queryOf } from './listings.ts'
 import type { Desk } from './pillar.ts'
+import { contradiction, recent } from './recent.ts'
 
 type SumsRequest = MessageOf<'GetChecksumsRequest'>
 type SumsFinal = MessageOf<'GetChecksumsFinalResponse'>
@@ -45,7 +46,7 @@ class Unproven extends Error {
 export function proofs(desk: Desk) {
   const { world, stopping } = desk
   const running = new Map<string, Run>()
-  const finals = new Map<string, { substance: string; final: SumsFinal }>()
+  const finals = recent<{ substance: string; final: SumsFinal }>(rememberedMax)
   // The disk is one: two computations at a time would only be in each other's way.
   const oneAtATime = lock()
   /** When bytes were read last, for whomever: who waits is told so only while something moves. */
@@ -61,10 +62,8 @@ export function proofs(desk: Desk) {
     const key = keyOf(request)
     const asked = digestOf(world, substance(request))
     const known = running.get(key) ?? finals.get(key)
-    if (known && known.substance !== asked) {
-      const text = 'another request had this conversation before'
-      return refuse(desk, request, 'REQUEST_NOT_UNDERSTOOD_FAILURE', text)
-    }
+    if (known && known.substance !== asked)
+      return refuse(desk, request, 'REQUEST_NOT_UNDERSTOOD_FAILURE', contradiction)
     if (known && 'final' in known) return desk.answer(request, known.final)
     if (known) {
       known.request = request
@@ -95,7 +94,8 @@ export function proofs(desk: Desk) {
     quiet.abort()
     await reporting
     if (!final) return
-    remember(key, run.substance, final)
+    // What failed as a whole may succeed the next time.
+    if (final.responseInfo.code !== 'FAILURE') finals.set(key, { substance: run.substance, final })
     await desk.answer(run.request, final)
   }
 
@@ -105,15 +105,6 @@ export function proofs(desk: Desk) {
       await clock.sleep(limits.progressMs, AbortSignal.any([quiet, stopping]))
       if (stopping.aborted || stalled()) return
       if (!quiet.aborted) await progress(desk, run, 'OPERATION_PROGRESS')
-    }
-  }
-  function remember(key: string, asked: string, final: SumsFinal): void {
-    // What failed as a whole may succeed the next time.
-    if (final.responseInfo.code === 'FAILURE') return
-    finals.set(key, { substance: asked, final })
-    for (const old of finals.keys()) {
-      if (finals.size <= rememberedMax) break
-      finals.delete(old)
     }
   }
 

@@ -22,6 +22,7 @@ import {
   type Run,
   say,
 } from './put-run.ts'
+import { contradiction } from './recent.ts'
 import { transfers } from './reception.ts'
 
 type Offered = OfferedFile & { readonly replaces?: Replaced }
@@ -148,8 +149,6 @@ const unfits: Partial<Record<Standing['is'], [ResponseCode, text: string]>> = {
   otherBytes: ['EXISTING_FILE_CHECKSUM_FAILURE', 'the file here has another checksum'],
   newer: ['FAILURE', 'the file was stored or confirmed again since this version was seen'],
 }
-
-const contradiction = 'another request had this conversation before'
 
 export function receptions(desk: Desk) {
   const { store, world } = desk

@@ -8,6 +8,7 @@ import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { Actor, Removed, Restored } from '../store/store.ts'
 import { digestOf } from '../world/world.ts'
 import type { Desk } from './pillar.ts'
+import { contradiction } from './recent.ts'
 
 type DeleteRequest = MessageOf<'DeleteFileRequest'>
 type RestoreRequest = MessageOf<'RestoreRetainedRequest'>
@@ -114,8 +115,6 @@ export function removals(desk: Desk) {
       void (await Promise.all([...running.values()].map(({ ended }) => ended))),
   }
 }
-
-const contradiction = 'another request had this conversation before'
 
 async function results(desk: Desk, request: RemovalRequest, key: string): Promise<FileResult[]> {
   const { from: actor, conversation, auditTrailInformation: information } = request

@@ -1,21 +1,9 @@
 /** GetStatus: what is really so, from the index and the file system. */
 
 import { answering, compose } from '../post/compose.ts'
-import type { MessageOf, RequestMessage, Status } from '../protocol/messages.ts'
+import type { MessageOf, Status } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
-
-export async function identifyStatus(desk: Desk, request: RequestMessage): Promise<void> {
-  const type = 'IdentifyContributorsForGetStatusResponse' as const
-  await desk.answer(
-    request,
-    compose<typeof type>(desk.world, desk.name, {
-      type,
-      ...answering(request, desk.name, 'IDENTIFICATION_POSITIVE'),
-      timeToDeliver: 0,
-    }),
-  )
-}
 
 export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>): Promise<void> {
   const type = 'GetStatusFinalResponse' as const

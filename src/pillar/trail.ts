@@ -4,24 +4,13 @@ import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { TrailItem } from '../protocol/audit.ts'
 import { keyOf } from '../protocol/envelope.ts'
-import type { MessageOf, RequestMessage } from '../protocol/messages.ts'
-import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
+import type { MessageOf } from '../protocol/messages.ts'
+import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { Chain } from '../store/store.ts'
+import { fitting } from './listings.ts'
 import type { Desk } from './pillar.ts'
 
 type TrailRequest = MessageOf<'GetAuditTrailsRequest'>
-
-export async function identifyTrail(desk: Desk, request: RequestMessage): Promise<void> {
-  const type = 'IdentifyContributorsForGetAuditTrailsResponse' as const
-  await desk.answer(
-    request,
-    compose<typeof type>(desk.world, desk.name, {
-      type,
-      ...answering(request, desk.name, 'IDENTIFICATION_POSITIVE'),
-      timeToDeliver: 0,
-    }),
-  )
-}
 
 export function trails(desk: Desk) {
   const { store, world, stopping } = desk
@@ -107,7 +96,7 @@ async function answerTrail(desk: Desk, request: TrailRequest, chain?: Chain): Pr
     ...(minTimestamp === undefined ? {} : { minAt: timeValue(minTimestamp) }),
     ...(maxTimestamp === undefined ? {} : { maxAt: timeValue(maxTimestamp) }),
   })
-  const items = fitting(page.entries.map(itemOf))
+  const items = fitting(page.entries, itemOf)
   const last = items.at(-1)?.sequence
   const partialResult = page.partial || items.length < page.entries.length
   const type = 'GetAuditTrailsFinalResponse' as const
@@ -136,16 +125,6 @@ async function answerFailed(desk: Desk, request: TrailRequest, error: unknown): 
       partialResult: false,
     }),
   )
-}
-
-/** As many as one message takes, and at least one. */
-function fitting(items: readonly TrailItem[]): TrailItem[] {
-  let bytes = 0
-  const beyond = items.findIndex((item, n) => {
-    bytes += bytesOf(JSON.stringify(item)) + 1
-    return bytes > limits.pageBytesMax && n > 0
-  })
-  return items.slice(0, beyond < 0 ? undefined : beyond)
 }
 
 const itemOf = ({ id, at, collection: _, ...entry }: TrailEntry): TrailItem => ({

@@ -66,10 +66,14 @@ function steps({ disk, index, health }: RemovalParts) {
   }
 }
 
+/** One for all: they remember together which folders are there. */
+type Steps = ReturnType<typeof steps>
+
 /** Nothing else may be stored or accepted while one of these is at work. */
 export function removal(parts: RemovalParts) {
   const { world, disk, index, health } = parts
-  const { move, prune, commit } = steps(parts)
+  const shared = steps(parts)
+  const { move, prune, commit } = shared
 
   async function remove(
     { collection, id, checksum, version }: Doomed,
@@ -137,15 +141,13 @@ export function removal(parts: RemovalParts) {
   return {
     remove,
     restore,
-    replace: replacing(parts),
-    purge: purging(parts),
+    replace: replacing(parts, shared),
+    purge: purging(parts, shared),
   }
 }
 
 /** Removes for good what was put aside before; resolves with how many they were. */
-function purging(parts: RemovalParts) {
-  const { world, disk, index, health } = parts
-  const { commit } = steps(parts)
+function purging({ world, disk, index, health }: RemovalParts, { commit }: Steps) {
   return async (before: number): Promise<number> => {
     const old = await index.retained({ keptBefore: before, limit: purgeMax })
     for (const aside of old) {
@@ -161,9 +163,7 @@ function purging(parts: RemovalParts) {
 }
 
 /** The old bytes are kept aside, the new ones take their place; in one commit the row tells of both. */
-function replacing(parts: RemovalParts) {
-  const { world, disk, index, health } = parts
-  const { move, commit } = steps(parts)
+function replacing({ world, disk, index, health }: RemovalParts, { move, commit }: Steps) {
   return async (file: ReceivingFile, replaces: Replaced, by: Actor): Promise<void> => {
     const { collection, id, size, checksum, mtime } = file
     const [old] = await index.stored(collection, [id])

@@ -26,6 +26,7 @@ import { nodeDisk } from '../../src/disk/node.ts'
 import type { Change } from '../../src/index/index.ts'
 import { limits } from '../../src/limits.ts'
 import { type Fleet, type FleetOptions, startFleet } from '../../src/sim/fleet.ts'
+import { finish } from '../support/beside-disk.ts'
 import { asyncDisk } from '../support/in-thread.ts'
 
 interface Did {
@@ -101,21 +102,6 @@ async function story(t: Test, options: Partial<FleetOptions> = {}): Promise<Stor
       return Object.fromEntries(rows.sort())
     },
   }
-}
-
-/** Lets virtual time pass until the work has ended, but not while the real file system is asked. */
-async function finish<T>(fleet: Fleet, work: Promise<T>): Promise<T> {
-  let ended = false
-  const end = (): void => {
-    ended = true
-  }
-  work.then(end, end)
-  while (!ended) {
-    const waits = process.getActiveResourcesInfo().some((one) => one.startsWith('FSReq'))
-    if (waits) await new Promise(setImmediate)
-    else await fleet.time.advance(10)
-  }
-  return work
 }
 
 function meddled(real: Disk, folder: string, read: string[], meddle: Meddling): Disk {

@@ -19,6 +19,7 @@ import { nodeDisk } from '../../src/disk/node.ts'
 import { limits } from '../../src/limits.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import { simRandom } from '../../src/sim/random.ts'
+import { finish } from '../support/beside-disk.ts'
 import { asyncDisk } from '../support/in-thread.ts'
 
 interface Did {
@@ -35,21 +36,6 @@ interface Story {
   put(): Promise<void>
   verify(path?: string, options?: VerifyOptions): Promise<Did>
   checksums(names: readonly string[] | 'all', options: ChecksumsOptions): Promise<Did>
-}
-
-/** Virtual time passes until the work has ended, but not while the real file system is asked. */
-async function finish<T>(fleet: Fleet, work: Promise<T>): Promise<T> {
-  let ended = false
-  const end = (): void => {
-    ended = true
-  }
-  work.then(end, end)
-  while (!ended) {
-    const waits = process.getActiveResourcesInfo().some((one) => one.startsWith('FSReq'))
-    if (waits) await new Promise(setImmediate)
-    else await fleet.time.advance(10)
-  }
-  return work
 }
 
 async function story(t: Test): Promise<Story> {

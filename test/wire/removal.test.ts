@@ -2,8 +2,8 @@
 
 import t, { type Test } from 'tap'
 import { putBatch } from '../../src/client/put.ts'
-import { deleted, remove, restore } from '../../src/client/remove.ts'
-import { uuid7 } from '../../src/post/compose.ts'
+import { deleted, remove, restore, stand } from '../../src/client/remove.ts'
+import { answering, compose, uuid7 } from '../../src/post/compose.ts'
 import { timeText } from '../../src/protocol/scalars.ts'
 import { memoryItem } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
@@ -220,3 +220,18 @@ t.test(
     t.equal(await stored(), true)
   },
 )
+
+t.test('[RM-5] a pillar whose volume has failed agrees to nothing', async (t) => {
+  const { ann, checksum } = await setting(t)
+  const type = 'IdentifyPillarsForDeleteFileRequest' as const
+  const request = ann.make<typeof type>({ type, files: [{ id: 'a.txt', checksum }] })
+  const said = (code: 'IDENTIFICATION_POSITIVE' | 'IDENTIFICATION_NEGATIVE', text?: string) =>
+    compose<'IdentifyPillarsForDeleteFileResponse'>(ann.world, 'pillar-1', {
+      type: 'IdentifyPillarsForDeleteFileResponse',
+      ...answering(request, 'pillar-1', code, text),
+      files: [{ id: 'a.txt', code: 'IDENTIFICATION_POSITIVE', version: 7 }],
+    })
+  t.match(stand('pillar-1', 'a.txt', said('IDENTIFICATION_POSITIVE')), { is: 'done', version: 7 })
+  const failed = stand('pillar-1', 'a.txt', said('IDENTIFICATION_NEGATIVE', 'EIO: sync'))
+  t.same(failed, { pillar: 'pillar-1', id: 'a.txt', is: 'refused', why: 'EIO: sync' })
+})
