@@ -9,7 +9,7 @@ import { definitions, type JsonSchema, jsonSchema } from '../scripts/specs/json-
 import { responseCodes } from '../src/protocol/codes.ts'
 import { parse } from '../src/protocol/envelope.ts'
 import { Message } from '../src/protocol/messages.ts'
-import { topicsUnder } from '../src/protocol/topics.ts'
+import { eventTypes, topicsUnder } from '../src/protocol/topics.ts'
 
 type Tree = { readonly [key: string]: unknown }
 interface Document extends Tree {
@@ -74,14 +74,22 @@ t.test('addresses are those of topics.ts', async (t) => {
     trackerState: topics.trackerState(),
     replies: topics.replies('{identity}', '{instance}'),
     alarms: topics.alarms(),
+    ...Object.fromEntries(
+      eventTypes.map((type) => [type.charAt(0).toLowerCase() + type.slice(1), topics.event(type)]),
+    ),
   }
   t.same(
     Object.fromEntries(Object.entries(channels).map(([name, { address }]) => [name, address])),
     expected,
   )
   // Filters and questions are no channels.
-  const all = Object.keys(topics).filter((name) => !/^(all|is)[A-Z]/.test(name))
-  t.same(Object.keys(channels).sort(), all.sort())
+  const all = Object.keys(topics).filter((name) => !/^(all|is)[A-Z]|^event$/.test(name))
+  t.same(
+    Object.keys(channels)
+      .filter((name) => all.includes(name))
+      .sort(),
+    all.sort(),
+  )
   for (const { address, parameters } of Object.values(channels))
     t.same(
       Object.keys(parameters ?? {}),

@@ -7,7 +7,7 @@ import { Code, responseCodes } from '../../src/protocol/codes.ts'
 import { Message, type MessageType, protocolVersion, Status } from '../../src/protocol/messages.ts'
 import { OfferedFile, Transmission } from '../../src/protocol/parts.ts'
 import * as scalars from '../../src/protocol/scalars.ts'
-import { topicsUnder } from '../../src/protocol/topics.ts'
+import { type EventType, eventTypes, pillarEvents, topicsUnder } from '../../src/protocol/topics.ts'
 import { type Construct, definitions, jsonSchema, type Term, type Terms } from './json-schema.ts'
 
 /** The prefix of topics that a configuration has unless it says another. */
@@ -106,6 +106,10 @@ interface Kinds {
   readonly answers: string[]
 }
 
+const isEvent = (type: string): type is EventType => eventTypes.some((event) => event === type)
+/** `TrackerHello` stands in the channel `trackerHello`. */
+const channelOf = (event: EventType): string => `${event.charAt(0).toLowerCase()}${event.slice(1)}`
+
 function kindsOf(options: typeof Message.options): Kinds {
   const kinds: Kinds = { toPillars: [], toTracker: [], answers: [] }
   for (const { entries } of options) {
@@ -113,7 +117,8 @@ function kindsOf(options: typeof Message.options): Kinds {
     if ('responseInfo' in entries) kinds.answers.push(type)
     else if (ofTracker.includes(type)) kinds.toTracker.push(type)
     else if (type.endsWith('Request')) kinds.toPillars.push(type)
-    else if (type !== 'Presence' && type !== 'Alarm') throw new Error(`${type} goes nowhere`)
+    else if (!isEvent(type) && type !== 'Presence' && type !== 'Alarm')
+      throw new Error(`${type} goes nowhere`)
   }
   return kinds
 }
@@ -159,6 +164,18 @@ function channels({ toPillars, toTracker, answers }: Kinds) {
       'Exactly the topic that `replyTo` of the request named.',
     ),
     alarms: channel(topics.alarms(), ['Alarm'], 'Of all pillars.'),
+    ...Object.fromEntries(
+      eventTypes.map((event) => [
+        channelOf(event),
+        channel(
+          topics.event(event),
+          [event],
+          pillarEvents.includes(event)
+            ? 'From pillars to the tracker.'
+            : 'From the tracker to pillars.',
+        ),
+      ]),
+    ),
   }
 }
 
@@ -201,6 +218,7 @@ function operations({ toPillars, toTracker, answers }: Kinds) {
     hear('pillarState', 'Presence'),
     hear('trackerState', 'Presence'),
     hear('alarms', 'Alarm'),
+    ...eventTypes.map((event) => hear(channelOf(event), event)),
   ])
 }
 

@@ -1,6 +1,6 @@
 /** The archive document: one signed, versioned statement of who is who and what is kept where. */
 import * as v from 'valibot'
-import { Count, Name, Time } from './scalars.ts'
+import { Bytes, Count, Name, Time } from './scalars.ts'
 
 export const Identity = v.object({
   name: Name,
@@ -13,6 +13,10 @@ export const Identity = v.object({
 })
 export type Identity = v.InferOutput<typeof Identity>
 
+/** Smaller ones would cost more in messages than in bytes; bigger ones would not fit beside each other on small boards. */
+export const fragmentBytesMin = 64 * 1024
+export const fragmentBytesMax = 1024 * 1024 * 1024
+
 export const Collection = v.object({
   name: Name,
   /** Who keeps it. */
@@ -20,6 +24,16 @@ export const Collection = v.object({
   /** Confirmed copies at which a put is done; the rest is owed. */
   copiesMin: v.pipe(Count, v.minValue(1)),
   algorithm: v.literal('sha256'),
+  /**
+   * Kept in fragments of `bytes` each, of which the tracker brings `copies` to as many of the pillars, and answers for the
+   * collection as a pillar does. Whole files on every pillar when absent.
+   */
+  fragments: v.optional(
+    v.object({
+      bytes: v.pipe(Bytes, v.minValue(fragmentBytesMin), v.maxValue(fragmentBytesMax)),
+      copies: v.pipe(Count, v.minValue(1)),
+    }),
+  ),
 })
 export type Collection = v.InferOutput<typeof Collection>
 

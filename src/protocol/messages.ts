@@ -6,6 +6,7 @@ import * as v from 'valibot'
 import { Alarm, GetAlarmsFinalResponse, GetAlarmsRequest } from './alarms.ts'
 import { audits } from './audit.ts'
 import * as sums from './checksums.ts'
+import { fragmentEvents } from './fragments.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
@@ -238,6 +239,7 @@ export const Message = v.variant('type', [
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,
+  ...Object.values(fragmentEvents),
 ])
 export type Message = v.InferOutput<typeof Message>
 export type MessageType = Message['type']

@@ -10,11 +10,50 @@ export function topicsUnder(prefix: string) {
     trackerState: () => `${prefix}/tracker/state`,
     replies: (identity: string, instance: string) => `${prefix}/replies/${identity}/${instance}`,
     alarms: () => `${prefix}/alarms`,
+    /** Of one of the sixteen events of fragment distribution. */
+    event: (type: EventType) => `${prefix}/${eventTopics[type]}`,
     /** Whether a `replyTo` is one that this sender may name. */
     isReplyOf: (topic: string, identity: string) =>
       topic.startsWith(`${prefix}/replies/${identity}/`) && !/[+#\0]/.test(topic),
   }
 }
+/** The topics that MyTorrent's design gives to its events. */
+const eventTopics = {
+  TrackerHello: 'tracker/hello',
+  TrackerGoodbye: 'tracker/goodbye',
+  ClientJoinRequested: 'clients/join/requested',
+  ClientJoinAccepted: 'clients/join/accepted',
+  ClientJoinDenied: 'clients/join/denied',
+  ClientJoinSucceeded: 'clients/join/succeeded',
+  ClientJoinFailed: 'clients/join/failed',
+  ClientRegistered: 'clients/registered',
+  ClientGoodbye: 'clients/goodbye',
+  FileInfoPublished: 'files/info',
+  FragmentDistributionStarted: 'fragments/distribution/started',
+  FragmentDistributionRequested: 'fragments/distribution/requested',
+  FragmentDistributionDelivered: 'fragments/distribution/delivered',
+  FragmentDistributionObtained: 'fragments/distribution/obtained',
+  FragmentDistributionFailed: 'fragments/distribution/failed',
+  FragmentDistributionEnded: 'fragments/distribution/ended',
+} as const
+export type EventType = keyof typeof eventTopics
+export const eventTypes = Object.keys(eventTopics) as EventType[]
+
+/** The events that pillars say; the tracker says the others. */
+export const pillarEvents: readonly EventType[] = [
+  'ClientJoinRequested',
+  'ClientJoinSucceeded',
+  'ClientJoinFailed',
+  'ClientGoodbye',
+  'FragmentDistributionRequested',
+  'FragmentDistributionObtained',
+  'FragmentDistributionFailed',
+]
+/** Events that all hear: the tracker those of pillars, pillars those of the tracker. */
+export const trackerEvents: readonly EventType[] = eventTypes.filter(
+  (type) => !pillarEvents.includes(type),
+)
+
 export type Topics = ReturnType<typeof topicsUnder>
 
 /**
@@ -35,9 +74,15 @@ export function mayUse(
   if (path[0] === 'replies') return action === 'publish' ? path.length === 3 : own
   if (path[0] === 'collections') return path.length === 3 && path[2] === 'requests'
   if (path[0] === 'pillars' && path[2] === 'state')
-    return action === 'subscribe' || (own && role === 'pillar')
+    // The tracker is there as a pillar too, for collections in fragments.
+    return action === 'subscribe' || (own && role !== 'client')
   if (path[0] === 'pillars' && path[2] === 'requests') return action === 'publish' || own
   if (filter === all.trackerRequests()) return action === 'publish' || role === 'tracker'
   if (filter === all.trackerState()) return action === 'subscribe' || role === 'tracker'
+  const event = eventTypes.find((type) => all.event(type) === filter)
+  if (event !== undefined)
+    return pillarEvents.includes(event)
+      ? role === (action === 'publish' ? 'pillar' : 'tracker')
+      : role === 'tracker' || (role === 'pillar' && action === 'subscribe')
   return filter === all.alarms()
 }
