@@ -1,0 +1,49 @@
+/** What the parts of the tracker that care for fragments are to each other. */
+import type { Offer } from '../exchange/bench.ts'
+import type { Mail } from '../post/post.ts'
+import type { Epoch, Fragment, Membership } from '../protocol/fragments.ts'
+import type { MessageOf } from '../protocol/messages.ts'
+
+/** Who is registered: joins, goodbyes, the epoch, and the weights. */
+export interface Members {
+  /** Events by pillars about joining and going; others are not for it. */
+  hear(mail: Mail): Promise<void>
+  /** A presence that was heard. */
+  notice(presence: MessageOf<'Presence'>): void
+  /** We have the bus, again: says hello. */
+  connected(): void
+  epoch(): Epoch
+  /** False once a newer epoch was heard: this tracker does nothing more. */
+  isActing(): boolean
+  /** The membership by which candidates are ranked now; undefined of a collection without fragments. */
+  membership(collection: string): Membership | undefined
+  /** Registered pillars of the collection whose copies count: there, or away for less than the grace time. */
+  counting(collection: string): string[]
+  /** Those of them that are there now. */
+  present(collection: string): string[]
+  stop(): Promise<void>
+}
+
+/** Brings fragments to their copies. */
+export interface Distribution {
+  /** Events by pillars about distributions; others are not for it. */
+  hear(mail: Mail): Promise<void>
+  /**
+   * Resolves as soon as each fragment is persisted by `enough` pillars, and goes on to the collection's copies by itself.
+   * Rejects when nothing has moved for long, with who was silent or full; whoever asks again goes on where it was.
+   */
+  spread(
+    collection: string,
+    fragments: readonly Fragment[],
+    source: (fragment: Fragment) => Offer,
+    options: { readonly enough: number; readonly signal: AbortSignal },
+  ): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Fetches a fragment from whoever holds it, compared with its hash; rejects when nobody has it right. */
+export type Fetch = (
+  collection: string,
+  fragment: Fragment,
+  signal: AbortSignal,
+) => Promise<Offer & { discard(): Promise<void> }>
