@@ -5,14 +5,14 @@ export interface Member {
   /** Bytes that it may hold; 0: nothing new, because it is full, or about to leave. */
   readonly capacity: number
   /** Where it stands. All that have no site share one. */
-  readonly site?: string
+  readonly site?: string | undefined
 }
 
 export interface Weighed {
   readonly id: string
   /** 0: never chosen. Otherwise from 1 to `weightMax`. */
   readonly weight: number
-  readonly site?: string
+  readonly site?: string | undefined
 }
 
 /**
