@@ -51,28 +51,38 @@ const attemptMs = 10 * 60_000
 const pause = (tries: number): number => Math.min(pauseMsMax, pauseMsMin * 2 ** tries)
 
 export function joinStep(join: Join, event: JoinEvent, now: number): JoinStep {
-  const endAt = now + attemptMs
-  if (event.is === 'time') return waited(join, now)
-  if (event.is === 'failed') return { join: join.at === 'registered' ? join : { at: 'over' } }
-  if (event.is === 'succeeded') {
-    if (join.at === 'registered') return { join, say: 'registered' }
-    if (join.at === 'accepted')
-      return { join: { at: 'registered', endAt }, say: 'registered', register: true }
-    if (join.at === 'denied') return { join, say: 'denied' }
-    // Of an attempt that we know nothing of any more: it is to ask anew.
-    const reason = 'this attempt is not known here any more'
-    return { join: { at: 'denied', reasonCode: 'OTHER', reason, endAt }, say: 'denied' }
+  switch (event.is) {
+    case 'time':
+      return waited(join, now)
+    case 'requested':
+      return answered(join, event.verdict, now)
+    case 'succeeded':
+      return applied(join, now)
+    case 'failed':
+      return { join: join.at === 'registered' ? join : { at: 'over' } }
   }
+}
+
+function answered(join: Join, verdict: Verdict, now: number): JoinStep {
   // Said again, because the answer was lost: the same answer again.
-  if (join.at === 'registered') return { join, say: 'registered' }
-  if (join.at === 'denied') return { join, say: 'denied' }
-  const { verdict } = event
+  if (join.at === 'registered' || join.at === 'denied') return { join, say: join.at }
+  const endAt = now + attemptMs
   if (verdict.is === 'denied') {
     const { reasonCode, reason } = verdict
     return { join: { at: 'denied', reasonCode, reason, endAt }, say: 'denied' }
   }
   const tries = join.at === 'accepted' ? join.tries : 0
   return { join: { at: 'accepted', tries, nextAt: now + pause(tries), endAt }, say: 'accepted' }
+}
+
+function applied(join: Join, now: number): JoinStep {
+  if (join.at === 'registered' || join.at === 'denied') return { join, say: join.at }
+  const endAt = now + attemptMs
+  if (join.at === 'accepted')
+    return { join: { at: 'registered', endAt }, say: 'registered', register: true }
+  // Of an attempt that we know nothing of any more: it is to ask anew.
+  const reason = 'this attempt is not known here any more'
+  return { join: { at: 'denied', reasonCode: 'OTHER', reason, endAt }, say: 'denied' }
 }
 
 function waited(join: Join, now: number): JoinStep {

@@ -2,6 +2,7 @@
  * Membership versions. Pure: a version is made only when who is a member, or how much he can hold, has changed by more
  * than a trifle, so that the candidates of a fragment stay the same from day to day.
  */
+import { fit } from '../placement/fit.ts'
 import type { Membership } from '../protocol/fragments.ts'
 
 export interface Candidate {
@@ -18,15 +19,7 @@ export interface Weighing {
   readonly membership: Membership
   /** As the weights were fitted for them; 0: gets nothing new. */
   readonly capacities: Readonly<Record<string, number>>
-  readonly copies: number
 }
-
-/** Weights for members of these capacities: of the placement. */
-export type FitWeights = (
-  version: number,
-  copies: number,
-  members: readonly { readonly id: string; readonly capacity: number; readonly site?: string }[],
-) => { readonly membership: Pick<Membership, 'members'> }
 
 /** A capacity that differs by less than this part is the same. */
 const trifle = 0.1
@@ -40,7 +33,6 @@ export function reweigh(
   collection: string,
   policy: { readonly bytes: number; readonly copies: number },
   candidates: readonly Candidate[],
-  fit: FitWeights,
 ): Weighing | undefined {
   const members = [...candidates]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -49,16 +41,13 @@ export function reweigh(
       capacity: capacityOf(one, known?.capacities[one.id], policy.bytes),
       ...(one.site === undefined ? {} : { site: one.site }),
     }))
-  if (known && known.copies === policy.copies && isSame(known, members)) return undefined
+  if (known?.membership.copies === policy.copies && isSame(known, members)) return undefined
+  const { copies } = policy
   const version = (known?.membership.version ?? 0) + 1
+  const weighed = fit(version, copies, members).membership.members
   return {
-    membership: {
-      collection,
-      version,
-      members: fit(version, policy.copies, members).membership.members,
-    },
+    membership: { collection, version, copies, members: [...weighed] },
     capacities: Object.fromEntries(members.map(({ id, capacity }) => [id, capacity])),
-    copies: policy.copies,
   }
 }
 
