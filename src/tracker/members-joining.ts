@@ -25,14 +25,16 @@ interface Attempt {
 }
 
 export function joining(
-  { world, directory, name }: MembersParts,
+  parts: MembersParts,
   registry: Registry,
   reign: Reigning,
   tell: Teller,
   compared: Surveys,
 ) {
-  const { clock, log } = world
+  const { clock, log } = parts.world
   const attempts = new Map<string, Attempt>()
+  /** Who has registered, in which epoch. */
+  const joined = new Map<string, number>()
   const keyOf = (pillar: string, conversation: string): string => `${pillar} ${conversation}`
 
   const sayJoin = sayer(registry, tell)
@@ -41,6 +43,7 @@ export function joining(
     const { pillar, conversation, request } = attempt
     const { join, say, register } = joinStep(attempt.join, event, clock.monotonic())
     const changed = register && request ? await registry.register(request) : []
+    if (register) joined.set(pillar, reign.epoch().counter)
     const key = keyOf(pillar, conversation)
     attempts.delete(key)
     if (join.at !== 'over') attempts.set(key, { ...attempt, join })
@@ -48,10 +51,7 @@ export function joining(
     const memberships = await sayJoin(attempt, join, say)
     if (register && request) {
       compared.begin(pillar, holdingsOf(request, registry.collectionsOf(pillar)))
-      const others = changed.filter(
-        ({ collection }) => !memberships.some((one) => one.collection === collection),
-      )
-      await tell.changed(others)
+      await tell.changed(changed, memberships)
     }
   }
   /** Those of one pillar, and all of them, are few: the oldest make room. */
@@ -80,21 +80,11 @@ export function joining(
       { is: 'requested', verdict },
     )
   }
-  /** False when it is of another epoch than ours, which is then said, or taken. */
-  async function isOurs(epoch: Epoch): Promise<boolean> {
-    const { counter, tracker } = reign.epoch()
-    if (epoch.counter === counter && epoch.tracker === tracker) return true
-    const isTracker =
-      epoch.tracker === name || directory.identity(epoch.tracker)?.role === 'tracker'
-    if (isTracker) await reign.step((now) => heardNewer(now, epoch))
-    await reign.remind()
-    return false
-  }
   return {
     async hear(
       message: MessageOf<'ClientJoinRequested' | 'ClientJoinSucceeded' | 'ClientJoinFailed'>,
     ): Promise<void> {
-      const ours = await isOurs(message.epoch)
+      const ours = await isOurs(parts, reign, message.epoch)
       // Of nobody who could be a tracker.
       if (compareEpochs(message.epoch, reign.epoch()) > 0) return
       if (message.type === 'ClientJoinRequested') return requested(message)
@@ -106,6 +96,7 @@ export function joining(
         is: message.type === 'ClientJoinSucceeded' ? 'succeeded' : 'failed',
       })
     },
+    hasJoined: (pillar: string): boolean => joined.get(pillar) === reign.epoch().counter,
     async time(): Promise<void> {
       for (const attempt of [...attempts.values()]) await step(attempt, { is: 'time' })
     },
@@ -147,3 +138,17 @@ const sayer =
     if (say === 'registered') await tell.registered(pillar, memberships, conversation)
     return memberships
   }
+
+/** False when it is of another epoch than ours, which is then said, or taken. */
+async function isOurs(
+  { directory, name }: MembersParts,
+  reign: Reigning,
+  epoch: Epoch,
+): Promise<boolean> {
+  const { counter, tracker } = reign.epoch()
+  if (epoch.counter === counter && epoch.tracker === tracker) return true
+  const isTracker = epoch.tracker === name || directory.identity(epoch.tracker)?.role === 'tracker'
+  if (isTracker) await reign.step((now) => heardNewer(now, epoch))
+  await reign.remind()
+  return false
+}

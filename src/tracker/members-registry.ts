@@ -14,6 +14,8 @@ export interface Registry {
   member(pillar: string): ViewMember | undefined
   /** The session of its presence, while it is there. */
   session(pillar: string): number | undefined
+  /** Who keeps collections in fragments by the archive document, registered or not. */
+  named(): string[]
   /** Collections in fragments that this pillar keeps by the archive document. */
   collectionsOf(pillar: string): string[]
   membership(collection: string): Membership | undefined
@@ -57,6 +59,7 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
   return {
     member: (pillar) => members.get(pillar),
     session: presences.session,
+    named: roster.named,
     collectionsOf,
     membership: roster.membership,
     memberships: roster.memberships,

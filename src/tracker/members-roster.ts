@@ -57,6 +57,7 @@ export async function openRoster({ directory, view }: RosterParts) {
   return {
     members: members as ReadonlyMap<string, ViewMember>,
     collectionsOf,
+    named: () => [...new Set(policies().flatMap(({ pillars }) => pillars))],
     counting: (collection: string): string[] => {
       const policy = policies().find(({ name }) => name === collection)
       return registered(policy?.pillars ?? []).map(({ pillar }) => pillar)

@@ -45,11 +45,14 @@ export function teller({ world, name, say }: MembersParts, registry: Registry, r
   return {
     say: sayIt,
     registered,
-    /** These memberships are new: everybody is told, now and again later. */
-    async changed(memberships: readonly Membership[]): Promise<void> {
+    /** These memberships are new: everybody is told, now unless they were `said`, and again later. */
+    async changed(
+      memberships: readonly Membership[],
+      said: readonly Membership[] = [],
+    ): Promise<void> {
       if (memberships.length === 0) return
       retells = retellMs.map((ms) => clock.monotonic() + ms)
-      if (reign.isActing()) await all(memberships)
+      if (reign.isActing()) await all(memberships.filter((one) => !said.includes(one)))
     },
     async time(): Promise<void> {
       const now = clock.monotonic()

@@ -34,6 +34,7 @@ export function reweigh(
   policy: { readonly bytes: number; readonly copies: number },
   candidates: readonly Candidate[],
 ): Weighing | undefined {
+  if (!known && candidates.length === 0) return undefined
   const members = [...candidates]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map((one) => ({

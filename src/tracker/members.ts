@@ -26,6 +26,9 @@ export const memberEvents: readonly EventType[] = [
 
 const tickMs = 1_000
 const reviewMs = 60_000
+/** Between two hellos to whoever does not join. */
+const helloMsMin = 30_000
+const helloMsMax = 600_000
 const heartenMs = 3_600_000
 const graceMsUsual = 24 * 3_600_000
 
@@ -100,6 +103,24 @@ interface Ticking {
   readonly inOrder: ReturnType<typeof lock>
 }
 
+/** Whoever does not join may not have heard us, or is not there: the pauses grow. */
+function helloAgain({ monotonic }: World['clock']): (isMissing: boolean) => boolean {
+  let pauseMs = helloMsMin
+  let at: number | undefined
+  return (isMissing) => {
+    if (!isMissing) {
+      pauseMs = helloMsMin
+      at = undefined
+      return false
+    }
+    at ??= monotonic() + pauseMs
+    if (monotonic() < at) return false
+    pauseMs = Math.min(pauseMs * 2, helloMsMax)
+    at = monotonic() + pauseMs
+    return true
+  }
+}
+
 /** What is due by its time. */
 async function tick(
   { world, registry, reign, tell, joins, inOrder }: Ticking,
@@ -107,12 +128,14 @@ async function tick(
 ): Promise<void> {
   const { clock, log } = world
   let reviewAt = 0
+  const again = helloAgain(world.clock)
   let heartenAt = clock.monotonic() + heartenMs
   const due = async (): Promise<void> => {
     await reign.time()
     if (!reign.isActing()) return
     await joins.time()
     await tell.time()
+    if (again(registry.named().some((pillar) => !joins.hasJoined(pillar)))) await reign.remind()
     if (clock.monotonic() >= reviewAt) {
       reviewAt = clock.monotonic() + reviewMs
       await tell.changed(await registry.review())

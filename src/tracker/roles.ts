@@ -15,7 +15,7 @@ export interface Members {
   epoch(): Epoch
   /** False once a newer epoch was heard: this tracker does nothing more. */
   isActing(): boolean
-  /** The membership by which candidates are ranked now; undefined of a collection without fragments. */
+  /** The membership by which candidates are ranked now; undefined when nobody was ever registered. */
   membership(collection: string): Membership | undefined
   /** Registered pillars of the collection whose copies count: there, or away for less than the grace time. */
   counting(collection: string): string[]

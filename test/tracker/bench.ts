@@ -7,7 +7,7 @@ import type { ArchiveDocument } from '../../src/protocol/document.ts'
 import { type Epoch, type FragmentEvent, fragmentEvents } from '../../src/protocol/fragments.ts'
 import type { Message, MessageOf } from '../../src/protocol/messages.ts'
 import { type EventType, topicsUnder, trackerEvents } from '../../src/protocol/topics.ts'
-import { simBroker } from '../../src/sim/bus.ts'
+import { type BusFaults, simBroker } from '../../src/sim/bus.ts'
 import { simClock } from '../../src/sim/clock.ts'
 import { simKeys, simSigner } from '../../src/sim/keys.ts'
 import { simRandom } from '../../src/sim/random.ts'
@@ -60,10 +60,12 @@ export interface JoinerOptions {
   readonly fails?: () => boolean
 }
 
-export async function joinBench(trackers = ['tracker', 'tracker-b']) {
+const trackers = ['tracker', 'tracker-b']
+
+export async function joinBench(faults: BusFaults = {}) {
   const time = simClock()
   const random = simRandom('join')
-  const broker = simBroker({ clock: time.clock, random: random.fork('bus') })
+  const broker = simBroker({ clock: time.clock, random: random.fork('bus'), faults })
   let lost: Loss = () => false
   const boards = ['attic', 'cellar', 'friend']
   const document = (version: number, pillars: readonly string[]): Uint8Array => {
@@ -145,10 +147,7 @@ export async function joinBench(trackers = ['tracker', 'tracker-b']) {
       },
       () => members.connected(),
     )
-    const stop = async (): Promise<void> => {
-      await members.stop()
-      await line.close()
-    }
+    const stop = (): Promise<void> => time.finish(members.stop().then(() => line.close()))
     return { members, view, alarms, world, stop }
   }
 
