@@ -2,11 +2,18 @@
 import { release } from 'node:os'
 import { lan } from './measure/lan.ts'
 import { memory } from './measure/memory.ts'
+import { placement } from './measure/placement.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
 
-const measurements: Readonly<Record<string, Measurement>> = { lan, memory, small, spool }
+const measurements: Readonly<Record<string, Measurement>> = {
+  lan,
+  memory,
+  placement,
+  small,
+  spool,
+}
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 
 NAME is one of ${Object.keys(measurements).join(', ')}. --small moves a hundredth of the bytes. Options of

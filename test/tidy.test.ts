@@ -115,6 +115,17 @@ t.test('the simulation reaches no adapter', async (t) => {
   )
 })
 
+// What everybody must find alike depends on nothing that could differ.
+t.test('placement reaches nothing but itself', async (t) => {
+  const reached = [...reach(paths(inSrc).filter((path) => path.startsWith('src/placement/')))]
+  t.ok(reached.length > 0)
+  t.same(
+    reached.filter((path) => !path.startsWith('src/placement/')),
+    [],
+  )
+  t.same([...new Set(reached.flatMap((path) => outside(path)))], ['node:assert/strict'])
+})
+
 t.test('the programs do not reach the simulation', async (t) => {
   const others = inSrc.filter(({ path }) => !path.startsWith('src/sim/'))
   const users = others.filter(({ path, imports }) =>

@@ -9,7 +9,7 @@ import { compose, notUnderstood } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, RequestMessage } from '../protocol/messages.ts'
-import type { Topics } from '../protocol/topics.ts'
+import { type Topics, trackerEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
 import type { Dial } from '../transfer/transfer.ts'
@@ -19,6 +19,7 @@ import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
+import { fragments } from './fragments/fragments.ts'
 import { deliveries } from './get.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
@@ -73,22 +74,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       version: parts.version,
       ...(parts.site === undefined ? {} : { site: parts.site }),
     })
-  const desk: Desk = {
-    ...parts,
-    stopping: stop.signal,
-    estimate: estimate(world.clock),
-    answer: async (request, message) => void (await post.send(request.replyTo, message)),
-    alarm: sparing(world, stop.signal, (alarmCode, alarmText, about = {}) => {
-      const alarm = compose<'Alarm'>(world, name, {
-        type: 'Alarm',
-        conversation: conversationOf(session),
-        alarmCode,
-        alarmText,
-        ...about,
-      })
-      void post.send(topics.alarms(), alarm)
-    }),
-  }
+  const desk = deskFor(parts, stop.signal, session, () => post)
   const work = {
     puts: receptions(desk),
     gets: deliveries(desk),
@@ -97,6 +83,11 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     sums: proofs(desk),
   }
   const handle = dispatch(desk, work)
+  const pieces = fragments({
+    desk,
+    session,
+    say: async (event) => void (await post.send(topics.event(event.type), event)),
+  })
   const post: Post = startPost(
     {
       ...parts,
@@ -107,22 +98,30 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         topics.pillarRequests(name),
         topics.allCollectionRequests(),
         topics.trackerState(),
+        ...trackerEvents.map(topics.event),
       ],
       will: { topic: topics.pillarState(name), message: presence('offline') },
     },
     {
-      mail: async (mail) => void ((await notice(desk, mail)) || (await handle(mail))),
+      mail: async (mail) =>
+        void ((await notice(desk, mail)) || (await pieces.hear(mail)) || (await handle(mail))),
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
       // On every connect: announce. What was asked meanwhile comes from the session or is said again by its senders.
-      connected: () => void post.send(topics.pillarState(name), presence('online'), true),
+      connected() {
+        void post.send(topics.pillarState(name), presence('online'), true)
+        pieces.connected()
+      },
     },
   )
-  await work.puts.resume(await store.accepted())
+  const accepted = await store.accepted()
+  await work.puts.resume(accepted)
+  await pieces.resume(accepted)
   const housekeeping = keepHouse(desk)
   return {
     isConnected: () => post.isConnected(),
     async stop() {
       stop.abort()
+      await pieces.goodbye()
       await post.send(topics.pillarState(name), presence('offline'), true)
       await post.close()
       await work.puts.idle()
@@ -130,9 +129,35 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await work.removals.idle()
       await work.trails.idle()
       await work.sums.idle()
+      await pieces.idle()
       await housekeeping
       await store.close()
     },
+  }
+}
+
+function deskFor(
+  parts: PillarParts,
+  stopping: AbortSignal,
+  session: number,
+  post: () => Post,
+): Desk {
+  const { world, name, topics } = parts
+  return {
+    ...parts,
+    stopping,
+    estimate: estimate(world.clock),
+    answer: async (request, message) => void (await post().send(request.replyTo, message)),
+    alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
+      const alarm = compose<'Alarm'>(world, name, {
+        type: 'Alarm',
+        conversation: conversationOf(session),
+        alarmCode,
+        alarmText,
+        ...about,
+      })
+      void post().send(topics.alarms(), alarm)
+    }),
   }
 }
 

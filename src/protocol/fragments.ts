@@ -47,9 +47,13 @@ export const fragmentTime = '1970-01-01T00:00:00.000Z'
 export const Membership = v.object({
   collection: Name,
   version: Count,
+  /** The weights are fitted for so many. */
+  copies: Count,
   members: v.array(v.object({ id: Name, weight: Count, site: v.optional(Name) })),
 })
 export type Membership = v.InferOutput<typeof Membership>
+/** Each further round of a distribution asks twice as many candidates beyond the copies. */
+export const sparesAtFirst = 2
 
 const byTracker = { ...envelope, epoch: Epoch }
 /** What a pillar holds of one collection; equal sets have equal digests. */
@@ -215,3 +219,7 @@ export const fragmentEvents = {
   FragmentDistributionFailed,
   FragmentDistributionEnded,
 } as const
+
+type Events = typeof fragmentEvents
+/** Any of them, as it is said. */
+export type FragmentEvent = { [Type in keyof Events]: v.InferOutput<Events[Type]> }[keyof Events]

@@ -37,6 +37,8 @@ export interface FleetOptions {
   readonly spoolBytes?: number
   /** False: the clients have no exchange of their own that anybody could reach. */
   readonly lan?: boolean
+  /** A second collection, `pieces`, is kept in fragments. */
+  readonly fragments?: { readonly bytes: number; readonly copies: number }
 }
 
 export interface Board {
@@ -88,6 +90,7 @@ function documentFor(options: FleetOptions, names: readonly string[]): Uint8Arra
     role,
     publicKey: simSigner(name).publicKey,
   })
+  const policy = { pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' as const }
   const document: ArchiveDocument = {
     archive,
     version: 1,
@@ -99,7 +102,8 @@ function documentFor(options: FleetOptions, names: readonly string[]): Uint8Arra
       identity('tracker', 'tracker'),
     ],
     collections: [
-      { name: 'home', pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' },
+      { name: 'home', ...policy },
+      ...(options.fragments ? [{ name: 'pieces', ...policy, fragments: options.fragments }] : []),
     ],
     exchanges: [{ identity: 'tracker', urls: [relayUrl] }],
   }

@@ -1,0 +1,208 @@
+/**
+ * The pillar's side of fragment distribution: it joins the tracker that acts, applies for what it should and can keep,
+ * fetches what is delivered to it, and keeps it for good once the distribution has ended.
+ */
+import type { AcceptedRequest } from '../../index/index.ts'
+import { compose, uuid7 } from '../../post/compose.ts'
+import type { Mail } from '../../post/post.ts'
+import type { Epoch, FragmentEvent, Membership } from '../../protocol/fragments.ts'
+import { lock } from '../../world/lock.ts'
+import type { Desk } from '../pillar.ts'
+import { apply, obtained } from './applying.ts'
+import { type Bureau, isOfActing, keeps } from './bureau.ts'
+import { arrivals } from './delivery.ts'
+import { end } from './ending.ts'
+import { type JoinEvent, type Joining, type JoinWord, joinStep } from './joining.ts'
+import { notes } from './notes.ts'
+import { promisedRoom } from './promised.ts'
+
+export interface Fragments {
+  /** What the tracker says; true when it was for us. */
+  hear(mail: Mail): Promise<boolean>
+  connected(): void
+  resume(accepted: readonly AcceptedRequest[]): Promise<void>
+  /** Says that the pillar goes. */
+  goodbye(): Promise<void>
+  idle(): Promise<void>
+}
+
+export interface FragmentsParts {
+  readonly desk: Desk
+  /** Of our presence. */
+  readonly session: number
+  say(event: FragmentEvent): Promise<void>
+}
+
+/** How often leftovers are offered again, and the states are looked at. */
+const offerMs = 10 * 60_000
+const tickMs = 1_000
+const offeredMax = 200
+
+export function fragments(parts: FragmentsParts): Fragments {
+  const { desk, say } = parts
+  const bureau: Bureau = {
+    desk,
+    notes: notes(desk.state),
+    promised: promisedRoom(desk.world),
+    say,
+  }
+  const deliveries = arrivals(bureau)
+  const membership = joining(parts, bureau)
+  // In the order in which it was said: what a distribution's end says is not overtaken by its start.
+  const inOrder = lock()
+  const ticking = tick(desk, bureau, membership)
+
+  async function handle({ message, line, key }: Mail): Promise<void> {
+    switch (message.type) {
+      case 'FragmentDistributionStarted':
+        return membership.isRegistered() ? apply(bureau, message) : undefined
+      case 'FragmentDistributionDelivered':
+        return deliveries.take(message, line, key)
+      case 'FragmentDistributionEnded':
+        return end(bureau, message, key)
+      default:
+        return membership.hear(message)
+    }
+  }
+  return {
+    async hear(mail) {
+      const { message, from } = mail
+      if (!('epoch' in message)) return false
+      if (from.role !== 'tracker' || message.epoch.tracker !== from.name) return true
+      await inOrder(async () => {
+        if (await isOfActing(bureau, message.epoch)) await handle(mail)
+      })
+      return true
+    },
+    connected: () => void inOrder(() => membership.connected()),
+    resume: (accepted) => deliveries.resume(accepted),
+    async goodbye() {
+      if (!membership.isRegistered()) return
+      await say(
+        compose<'ClientGoodbye'>(desk.world, desk.name, {
+          type: 'ClientGoodbye',
+          conversation: uuid7(desk.world),
+        }),
+      )
+    },
+    async idle() {
+      await ticking
+      await deliveries.idle()
+    },
+  }
+}
+
+type Membering = ReturnType<typeof joining>
+
+/** Wakes what waits for its time; offers what is here for the time being only, and was never ended. */
+async function tick(desk: Desk, bureau: Bureau, membership: Membering): Promise<void> {
+  const { clock } = desk.world
+  let offerAt = 0
+  while (!desk.stopping.aborted) {
+    await clock.sleep(tickMs, desk.stopping)
+    if (desk.stopping.aborted) return
+    await membership.time()
+    if (!membership.isRegistered() || clock.monotonic() < offerAt) continue
+    offerAt = clock.monotonic() + offerMs
+    await offer(bureau)
+  }
+}
+
+async function offer(bureau: Bureau): Promise<void> {
+  const { desk, notes } = bureau
+  const epoch = await notes.epoch()
+  const left = new Map<string, string[]>()
+  for (const { collection, hash } of await notes.allTemporary())
+    left.set(collection, [...(left.get(collection) ?? []), hash])
+  for (const [collection, hashes] of left)
+    for (let at = 0; at < hashes.length && epoch; at += offeredMax)
+      await obtained(
+        bureau,
+        { collection, conversation: uuid7(desk.world), from: epoch.tracker },
+        'temporary',
+        hashes.slice(at, at + offeredMax),
+      )
+}
+
+/** Drives the pure machine of joining. */
+function joining(parts: FragmentsParts, { desk, notes }: Bureau) {
+  let state: Joining = { at: 'waiting' }
+
+  async function step(event: JoinEvent): Promise<void> {
+    const attempt = uuid7(desk.world)
+    const next = joinStep(state, event, desk.world.clock.monotonic(), attempt)
+    if (next.state.at !== state.at)
+      desk.world.log.info('fragments.joining', { at: next.state.at, was: state.at })
+    state = next.state
+    if (next.say) await sayIt(next.say)
+  }
+  async function sayIt(word: JoinWord): Promise<void> {
+    if (state.at === 'waiting') return
+    const { epoch } = state
+    const conversation = 'attempt' in state ? state.attempt : uuid7(desk.world)
+    const common = { conversation, to: [epoch.tracker], epoch }
+    if (word === 'requested') return parts.say(await asking(parts, common))
+    const type = word === 'succeeded' ? 'ClientJoinSucceeded' : 'ClientJoinFailed'
+    await parts.say(compose<typeof type>(desk.world, desk.name, { type, ...common }))
+  }
+  async function applied(memberships: readonly Membership[]): Promise<boolean> {
+    try {
+      await notes.noteMemberships(memberships.filter((one) => keeps(desk, one.collection)))
+      return true
+    } catch (error) {
+      desk.world.log.error('fragments.notJoined', { why: String(error) })
+      return false
+    }
+  }
+  return {
+    isRegistered: () => state.at === 'registered',
+    connected: () => step({ is: 'connected' }),
+    time: () => step({ is: 'time' }),
+    async hear(message: Mail['message']): Promise<void> {
+      const mine = message.to?.includes(desk.name) ?? false
+      const attempt = message.conversation
+      switch (message.type) {
+        case 'TrackerHello':
+          return keepsAny(desk) ? step({ is: 'hello', epoch: message.epoch }) : undefined
+        case 'ClientJoinAccepted':
+          if (!mine) return
+          return step({
+            is: (await applied(message.memberships)) ? 'applied' : 'notApplied',
+            attempt,
+          })
+        case 'ClientJoinDenied':
+          if (!mine) return
+          desk.world.log.warn('fragments.denied', {
+            code: message.reasonCode,
+            why: message.reason ?? '',
+          })
+          return step({ is: 'denied', attempt })
+        case 'ClientRegistered':
+          if (!(await applied(message.memberships)) || message.pillar !== desk.name) return
+          return step({ is: 'registered', epoch: message.epoch })
+        default:
+          return
+      }
+    },
+  }
+}
+
+const keepsAny = (desk: Desk): boolean =>
+  desk.directory.document().collections.some(({ name }) => keeps(desk, name))
+
+async function asking(
+  { desk, session }: FragmentsParts,
+  common: { conversation: string; to: string[]; epoch: Epoch },
+): Promise<FragmentEvent> {
+  const { bytesTotal, bytesOpen } = await desk.store.space()
+  const summaries = await desk.store.summary()
+  return compose<'ClientJoinRequested'>(desk.world, desk.name, {
+    type: 'ClientJoinRequested',
+    ...common,
+    algorithm: 'sha256',
+    session,
+    volumes: [{ id: desk.store.volume, bytesTotal, bytesOpen }],
+    holdings: summaries.filter(({ collection }) => keeps(desk, collection)),
+    ...(desk.site === undefined ? {} : { site: desk.site }),
+  })
+}
