@@ -6,6 +6,7 @@ import { placement } from './measure/placement.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
+import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
   lan,
@@ -13,6 +14,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   placement,
   small,
   spool,
+  view,
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 

@@ -19,6 +19,9 @@ const simulated = [
     (name) => `src/index/${name}.ts`,
   ),
   'src/state/sqlite.ts',
+  ...['changes', 'queries', 'rows', 'schema', 'sets', 'sqlite'].map(
+    (name) => `src/view/${name}.ts`,
+  ),
 ]
 const simulatedModules = [
   'node:assert',

@@ -64,6 +64,7 @@ export interface Holder {
   readonly stage: Stage
 }
 
+/** Of one hash there is one fragment in a collection: of two kinds the one that was said first. */
 export interface KnownFragment extends Fragment {
   /** How many files and entries need it; it may be trimmed when none has for a while. */
   readonly wanted: number
@@ -90,19 +91,23 @@ export interface Holding {
 
 export type ViewChange =
   | { readonly do: 'member'; readonly member: ViewMember }
+  /** Not a member any more; what it held is known until it is lost piece by piece, and does not count. */
   | { readonly do: 'leave'; readonly pillar: string }
-  /** The file consists of these; each is wanted once more. Said twice, it counts once. */
+  /** The file consists of these; each is wanted once more. Said twice, it counts once, and the first stands. */
   | { readonly do: 'file'; readonly file: ViewFile; readonly slices: readonly Fragment[] }
   /** No id has these bytes any more: its fragments are wanted once less. */
   | { readonly do: 'unfile'; readonly file: ViewFile; readonly at: number }
   /** Takes the place of the entry of this id, whose text is not wanted any more. */
   | { readonly do: 'entry'; readonly entry: Entry; readonly at: number }
+  /** Once persisted it stays so until it is lost, whatever comes late. */
   | {
       readonly do: 'hold'
       readonly collection: string
       readonly fragment: Fragment
       readonly pillar: string
       readonly stage: Stage
+      /** Of a fragment that was not known: nobody has needed it since. Never trimmed by its age when absent. */
+      readonly at?: number
     }
   | {
       readonly do: 'lose'
@@ -110,6 +115,6 @@ export type ViewChange =
       readonly hash: string
       readonly pillar: string
     }
-  /** Nobody holds or needs it any more. */
+  /** Nobody holds or needs it any more; nothing happens to others. */
   | { readonly do: 'forget'; readonly collection: string; readonly hash: string }
   | { readonly do: 'fact'; readonly key: string; readonly value: string }
