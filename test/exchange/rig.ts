@@ -127,11 +127,8 @@ export function patterned(offset: number, length: number): Uint8Array {
 
 const byteAt = (at: number): number => (at * 7 + (at >>> 8) * 31 + (at >>> 16) * 101) & 0xff
 
-export async function* pattern(
-  offset: number,
-  length: number,
-  chunkBytes = 1500,
-): AsyncGenerator<Uint8Array> {
+const chunkBytes = 1500
+export async function* pattern(offset: number, length: number): AsyncGenerator<Uint8Array> {
   for (let at = offset; at < offset + length; at += chunkBytes)
     yield patterned(at, Math.min(chunkBytes, offset + length - at))
 }
