@@ -63,6 +63,32 @@ export async function openFetching(
   }
 }
 
+/** Texts of one pillar, by their hashes; without those that it does not give right. Rejects when it gives none. */
+export async function textsOf(
+  client: Client,
+  collection: string,
+  pillar: string,
+  fragments: readonly Fragment[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const landed = fragments.map((fragment) => inMemory(client.world, fragment.hash, fragment.size))
+  const items = fragments.map((fragment, n) => ({
+    ...{ id: fragmentFileId(fragment), size: fragment.size, checksum: fragment.hash },
+    landing: landed[n]?.landing ?? inMemory(client.world, '', 0).landing,
+  }))
+  const results = await getBatch(client, collection, items, { signal, pillar })
+  const texts = new Map<string, string>()
+  for (const [n, { outcome }] of results.entries()) {
+    const [fragment, one] = [fragments[n], landed[n]]
+    if (outcome !== 'fetched' || !fragment || !one) continue
+    const parts: Uint8Array[] = []
+    for await (const some of one.offer.read(0, fragment.size)) parts.push(some)
+    texts.set(fragment.hash, new TextDecoder().decode(Buffer.concat(parts)))
+  }
+  if (texts.size === 0) throw new Error(`${pillar}: ${results[0]?.why ?? 'it gives no texts'}`)
+  return texts
+}
+
 type Fetched = Awaited<ReturnType<Fetch>>
 
 /** Holders that are there, the least busy first; then all others: the view may be behind. */

@@ -8,6 +8,7 @@ import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.t
 import { retainedPath } from '../store/removal.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
+import { type Learning, learning } from './learning.ts'
 import { fileOf, payloadOf, type Settling, settling, type VaultParts } from './settling.ts'
 
 export type { VaultParts } from './settling.ts'
@@ -15,6 +16,8 @@ export type { VaultParts } from './settling.ts'
 export interface Vault extends Store {
   /** Something may be left to do: what is here is brought to pillars, in the background. */
   carryOn(): void
+  /** What pillars know, and we may not. */
+  readonly learning: Learning
 }
 
 /** Goes on by itself with what the last end left. */
@@ -36,6 +39,7 @@ export function openVault(parts: VaultParts): Vault {
     ...receiving(parts, work, settled),
     ...removing(parts, work, settled),
     carryOn: carry.wake,
+    learning: learning(parts, work),
     read: (file, offset, length) => read(parts, file, offset, length),
     async withBytes(collection, checksum, size) {
       const row = await volume.withBytes(collection, checksum, size)
