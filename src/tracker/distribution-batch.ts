@@ -2,7 +2,9 @@
  * One distribution: up to 64 fragments that are announced, delivered and ended together. Pure: what pillars said and the
  * time go in, what is to be said comes out; the driver is in distribution.ts.
  */
+import { limits } from '../limits.ts'
 import { type Fragment, sparesAtFirst } from '../protocol/fragments.ts'
+import { bytesOf } from '../protocol/scalars.ts'
 import type { Stage } from '../view/view.ts'
 import {
   allAnswered,
@@ -10,21 +12,23 @@ import {
   ask,
   type Course,
   courseOf,
-  deliverySaid,
   type Ending,
   endingOf,
   endSaid,
   failed,
+  first,
   type Goal,
   hasWaiting,
   holdersOf,
-  isDeliveryDue,
+  isAsked,
   isDone,
   isEndDue,
   missing,
   obtained,
   persistedOf,
   pillarsAt,
+  type Repeat,
+  repeated,
   type Sight,
   sayAgain,
   settle,
@@ -34,6 +38,9 @@ import {
 export interface Batch {
   /** By hash. */
   readonly courses: ReadonlyMap<string, Course>
+  /** Those that are not answered yet. */
+  readonly orders: readonly Order[]
+  readonly pages: number
   /** How often candidates were asked to apply; -1 before the first time. */
   readonly round: number
   /** Monotonic milliseconds: until when applications are collected. */
@@ -43,6 +50,16 @@ export interface Batch {
   /** Nobody is asked any more; what is on its way is waited for. */
   readonly closing: boolean
 }
+
+/** Who is to fetch what: one message, that is said again as it was. */
+export interface Order {
+  /** Its number in the distribution: pillars know the order by it. */
+  readonly page: number
+  readonly at: number
+  readonly fragments: readonly Delivery[]
+  readonly repeat: Repeat
+}
+type Delivery = Fragment & { readonly recipients: readonly string[] }
 
 export type Heard =
   | { readonly is: 'applied'; readonly hashes: readonly string[]; readonly room: number }
@@ -59,7 +76,8 @@ export type Word =
     }
   | {
       readonly say: 'delivered'
-      readonly fragments: readonly (Fragment & { recipients: readonly string[] })[]
+      readonly page: number
+      readonly fragments: readonly Delivery[]
     }
   | { readonly say: 'ended'; readonly fragments: readonly (Fragment & Ending)[] }
 
@@ -94,6 +112,8 @@ export function batchOf(
     courses: new Map(
       goals.map(({ holders, ...goal }) => [goal.fragment.hash, courseOf(goal, holders)]),
     ),
+    orders: [],
+    pages: 0,
     round: -1,
     closesAt: now,
     movedAt: now,
@@ -132,6 +152,7 @@ export function raise(batch: Batch, hash: string, enough: number): Batch {
 export const reconnected = (batch: Batch): Batch => ({
   ...batch,
   courses: new Map([...batch.courses].map(([hash, course]) => [hash, sayAgain(course)])),
+  orders: batch.orders.map((order) => ({ ...order, repeat: first })),
 })
 
 export function due(batch: Batch, now: number, sight: Sight): Due {
@@ -139,29 +160,48 @@ export function due(batch: Batch, now: number, sight: Sight): Due {
     [...batch.courses].map(([hash, course]) => [hash, settle(course, now, sight)]),
   )
   const isClosed = batch.closing || now >= batch.closesAt || areAllHere(batch, courses, now, sight)
-  if (isClosed && !batch.closing)
-    for (const [hash, course] of courses) courses.set(hash, ask(course, now, sight))
-  const words: Word[] = []
-  let { round, closesAt } = batch
-  const open = batch.closing || now < closesAt ? [] : wanting(courses, now, sight)
-  if (open.length > 0) {
-    round++
-    closesAt = now + windowMs(round)
-    words.push({
-      say: 'started',
-      round: Math.min(round, roundMax),
-      closesInMs: windowMs(round),
-      fragments: open.map((course) => ({
-        ...course.fragment,
-        copies: course.copies,
-        holders: holdersOf(course, sight),
-      })),
-    })
+  const fresh = isClosed && !batch.closing ? askMore(batch, courses, now, sight) : []
+  const call =
+    batch.closing || now < batch.closesAt ? undefined : calling(batch, courses, now, sight)
+  const orders = [...batch.orders, ...fresh].filter((order) => isOpen(order, courses))
+  const spoken = orders.map((order) => saidIfDue(order, now))
+  const words: Word[] = [
+    ...(call ? [call.word] : []),
+    ...spoken.flatMap(({ word }) => word ?? []),
+    ...endings(courses, now, sight, isClosed),
+  ]
+  const next: Batch = {
+    ...batch,
+    courses,
+    orders: spoken.map(({ order }) => order),
+    pages: batch.pages + fresh.length,
+    round: call?.round ?? batch.round,
+    closesAt: call?.closesAt ?? batch.closesAt,
   }
-  words.push(...deliveries(courses, now), ...endings(courses, now, sight, isClosed))
-  const next: Batch = { ...batch, courses, round, closesAt }
   const over = isOver(next, now, sight)
   return { batch: next, words, over, wake: wake(next, now, sight, isClosed) }
+}
+
+/** Opens another round for those that miss copies, with nobody to ask. */
+function calling(
+  batch: Batch,
+  courses: ReadonlyMap<string, Course>,
+  now: number,
+  sight: Sight,
+): { word: Word; round: number; closesAt: number } | undefined {
+  const open = [...courses.values()].filter(
+    (course) => missing(course, now, sight) > 0 && !hasWaiting(course, sight),
+  )
+  if (open.length === 0) return undefined
+  const round = batch.round + 1
+  const closesInMs = windowMs(round)
+  const fragments = open.map((course) => ({
+    ...course.fragment,
+    copies: course.copies,
+    holders: holdersOf(course, sight),
+  }))
+  const word: Word = { say: 'started', round: Math.min(round, roundMax), closesInMs, fragments }
+  return { word, round, closesAt: now + closesInMs }
 }
 
 /** Whoever was likely to apply has answered, for every fragment that misses copies. */
@@ -179,20 +219,54 @@ function areAllHere(
   )
 }
 
-/** Those that miss copies, with nobody to ask. */
-const wanting = (courses: ReadonlyMap<string, Course>, now: number, sight: Sight): Course[] =>
-  [...courses.values()].filter(
-    (course) => missing(course, now, sight) > 0 && !hasWaiting(course, sight),
-  )
-
-function deliveries(courses: Map<string, Course>, now: number): Word[] {
-  const fragments: (Fragment & { recipients: readonly string[] })[] = []
+/** Orders for those that applied, as far as they are needed. */
+function askMore(batch: Batch, courses: Map<string, Course>, now: number, sight: Sight): Order[] {
+  const deliveries: Delivery[] = []
   for (const [hash, course] of courses) {
-    if (!isDeliveryDue(course, now)) continue
-    fragments.push({ ...course.fragment, recipients: pillarsAt(course, 'asked').sort() })
-    courses.set(hash, deliverySaid(course, now))
+    const next = ask(course, now, sight)
+    if (next === course) continue
+    courses.set(hash, next)
+    const recipients = pillarsAt(next, 'asked').filter(
+      (pillar) => course.standings.get(pillar)?.at !== 'asked',
+    )
+    deliveries.push({ ...course.fragment, recipients: recipients.sort() })
   }
-  return fragments.length === 0 ? [] : [{ say: 'delivered', fragments }]
+  return inPages(deliveries).map((fragments, n) => ({
+    page: batch.pages + n,
+    at: now,
+    fragments,
+    repeat: first,
+  }))
+}
+
+/** Somebody has not answered it yet. */
+const isOpen = ({ at, fragments }: Order, courses: ReadonlyMap<string, Course>): boolean =>
+  fragments.some(({ hash, recipients }) => {
+    const course = courses.get(hash)
+    return course && recipients.some((pillar) => isAsked(course, pillar, at))
+  })
+
+function saidIfDue(order: Order, now: number): { order: Order; word?: Word } {
+  const { page, fragments, repeat } = order
+  if (now < repeat.again) return { order }
+  const word: Word = { say: 'delivered', page, fragments }
+  return { order: { ...order, repeat: repeated(repeat, now) }, word }
+}
+
+/** As many as one message takes; names stand in it twice, and the token names its objects and holders once more. */
+export function inPages<T>(items: readonly T[]): T[][] {
+  const pages: T[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const item of items) {
+    const cost = 2 * bytesOf(JSON.stringify(item))
+    if (bytes + cost > limits.pageBytesMax) {
+      pages.push([])
+      bytes = 0
+    }
+    pages.at(-1)?.push(item)
+    bytes += cost
+  }
+  return pages
 }
 
 function endings(
@@ -232,6 +306,7 @@ function isOver(batch: Batch, now: number, sight: Sight): boolean {
 function wake(batch: Batch, now: number, sight: Sight, isClosed: boolean): number {
   let at = stalledAt(batch, sight)
   if (batch.closesAt > now) at = Math.min(at, batch.closesAt)
+  for (const { repeat } of batch.orders) at = Math.min(at, repeat.again)
   for (const course of batch.courses.values()) {
     const ending = endingOf(course, now, sight, isClosed)
     at = Math.min(at, wakeOf(course, now, sight, ending))

@@ -31,14 +31,13 @@ export interface Course extends Goal {
   readonly standings: ReadonlyMap<string, Standing>
   /** They failed or fell silent before: asked only when there is nobody else. */
   readonly tried: ReadonlySet<string>
-  readonly delivered: Repeat
   readonly ended: Repeat
   /** Who was named, and as what, when the end was said last. */
   readonly named: string
 }
 
 /** When it is to be said again. */
-interface Repeat {
+export interface Repeat {
   readonly again: number
   readonly pauseMs: number
 }
@@ -82,7 +81,7 @@ export const patience = {
 } as const
 
 const never = Number.POSITIVE_INFINITY
-const first: Repeat = { again: 0, pauseMs: limits.resendMsMin }
+export const first: Repeat = { again: 0, pauseMs: limits.resendMsMin }
 
 /** @param holders who holds it already, as far as is known */
 export function courseOf(
@@ -94,7 +93,6 @@ export function courseOf(
     ...goal,
     standings: new Map(standings),
     tried: new Set(),
-    delivered: first,
     ended: first,
     named: '',
   }
@@ -149,6 +147,12 @@ function endOf(pillar: string, standing: Standing, sight: Sight): number {
   return since + (standing.at === 'asked' ? patience.offlineMs : patience.offlineKeepingMs)
 }
 
+/** Asked at that time, it has not answered yet. */
+export function isAsked(course: Course, pillar: string, since: number): boolean {
+  const standing = course.standings.get(pillar)
+  return standing?.at === 'asked' && standing.since === since
+}
+
 export function pillarsAt(course: Course, ...stages: readonly Standing['at'][]): string[] {
   return [...course.standings].flatMap(([pillar, { at }]) => (stages.includes(at) ? [pillar] : []))
 }
@@ -197,7 +201,7 @@ export function ask(course: Course, now: number, sight: Sight): Course {
   if (chosen.length === 0) return course
   let next = course
   for (const pillar of chosen) next = stand(next, pillar, { at: 'asked', since: now })
-  return { ...next, delivered: first }
+  return next
 }
 
 /** Somebody has applied who may be asked once he has less to do. */
@@ -265,18 +269,12 @@ export function endSaid(course: Course, ending: Ending, now: number): Course {
 export const isEndDue = (course: Course, ending: Ending, now: number): boolean =>
   now >= course.ended.again || JSON.stringify(ending) !== course.named
 
-export const isDeliveryDue = (course: Course, now: number): boolean =>
-  now >= course.delivered.again && pillarsAt(course, 'asked').length > 0
-export const deliverySaid = (course: Course, now: number): Course => ({
-  ...course,
-  delivered: repeated(course.delivered, now),
-})
-const repeated = ({ pauseMs }: Repeat, now: number): Repeat => ({
+export const repeated = ({ pauseMs }: Repeat, now: number): Repeat => ({
   again: now + pauseMs,
   pauseMs: Math.min(pauseMs * 2, limits.resendMsMax),
 })
 /** What was said may be lost: it is due again. */
-export const sayAgain = (course: Course): Course => ({ ...course, delivered: first, ended: first })
+export const sayAgain = (course: Course): Course => ({ ...course, ended: first })
 
 /** All copies are kept for good; or, with `closing`, everything that is there is. */
 export function isDone(course: Course, sight: Sight, closing: boolean): boolean {
@@ -288,8 +286,6 @@ export function isDone(course: Course, sight: Sight, closing: boolean): boolean 
 /** When time alone changes something; repetitions included. */
 export function wakeOf(course: Course, now: number, sight: Sight, ending?: Ending): number {
   let wake = ending ? course.ended.again : never
-  const oldest = askedSince(course)
-  if (oldest !== undefined) wake = Math.min(wake, course.delivered.again)
   for (const [pillar, standing] of course.standings) {
     wake = Math.min(wake, endOf(pillar, standing, sight))
     if (standing.at !== 'asked') continue

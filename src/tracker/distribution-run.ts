@@ -1,33 +1,18 @@
 /** One distribution as it goes on: says what is due, offers the bytes, and lets others know how far it is. */
 import type { Bench, Offer } from '../exchange/bench.ts'
 import { limits } from '../limits.ts'
+import { candidates } from '../placement/order.ts'
+import { recommend } from '../placement/recommend.ts'
 import { uuid7 } from '../post/compose.ts'
-import type { Fragment, Membership } from '../protocol/fragments.ts'
+import type { Fragment } from '../protocol/fragments.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { Topics } from '../protocol/topics.ts'
 import type { View } from '../view/view.ts'
 import { gate } from '../world/lock.ts'
 import { type Batch, batchOf, due, isEnough, reproach, type Word } from './distribution-batch.ts'
-import {
-  type Applicant,
-  type Goal,
-  patience,
-  pillarsAt,
-  type Sight,
-} from './distribution-course.ts'
+import { type Goal, patience, pillarsAt, type Sight } from './distribution-course.ts'
 import { messagesOf, offeredAs, type Voice } from './distribution-words.ts'
 import type { Members } from './roles.ts'
-
-/** Who should hold a fragment: the rules of src/placement. */
-export interface Ranking {
-  candidates(hash: string, membership: Membership, count: number): readonly string[]
-  recommend(
-    applicants: readonly Applicant[],
-    hash: string,
-    membership: Membership,
-    wanted: { readonly size: number; readonly holders: readonly string[] },
-  ): { readonly chosen: readonly string[]; readonly next: readonly string[] }
-}
 
 export interface DistributionParts extends Voice {
   readonly topics: Topics
@@ -35,7 +20,6 @@ export interface DistributionParts extends Voice {
   /** Where the bytes are offered: on the tracker's exchange. */
   readonly bench: Bench
   readonly members: Pick<Members, 'isActing' | 'epoch' | 'membership' | 'counting' | 'present'>
-  readonly ranking: Ranking
   send(topic: string, message: Message): Promise<unknown>
   /** A distribution is over, and fragments of this collection have not all their copies. */
   scarce?(collection: string): void
@@ -214,7 +198,7 @@ export const noteWork = ({ workedAt, world }: Ground, pillar: string): void =>
 
 /** What is known of the pillars of a collection at this moment. */
 export function sightOf(ground: Ground, collection: string): Sight {
-  const { members, ranking, workedAt } = ground
+  const { members, workedAt } = ground
   const counting = new Set(members.counting(collection))
   const present = new Set(members.present(collection))
   const membership = members.membership(collection)
@@ -227,13 +211,12 @@ export function sightOf(ground: Ground, collection: string): Sight {
       busy ??= busyPillars(ground)
       return !busy.has(pillar)
     },
-    candidates: ({ hash }, count) =>
-      membership ? ranking.candidates(hash, membership, count) : [],
+    candidates: ({ hash }, count) => (membership ? candidates(hash, membership, count) : []),
     recommend({ hash, size }, applicants, holders, copies) {
       if (!membership || applicants.length === 0) return []
       const wanted = { size, holders }
       const all = { ...membership, copies }
-      const { chosen, next } = ranking.recommend(applicants, hash, all, wanted)
+      const { chosen, next } = recommend(applicants, hash, all, wanted)
       return [...chosen, ...next]
     },
   }

@@ -3,13 +3,13 @@ import { limits } from '../limits.ts'
 import { compose, type Draft, expiryText } from '../post/compose.ts'
 import type { Epoch } from '../protocol/fragments.ts'
 import type { MessageOf } from '../protocol/messages.ts'
-import { bytesOf, timeText } from '../protocol/scalars.ts'
+import { timeText } from '../protocol/scalars.ts'
 import { objectName } from '../transfer/objects.ts'
 import { issueToken } from '../transfer/token.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
-import type { Word } from './distribution-batch.ts'
+import { inPages, type Word } from './distribution-batch.ts'
 
 export interface Voice {
   readonly world: World
@@ -43,7 +43,7 @@ export function messagesOf(voice: Voice, occasion: Occasion, word: Word): Said[]
   const common = { conversation, collection, epoch }
   switch (word.say) {
     case 'started':
-      return pagesOf(word.fragments).map((fragments, page) => {
+      return inPages(word.fragments).map((fragments, page) => {
         const { round, closesInMs } = word
         const closesAt = timeText(world.clock.now() + closesInMs)
         const type = 'FragmentDistributionStarted' as const
@@ -53,20 +53,20 @@ export function messagesOf(voice: Voice, occasion: Occasion, word: Word): Said[]
           fragments: fragments.map((one) => ({ ...one, holders: [...one.holders] })),
         })
       })
-    case 'delivered':
-      return pagesOf(word.fragments).map((fragments, page) => {
-        const type = 'FragmentDistributionDelivered' as const
-        return compose<typeof type>(world, name, {
-          ...common,
-          type,
-          page,
-          expiresAt: expiryText(world, limits.deliveryExpiryMs),
-          fragments: fragments.map((one) => ({ ...one, recipients: [...one.recipients] })),
-          transmission: transmissionOf(voice, collection, fragments),
-        })
+    case 'delivered': {
+      const type = 'FragmentDistributionDelivered' as const
+      const delivered = compose<typeof type>(world, name, {
+        ...common,
+        type,
+        page: word.page,
+        expiresAt: expiryText(world, limits.deliveryExpiryMs),
+        fragments: word.fragments.map((one) => ({ ...one, recipients: [...one.recipients] })),
+        transmission: transmissionOf(voice, collection, word.fragments),
       })
+      return [delivered]
+    }
     case 'ended':
-      return pagesOf(word.fragments).map((fragments, page) => {
+      return inPages(word.fragments).map((fragments, page) => {
         const type = 'FragmentDistributionEnded' as const
         const said = fragments.map((one) => ({ ...one, holders: [...one.holders] }))
         return compose<typeof type>(world, name, { ...common, type, page, fragments: said })
@@ -96,20 +96,4 @@ function transmissionOf(
     exp: Math.ceil((world.clock.now() + limits.deliveryExpiryMs) / 1000),
   })
   return { exchanges, token }
-}
-
-/** In their order; names stand twice, and the token names its objects and holders once more. */
-function pagesOf<T>(items: readonly T[]): T[][] {
-  const pages: T[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const item of items) {
-    const cost = 2 * bytesOf(JSON.stringify(item))
-    if (bytes + cost > limits.pageBytesMax) {
-      pages.push([])
-      bytes = 0
-    }
-    pages.at(-1)?.push(item)
-    bytes += cost
-  }
-  return pages
 }

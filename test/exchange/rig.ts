@@ -127,13 +127,19 @@ export function patterned(offset: number, length: number): Uint8Array {
 
 const byteAt = (at: number): number => (at * 7 + (at >>> 8) * 31 + (at >>> 16) * 101) & 0xff
 
-const chunkBytes = 1500
-export async function* pattern(offset: number, length: number): AsyncGenerator<Uint8Array> {
+export async function* pattern(
+  offset: number,
+  length: number,
+  chunkBytes = 1500,
+): AsyncGenerator<Uint8Array> {
   for (let at = offset; at < offset + length; at += chunkBytes)
     yield patterned(at, Math.min(chunkBytes, offset + length - at))
 }
 
-export const patternOffer = (size: number): Offer => ({ size, read: pattern })
+export const patternOffer = (size: number): Offer => ({
+  size,
+  read: (offset, length) => pattern(offset, length),
+})
 
 export interface PatternPlace {
   readonly sink: Sink & Landing
