@@ -15,7 +15,7 @@ import type { World } from '../world/world.ts'
 const retainMs = 30 * 24 * 3_600_000
 
 export interface VaultDisk {
-  readonly parts: Omit<FragmentParts, 'services'>
+  readonly parts: FragmentParts
   close(): Promise<void>
 }
 

@@ -7,16 +7,22 @@ import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
+import { candidates } from '../placement/order.ts'
+import { recommend } from '../placement/recommend.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
+import { textsFolder } from '../vault/learning.ts'
 import { openVault, type Vault } from '../vault/vault.ts'
 import type { View } from '../view/view.ts'
+import { distribution as newDistribution } from './distribution.ts'
 import { openFetching, textsOf } from './fetching.ts'
-import type { Distribution, Fetch, Members } from './roles.ts'
+import { openMembers } from './members.ts'
+import { inventory } from './members-inventory.ts'
+import type { Members } from './roles.ts'
 
 /** What the tracker's disk holds for them. */
 export interface FragmentParts {
@@ -28,13 +34,8 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
-  readonly services: Services
-}
-
-/** Those who work beside the vault. */
-export interface Services {
-  members(client: Client, view: View): Promise<Members>
-  distribution(client: Client, view: View, members: Members, fetch: Fetch): Distribution
+  /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
+  readonly graceMs?: number
 }
 
 export interface FragmentCare {
@@ -55,12 +56,16 @@ export async function careForFragments(
   parts: FragmentParts,
   serve: Serve,
 ): Promise<FragmentCare> {
-  const { view, disk, services } = parts
+  const { view, disk } = parts
   const { world, name, directory } = client
   const stop = new AbortController()
-  const members = await services.members(client, view)
+  const members = await membersOf(client, parts)
   const fetch = await openFetching(client, view, disk)
-  const distribution = services.distribution(client, view, members, fetch)
+  const distribution = newDistribution({
+    ...client,
+    ...{ view, members, ranking: { candidates, recommend } },
+    send: (topic, message) => client.line.post().send(topic, message),
+  })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
     ...{ distribution, fetch, signal: stop.signal },
@@ -84,7 +89,12 @@ export async function careForFragments(
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
-  client.line.connected().then(members.connected, () => undefined)
+  const connected = (): void => {
+    members.connected()
+    distribution.connected()
+  }
+  // It may have been before there was anybody to tell.
+  if (client.line.isConnected()) connected()
   return {
     members,
     vault,
@@ -96,7 +106,7 @@ export async function careForFragments(
       members.notice(presence)
       if (presence.state === 'online') learn.from(presence.from)
     },
-    connected: () => members.connected(),
+    connected,
     async stop() {
       const stopped = pillar.stop()
       stop.abort()
@@ -106,6 +116,20 @@ export async function careForFragments(
       await members.stop()
     },
   }
+}
+
+function membersOf(client: Client, { view, graceMs }: FragmentParts): Promise<Members> {
+  const { world, name, directory, topics, line } = client
+  return openMembers({
+    ...{ world, name, directory, view, graceMs, inventory: inventory(client, view) },
+    say: async (event, retain = false) =>
+      void (await line.post().send(topics.event(event.type), event, retain)),
+    alarm(alarmCode, alarmText) {
+      world.log.error('alarm', { alarmCode, text: alarmText })
+      const about = { type: 'Alarm' as const, conversation: uuid7(world), alarmCode, alarmText }
+      void line.post().send(topics.alarms(), compose<'Alarm'>(world, name, about))
+    },
+  })
 }
 
 /** What is fetched from our own exchange does not go over the network. */
@@ -126,7 +150,7 @@ function learner(client: Client, vault: Vault, signal: AbortSignal) {
       if (!fragments || !pillars.includes(pillar)) continue
       while (!signal.aborted && !(await vault.learning.knows(name, pillar)))
         try {
-          const listing = listPillar(client, name, pillar, {}, signal)
+          const listing = listPillar(client, name, pillar, { prefix: textsFolder }, signal)
           await vault.learning.learn(name, pillar, listing, (some) =>
             textsOf(client, name, pillar, some, signal),
           )

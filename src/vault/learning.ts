@@ -11,12 +11,15 @@ import { digestOf } from '../world/world.ts'
 import { fileOf, type Settling, type VaultParts } from './settling.ts'
 import { type Told, understood } from './text.ts'
 
-/** What a pillar says of one stored file. */
+/** What a pillar says of one stored file; those below `textsFolder` are wanted. */
 export interface Listed {
   readonly id: string
   readonly size: number
   readonly checksum: string
 }
+
+/** Ids of texts begin so. */
+export const textsFolder = 'files/'
 
 export interface Learning {
   /** Reads what this pillar has of a collection, unless it was read before. Rejects when it can not be had. */
@@ -34,9 +37,8 @@ export interface Learning {
 export const learntFact = 'catalogue learnt at'
 const readFact = (collection: string, pillar: string): string => `read ${collection} ${pillar}`
 const actor = { actor: 'rebuild', conversation: '' }
-/** Texts fetched at a time, and files noted at a time. */
+/** Texts fetched at a time. */
 const textsAtATime = 64
-const holdsAtATime = 500
 
 export function learning(parts: VaultParts, { alone, isHere }: Settling): Learning {
   const { world, view, volume } = parts
@@ -79,21 +81,12 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
     knows: async (collection, pillar) =>
       (await view.fact(readFact(collection, pillar))) !== undefined,
     async learn(collection, pillar, listing, texts) {
-      let news = 0
       const infos: Fragment[] = []
-      let holds: ViewChange[] = []
       for await (const { id, size, checksum } of listing) {
         const known = fragmentOfFileId(id)
-        if (known?.hash !== checksum) continue
-        const fragment: Fragment = { ...known, size }
-        holds.push({ do: 'hold', collection, fragment, pillar, stage: 'persisted' })
-        if (fragment.kind === 'info') infos.push(fragment)
-        if (holds.length >= holdsAtATime) await view.change(holds.splice(0))
+        if (known?.kind === 'info' && known.hash === checksum) infos.push({ ...known, size })
       }
-      // Before they are wanted: what is told of next must not be looked for at once.
-      await view.change(holds)
-      holds = []
-      news += await read(collection, infos, texts)
+      const news = await read(collection, infos, texts)
       const now = world.clock.now()
       const facts: ViewChange[] = [{ do: 'fact', key: readFact(collection, pillar), value: `${now}` }]
       if (news > 0) facts.push({ do: 'fact', key: learntFact, value: `${now}` })
