@@ -25,6 +25,7 @@ export interface Landing {
 }
 
 export interface Bench extends Shelf {
+  knows(name: string): boolean
   offer(name: string, offer: Offer): void
   land(name: string, landing: Landing): void
   /**
@@ -65,6 +66,7 @@ export function bench(): Bench {
   const offers = new Map<string, Offer>()
   const places = new Map<string, Place>()
   return {
+    knows: (name) => offers.has(name) || places.has(name),
     offer: (name, offer) => void offers.set(name, offer),
     land: (name, landing) => void places.set(name, placeFor(landing)),
     async withdraw(name) {

@@ -21,6 +21,10 @@ export interface Members {
   counting(collection: string): string[]
   /** Those of them that are there now. */
   present(collection: string): string[]
+  /** Those of the counting of whom the view is known to be right: by an equal digest, or by their inventory. */
+  surveyed(collection: string): string[]
+  /** Those of the counting of whom the view is known to be right: by an equal digest, or by their inventory. */
+  surveyed(collection: string): string[]
   stop(): Promise<void>
 }
 

@@ -1,0 +1,20 @@
+/** What members are made of. */
+import type { AlarmCode } from '../protocol/alarms.ts'
+import type { FragmentEvent } from '../protocol/fragments.ts'
+import type { Directory } from '../trust/directory.ts'
+import type { View } from '../view/view.ts'
+import type { World } from '../world/world.ts'
+import type { Inventory } from './members-inventory.ts'
+
+export interface MembersParts {
+  readonly world: World
+  readonly name: string
+  readonly directory: Directory
+  readonly view: View
+  readonly inventory: Inventory
+  /** To all, on the topic of the event; what is retained, the broker gives to whoever comes later. */
+  say(event: FragmentEvent, retain?: boolean): Promise<void>
+  alarm(code: AlarmCode, text: string): void
+  /** Away for so long, a pillar is gone: what it holds does not count any more. Milliseconds; a day when absent. */
+  readonly graceMs?: number | undefined
+}

@@ -1,0 +1,173 @@
+/** Who is registered and who of them is there: kept in the view, decided by the pure parts beside it. */
+import type { Membership } from '../protocol/fragments.ts'
+import type { MessageOf } from '../protocol/messages.ts'
+import { timeValue } from '../protocol/scalars.ts'
+import type { ViewMember } from '../view/view.ts'
+import { type Away, awayAtStart, isGone } from './members-away.ts'
+import { openRoster, type RosterParts } from './members-roster.ts'
+
+export interface RegistryParts extends RosterParts {
+  readonly graceMs: number
+}
+
+export interface Registry {
+  member(pillar: string): ViewMember | undefined
+  /** The session of its presence, while it is there. */
+  session(pillar: string): number | undefined
+  /** Collections in fragments that this pillar keeps by the archive document. */
+  collectionsOf(pillar: string): string[]
+  membership(collection: string): Membership | undefined
+  memberships(): Membership[]
+  counting(collection: string): string[]
+  present(collection: string): string[]
+  notice(presence: MessageOf<'Presence'>): Promise<void>
+  /** It goes, on purpose. */
+  leaves(goodbye: MessageOf<'ClientGoodbye'>): Promise<void>
+  /** Durable when it resolves, and so are the memberships that changed with it. */
+  register(request: MessageOf<'ClientJoinRequested'>): Promise<Membership[]>
+  /** Room that it may still promise, as it says by the way. */
+  noteOpen(pillar: string, bytesOpen: number): Promise<Membership[]>
+  /** Who was away for too long is gone now, and the document may have changed. */
+  review(): Promise<Membership[]>
+  /** Notes that those who are there were heard of now. */
+  hearten(): Promise<void>
+}
+
+interface Seen {
+  readonly session: number
+  readonly online: boolean
+  /** By the pillar's clock. */
+  readonly sentAt: number
+}
+
+export async function openRegistry(parts: RegistryParts): Promise<Registry> {
+  const { world, directory, graceMs } = parts
+  const { clock, log } = world
+  const roster = await openRoster(parts)
+  const { members, change, counting, collectionsOf } = roster
+  const presences = presenceOf(parts, [...members.values()])
+  const isThere = (pillar: string): boolean => presences.session(pillar) !== undefined
+
+  async function goes(pillar: string): Promise<void> {
+    const member = members.get(pillar)
+    if (!member || !presences.left(pillar)) return
+    log.info('members.suspect', { pillar })
+    await change([{ ...member, heardAt: clock.now() }])
+  }
+  return {
+    member: (pillar) => members.get(pillar),
+    session: presences.session,
+    collectionsOf,
+    membership: roster.membership,
+    memberships: roster.memberships,
+    counting,
+    present: (collection) => counting(collection).filter(isThere),
+    async notice(presence) {
+      if (presences.notice(presence)) await goes(presence.from)
+    },
+    async leaves(goodbye) {
+      if (presences.leaves(goodbye)) await goes(goodbye.from)
+    },
+    async register(request) {
+      const { from: pillar, session, volumes } = request
+      const known = members.get(pillar)
+      if (known && known.session !== session)
+        log.info('members.replaced', { pillar, was: known.volumes, is: volumes })
+      const site = request.site ?? directory.identity(pillar)?.site
+      const changed = await change([memberOf(request, site, clock.now())])
+      presences.joined(pillar, session)
+      return changed
+    },
+    async noteOpen(pillar, bytesOpen) {
+      const member = members.get(pillar)
+      if (member?.state !== 'registered') return []
+      if (Math.abs(bytesOpen - member.bytesOpen) < member.bytesTotal / 100) return []
+      return change([{ ...member, bytesOpen }])
+    },
+    review() {
+      const gone = [...members.values()].filter(
+        ({ pillar, state }) => state === 'registered' && presences.isGone(pillar, graceMs),
+      )
+      for (const { pillar } of gone) log.warn('members.gone', { pillar })
+      const leaving = [...members.keys()].filter((pillar) => collectionsOf(pillar).length === 0)
+      return change(
+        gone.map((member) => ({ ...member, state: 'gone' })),
+        leaving,
+      )
+    },
+    async hearten() {
+      const there = [...members.values()].filter(({ pillar }) => isThere(pillar))
+      await change(there.map((one) => ({ ...one, heardAt: clock.now() })))
+    },
+  }
+}
+
+function memberOf(
+  { from, session, volumes }: MessageOf<'ClientJoinRequested'>,
+  site: string | undefined,
+  heardAt: number,
+): ViewMember {
+  const total = (of: 'bytesTotal' | 'bytesOpen'): number =>
+    volumes.reduce((sum, one) => sum + one[of], 0)
+  return {
+    pillar: from,
+    session,
+    volumes: volumes.map(({ id }) => id),
+    bytesTotal: total('bytesTotal'),
+    bytesOpen: total('bytesOpen'),
+    ...(site === undefined ? {} : { site }),
+    state: 'registered',
+    heardAt,
+  }
+}
+
+/** Who is there now, and since when the others are not. */
+function presenceOf({ world: { clock }, graceMs }: RegistryParts, members: readonly ViewMember[]) {
+  const seen = new Map<string, Seen>()
+  const away = new Map<string, Away>()
+  for (const { pillar, heardAt } of members) {
+    const now = { now: clock.now(), monotonic: clock.monotonic() }
+    away.set(pillar, awayAtStart(heardAt, now, graceMs))
+  }
+  const session = (pillar: string): number | undefined => {
+    const known = seen.get(pillar)
+    return known?.online ? known.session : undefined
+  }
+  return {
+    session,
+    /** True when it has gone. */
+    notice({ from, session, state, sentAt }: MessageOf<'Presence'>): boolean {
+      const known = seen.get(from)
+      if (known && known.session > session) return false
+      const online = state === 'online'
+      seen.set(from, { session, online, sentAt: timeValue(sentAt) })
+      if (online) away.delete(from)
+      return !online
+    },
+    /** True unless it has come back since: what comes late was said before. */
+    leaves({ from, sentAt }: MessageOf<'ClientGoodbye'>): boolean {
+      const known = seen.get(from)
+      if (!known || timeValue(sentAt) < known.sentAt) return false
+      seen.set(from, { ...known, online: false })
+      return true
+    },
+    /** False when that was known. */
+    left(pillar: string): boolean {
+      if (away.has(pillar)) return false
+      away.set(pillar, { since: clock.monotonic() })
+      return true
+    },
+    joined(pillar: string, session: number): void {
+      const last = seen.get(pillar)
+      // Its presence was lost. Of a presence that was heard the Will is believed.
+      if (!last || last.session < session)
+        seen.set(pillar, { session, online: true, sentAt: Number.NEGATIVE_INFINITY })
+      if (seen.get(pillar)?.online) away.delete(pillar)
+      else away.set(pillar, { since: clock.monotonic() })
+    },
+    isGone(pillar: string, graceMs: number): boolean {
+      const since = away.get(pillar)
+      return since !== undefined && isGone(since, clock.monotonic(), graceMs)
+    },
+  }
+}

@@ -1,0 +1,115 @@
+/** The members and their weights, durable: one commit changes both. */
+import type { Membership } from '../protocol/fragments.ts'
+import type { Directory } from '../trust/directory.ts'
+import type { View, ViewChange, ViewMember } from '../view/view.ts'
+import type { World } from '../world/world.ts'
+import { type Candidate, reweigh, type Weighing } from './members-weights.ts'
+
+export interface RosterParts {
+  readonly world: World
+  readonly directory: Directory
+  readonly view: View
+}
+
+const membershipKey = (collection: string): string => `membership ${collection}`
+
+export async function openRoster({ directory, view }: RosterParts) {
+  const members = new Map((await view.members()).map((one) => [one.pillar, one]))
+  const weighings = openWeighings(view)
+  const policies = () =>
+    directory
+      .document()
+      .collections.flatMap(({ name, pillars, fragments }) =>
+        fragments ? [{ name, pillars, fragments }] : [],
+      )
+  const collectionsOf = (pillar: string): string[] =>
+    policies()
+      .filter(({ pillars }) => pillars.includes(pillar))
+      .map(({ name }) => name)
+  for (const { name } of policies()) await weighings.known(name)
+
+  const registered = (pillars: readonly string[]): ViewMember[] =>
+    pillars.flatMap((pillar) => {
+      const member = members.get(pillar)
+      return member?.state === 'registered' ? [member] : []
+    })
+  async function candidate({
+    pillar,
+    bytesTotal,
+    bytesOpen,
+    site,
+  }: ViewMember): Promise<Candidate> {
+    let held = 0
+    for (const collection of collectionsOf(pillar))
+      held += (await view.holding(collection, pillar)).bytes
+    const usable = Math.min(bytesTotal, bytesOpen + held)
+    return { id: pillar, usable, open: bytesOpen, ...(site === undefined ? {} : { site }) }
+  }
+  async function weighed(): Promise<Weighing[]> {
+    const fresh: Weighing[] = []
+    for (const { name, pillars, fragments } of policies()) {
+      const candidates = await Promise.all(registered(pillars).map(candidate))
+      const weighing = reweigh(await weighings.known(name), name, fragments, candidates)
+      if (weighing) fresh.push(weighing)
+    }
+    return fresh
+  }
+  return {
+    members: members as ReadonlyMap<string, ViewMember>,
+    collectionsOf,
+    counting: (collection: string): string[] => {
+      const policy = policies().find(({ name }) => name === collection)
+      return registered(policy?.pillars ?? []).map(({ pillar }) => pillar)
+    },
+    membership: weighings.get,
+    memberships: () => policies().flatMap(({ name }) => weighings.get(name) ?? []),
+    /** Gives the memberships that follow from it, and are new. */
+    async change(
+      next: readonly ViewMember[],
+      leaving: readonly string[] = [],
+    ): Promise<Membership[]> {
+      const before = [...members]
+      for (const member of next) members.set(member.pillar, member)
+      for (const pillar of leaving) members.delete(pillar)
+      try {
+        const fresh = await weighed()
+        await view.change([
+          ...next.map((member): ViewChange => ({ do: 'member', member })),
+          ...leaving.map((pillar): ViewChange => ({ do: 'leave', pillar })),
+          ...fresh.map(weighings.change),
+        ])
+        return fresh.map(weighings.set)
+      } catch (error) {
+        members.clear()
+        for (const [pillar, member] of before) members.set(pillar, member)
+        throw error
+      }
+    },
+  }
+}
+
+/** Of each collection the membership that was last made, also before a restart. */
+function openWeighings(view: View) {
+  const weighings = new Map<string, Weighing>()
+  return {
+    get: (collection: string): Membership | undefined => weighings.get(collection)?.membership,
+    async known(collection: string): Promise<Weighing | undefined> {
+      const found = weighings.get(collection)
+      if (found) return found
+      const text = await view.fact(membershipKey(collection))
+      if (text === undefined) return undefined
+      const read = JSON.parse(text) as Weighing
+      weighings.set(collection, read)
+      return read
+    },
+    change: (one: Weighing): ViewChange => ({
+      do: 'fact',
+      key: membershipKey(one.membership.collection),
+      value: JSON.stringify(one),
+    }),
+    set(one: Weighing): Membership {
+      weighings.set(one.membership.collection, one)
+      return one.membership
+    },
+  }
+}
