@@ -47,6 +47,8 @@ export interface Batch {
   readonly closesAt: number
   /** The last time that a pillar obtained something. */
   readonly movedAt: number
+  /** Nothing may move for so long while there is not enough. */
+  readonly stallMs: number
   /** Nobody is asked any more; what is on its way is waited for. */
   readonly closing: boolean
 }
@@ -107,6 +109,7 @@ export function batchOf(
     readonly holders: readonly { readonly pillar: string; readonly stage: Stage }[]
   })[],
   now: number,
+  patienceMs: number = stallMs,
 ): Batch {
   return {
     courses: new Map(
@@ -117,6 +120,7 @@ export function batchOf(
     round: -1,
     closesAt: now,
     movedAt: now,
+    stallMs: patienceMs,
     closing: false,
   }
 }
@@ -295,7 +299,7 @@ function stalledAt(batch: Batch, sight: Sight): number {
     content &&= isEnough(course, course.enough, sight)
     for (const pillar of pillarsAt(course, 'asked')) moved = Math.max(moved, sight.workedAt(pillar))
   }
-  return moved + (content ? contentMs : stallMs)
+  return moved + (content ? Math.min(contentMs, batch.stallMs) : batch.stallMs)
 }
 
 function isOver(batch: Batch, now: number, sight: Sight): boolean {

@@ -4,7 +4,7 @@ import { limits } from '../limits.ts'
 import { candidates } from '../placement/order.ts'
 import { recommend } from '../placement/recommend.ts'
 import { uuid7 } from '../post/compose.ts'
-import type { Fragment } from '../protocol/fragments.ts'
+import type { Fragment, Membership } from '../protocol/fragments.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { Topics } from '../protocol/topics.ts'
 import type { View } from '../view/view.ts'
@@ -32,6 +32,8 @@ export interface Ground extends DistributionParts {
   /** When a pillar last did anything for us, monotonic milliseconds. */
   readonly workedAt: Map<string, number>
   readonly ways: Map<string, Ways>
+  /** The same membership for other numbers of copies, so that it is arranged for ranking only once. */
+  readonly forCopies: WeakMap<Membership, Map<number, Membership>>
   readonly signal: AbortSignal
 }
 
@@ -44,6 +46,7 @@ export interface Run {
   /** By hash. Somebody may want more of one until it begins. */
   readonly goals: Map<string, Goal>
   source(fragment: Fragment): Offer
+  readonly stallMs: number | undefined
   /** Undefined until its turn comes. */
   batch: Batch | undefined
   isOver: boolean
@@ -64,12 +67,14 @@ export function startRun(
   collection: string,
   goals: readonly Goal[],
   source: (fragment: Fragment) => Offer,
+  stallMs?: number,
 ): Run {
   const run: Run = {
     id: uuid7(ground.world),
     collection,
     goals: new Map(goals.map((goal) => [goal.fragment.hash, goal])),
     source,
+    stallMs,
     batch: undefined,
     isOver: false,
     why: undefined,
@@ -105,6 +110,7 @@ async function goOn(ground: Ground, run: Run): Promise<void> {
     run.batch = batchOf(
       [...run.goals.values()].map((goal, n) => ({ ...goal, holders: holders[n] ?? [] })),
       world.clock.monotonic(),
+      run.stallMs,
     )
     await converse(ground, run, leaveScarce)
   } catch (error) {
@@ -215,11 +221,19 @@ export function sightOf(ground: Ground, collection: string): Sight {
     recommend({ hash, size }, applicants, holders, copies) {
       if (!membership || applicants.length === 0) return []
       const wanted = { size, holders }
-      const all = { ...membership, copies }
+      const all = withCopies(ground, membership, copies)
       const { chosen, next } = recommend(applicants, hash, all, wanted)
       return [...chosen, ...next]
     },
   }
+}
+
+function withCopies({ forCopies }: Ground, membership: Membership, copies: number): Membership {
+  if (membership.copies === copies) return membership
+  const known = forCopies.get(membership) ?? new Map<number, Membership>()
+  const found = known.get(copies) ?? { ...membership, copies }
+  forCopies.set(membership, known.set(copies, found))
+  return found
 }
 
 /** Those that have as much to fetch as one may have at a time. */

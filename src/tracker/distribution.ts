@@ -32,6 +32,7 @@ export function distribution(parts: DistributionParts): Distribution {
     runs: new Map(),
     workedAt: new Map(),
     ways: new Map(),
+    forCopies: new WeakMap(),
     signal: stop.signal,
   }
   const locks = new Map<string, ReturnType<typeof lock>>()
@@ -58,6 +59,7 @@ export function distribution(parts: DistributionParts): Distribution {
     },
     spread: (collection, fragments, source, options) =>
       spread(ground, collection, fragments, source, options),
+    carries: (collection, hash) => ground.runs.has(keyOf(collection, hash)),
     async stop() {
       stop.abort()
       const runs = [...new Set(ground.runs.values())]
@@ -200,7 +202,7 @@ async function spread(
   collection: string,
   fragments: readonly Fragment[],
   source: (fragment: Fragment) => Offer,
-  { enough, signal }: SpreadOptions,
+  { enough, signal, stallMs }: SpreadOptions,
 ): Promise<void> {
   const mine: Run[] = []
   // An operation that was given up takes its source away: others that wait for the same begin with theirs.
@@ -218,7 +220,7 @@ async function spread(
           const copies = copiesOf(ground, collection, fragment)
           return { fragment, copies, enough: Math.min(enough, copies) }
         })
-        return startRun(ground, collection, goals, source)
+        return startRun(ground, collection, goals, source, stallMs)
       })
       mine.push(...own)
       const waited = await Promise.all(

@@ -43,8 +43,15 @@ export interface Distribution {
     collection: string,
     fragments: readonly Fragment[],
     source: (fragment: Fragment) => Offer,
-    options: { readonly enough: number; readonly signal: AbortSignal },
+    options: {
+      readonly enough: number
+      readonly signal: AbortSignal
+      /** Nothing may move for so long; 10 minutes unless said. */
+      readonly stallMs?: number
+    },
   ): Promise<void>
+  /** Whether it is on its way to somebody now. */
+  carries(collection: string, hash: string): boolean
   stop(): Promise<void>
 }
 

@@ -72,6 +72,12 @@ export async function arena(options: {
     )
   const ground = { time, random, broker, directory: await directoryOf(), bench: newBench(), names }
   const view = openView(':memory:')
+  const weighed = fit(
+    1,
+    options.copies ?? 2,
+    names.map((id) => ({ id, capacity: 1 << 30 })),
+  ).membership
+  const membership = { collection, ...weighed, members: [...weighed.members] }
   const gone = new Set<string>()
   const absent = new Set<string>()
   const pillars = new Map(names.map((name) => [name, smallPillar(ground, name)]))
@@ -97,19 +103,13 @@ export async function arena(options: {
       },
       { mail: (mail) => own.hear(mail), connected: () => own.connected() },
     )
-    const membership = () => ({
-      collection,
-      ...fit(
-        1,
-        options.copies ?? 2,
-        names.map((id) => ({ id, capacity: 1 << 30 })),
-      ).membership,
-      members: fit(
-        1,
-        options.copies ?? 2,
-        names.map((id) => ({ id, capacity: 1 << 30 })),
-      ).membership.members.map((one) => ({ ...one })),
-    })
+    const members = {
+      isActing: () => true,
+      epoch: () => epoch,
+      membership: () => membership,
+      counting: () => names.filter((name) => !gone.has(name)),
+      present: () => names.filter((name) => !gone.has(name) && !absent.has(name)),
+    }
     const own = distribution({
       world,
       name: 'tracker',
@@ -118,19 +118,15 @@ export async function arena(options: {
       topics,
       view,
       bench: ground.bench,
-      members: {
-        isActing: () => true,
-        epoch: () => epoch,
-        membership,
-        counting: () => names.filter((name) => !gone.has(name)),
-        present: () => names.filter((name) => !gone.has(name) && !absent.has(name)),
-      },
+      members,
       send: (topic, message) => post.send(topic, message),
       scarce: (name) => void scarce.push(name),
     })
     return {
       ...own,
       world,
+      members,
+      directory: ground.directory,
       async stop() {
         await own.stop()
         await post.close()
