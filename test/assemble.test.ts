@@ -6,9 +6,9 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { fragmentFileId } from '../src/protocol/fragments.ts'
-import { simWorld } from '../src/sim/world.ts'
 import { simClock } from '../src/sim/clock.ts'
 import { simRandom } from '../src/sim/random.ts'
+import { simWorld } from '../src/sim/world.ts'
 import { entryOf } from '../src/vault/text.ts'
 
 const script = resolve(import.meta.dirname, '../deploy/assemble.sh')
@@ -63,7 +63,7 @@ const names = [
   'plain.txt',
   'a folder/with a name',
   ' spaces around ',
-  "quotes ' and \" and `touch x` and $(touch y) and $HOME",
+  'quotes \' and " and `touch x` and $(touch y) and $HOME',
   'new\nline',
   'at the end\n',
   '\n',
@@ -81,24 +81,27 @@ const names = [
 ]
 
 for (const shell of shells)
-  t.test(`[VAULT-8] every file comes back by ${shell.join(' ')}, with its name, bytes and time`, async (t) => {
-    t.testdir()
-    const sizes = [0, 1, 999, 1000, 1001, 5000, 7013]
-    const files = names.map((id, n) => ({ id, bytes: random(sizes[n % sizes.length] ?? 0, n) }))
-    const out = join(t.testdirName, 'out')
-    const { status, stdout, stderr } = assemble(shell, [out, ...volumes(t, files)])
-    t.equal(stderr, '')
-    t.equal(status, 0)
-    t.match(stdout, `${files.length} files rebuilt`)
-    for (const { id, bytes } of files) {
-      const path = join(out, 'pieces', id)
-      t.ok(readFileSync(path).equals(bytes), JSON.stringify(id))
-      t.equal(Math.floor(statSync(path).mtimeMs / 1000), 1_600_000_000)
-    }
-    const again = assemble(shell, [out, ...volumes(t, files)])
-    t.match(again.stdout, `0 files rebuilt, ${files.length} were there already`)
-    t.equal(again.status, 0)
-  })
+  t.test(
+    `[VAULT-8] every file comes back by ${shell.join(' ')}, with its name, bytes and time`,
+    async (t) => {
+      t.testdir()
+      const sizes = [0, 1, 999, 1000, 1001, 5000, 7013]
+      const files = names.map((id, n) => ({ id, bytes: random(sizes[n % sizes.length] ?? 0, n) }))
+      const out = join(t.testdirName, 'out')
+      const { status, stdout, stderr } = assemble(shell, [out, ...volumes(t, files)])
+      t.equal(stderr, '')
+      t.equal(status, 0)
+      t.match(stdout, `${files.length} files rebuilt`)
+      for (const { id, bytes } of files) {
+        const path = join(out, 'pieces', id)
+        t.ok(readFileSync(path).equals(bytes), JSON.stringify(id))
+        t.equal(Math.floor(statSync(path).mtimeMs / 1000), 1_600_000_000)
+      }
+      const again = assemble(shell, [out, ...volumes(t, files)])
+      t.match(again.stdout, `0 files rebuilt, ${files.length} were there already`)
+      t.equal(again.status, 0)
+    },
+  )
 
 t.test('[VAULT-8] the newest version counts, and what was deleted stays so', async (t) => {
   t.testdir()
@@ -135,7 +138,11 @@ t.test('[VAULT-8] what is damaged or missing is named, and the rest comes back',
   t.equal(status, 1)
   t.match(stdout, '2 files rebuilt')
   t.match(stderr, `a: fragment ${hash} is on none of these volumes`)
-  const whole = join(others[0] ?? '', 'colonnade/pieces/data', fragmentFileId({ hash, kind: 'slice' }))
+  const whole = join(
+    others[0] ?? '',
+    'colonnade/pieces/data',
+    fragmentFileId({ hash, kind: 'slice' }),
+  )
   mkdirSync(dirname(whole), { recursive: true })
   writeFileSync(whole, files[0]?.bytes.subarray(0, fragmentBytes) ?? '')
   t.equal(assemble(['sh'], [out, first ?? '', ...others]).status, 0, 'another disk has it')

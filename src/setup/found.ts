@@ -1,11 +1,7 @@
 /** Founding an archive on a server, and the folders its members need. */
 import { copyFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type Collection,
-  fragmentBytesMax,
-  fragmentBytesMin,
-} from '../protocol/document.ts'
+import { type Collection, fragmentBytesMax, fragmentBytesMin } from '../protocol/document.ts'
 import { readConfig } from '../system/config.ts'
 import { trackerShape } from '../system/config-shapes.ts'
 import { formatBytes, parseBytes } from '../world/units.ts'

@@ -9,6 +9,7 @@ import { survey } from '../client/list.ts'
 import { type PutItem, putBatch } from '../client/put.ts'
 import type { Landing } from '../exchange/bench.ts'
 import { digestOf } from '../world/world.ts'
+import { checkPieces, isScarce, piecesName } from './chaos-pieces.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import type { SimRandom } from './random.ts'
 
@@ -17,6 +18,8 @@ export interface ChaosOptions {
   readonly operations: number
   /** How bad it gets, 0 (calm) to 1. */
   readonly severity: number
+  /** In a collection that is kept in fragments. */
+  readonly pieces?: boolean
 }
 
 export interface ChaosReport {
@@ -53,8 +56,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       pillars: 5,
       copiesMin: 3,
       lan: options.seed % 3 !== 0,
+      ...(options.pieces ? { fragments: { bytes: 65_536, copies: 3 } } : {}),
     })
-    return await story(fleet, options)
+    const collection = options.pieces ? piecesName : fleet.collection
+    return await story({ ...fleet, collection }, options)
   } catch (error) {
     const lines = fleet?.lines().slice(-150).join('\n') ?? ''
     throw new Error(
@@ -82,8 +87,9 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
   over.abort()
   stir(fleet, 0)
   await fleet.time.finish(trouble)
-  await settle(fleet)
-  await checkAll(fleet, ann, promised, abandoned)
+  await settle(fleet, options)
+  if (options.pieces) await checkPieces(fleet, ann, promised)
+  else await checkAll(fleet, ann, promised, abandoned)
   await fleet.time.finish(ann.close())
   assert.equal(fleet.broker.counters.threw, 0, 'a handler threw into the bus')
   const digest = digestOf(fleet, fleet.lines().join('\n'))
@@ -265,14 +271,14 @@ async function fetchSome(
 }
 
 /** Everything works again: all are up, and there is time. */
-async function settle(fleet: Fleet): Promise<void> {
+async function settle(fleet: Fleet, { pieces }: ChaosOptions): Promise<void> {
   fleet.net.heal()
   if (!fleet.tracker.running()) await fleet.time.finish(fleet.tracker.start(), hour)
   for (let n = 0; n < 24; n++) {
     // A volume that failed is only taken up again by a new start; a fault that was still to come comes meanwhile.
     if (n % 6 === 0) await restartAll(fleet)
     await fleet.time.advance(n === 0 ? 120_000 : 10 * 60_000)
-    if ((await owedCount(fleet)) === 0) return
+    if ((await owedCount(fleet)) === 0 && !(pieces && (await isScarce(fleet)))) return
   }
 }
 

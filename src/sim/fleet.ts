@@ -21,6 +21,7 @@ import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
 import { openDirectory, sealDocument } from '../trust/directory.ts'
 import { openView } from '../view/sqlite.ts'
+import type { View } from '../view/view.ts'
 import { hashingInThread } from '../world/hashing.ts'
 import { type BusFaults, type SimBroker, simBroker } from './bus.ts'
 import { type BoardClock, type SimClock, simClock } from './clock.ts'
@@ -71,9 +72,13 @@ export interface Fleet {
     readonly disk: SimDisk
     /** While it does not run: its disk for collections in fragments is lost, with catalogue and view. */
     lose(): void
+    /** What is on that disk now. */
+    vault(): { readonly disk: SimDisk; readonly index: Index; readonly view: View }
   }
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
+  /** Of the collection in fragments. */
+  readonly pieces: { readonly copies: number }
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
@@ -164,6 +169,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     boards,
     tracker,
     collection: 'home',
+    pieces: { copies: options.fragments?.copies ?? 0 },
     hashing: hashingInThread(),
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
@@ -312,6 +318,7 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
       running = undefined
     },
     lose: vault.lose,
+    vault: vault.now,
   }
 }
 
@@ -326,6 +333,7 @@ function vaultGround(clock: BoardClock, name: string) {
   let on = fresh()
   return {
     disk: () => on.disk,
+    now: () => on,
     /** Everything on it is gone. */
     lose() {
       on = fresh()

@@ -1,6 +1,7 @@
 /** Fetches fragments from the pillars that hold them: one after the other, until one gives the right bytes. */
-import { openLanding } from '../client/files.ts'
+
 import type { Client } from '../client/client.ts'
+import { openLanding } from '../client/files.ts'
 import { getBatch } from '../client/get.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Landing, Offer } from '../exchange/bench.ts'
@@ -138,11 +139,7 @@ async function landingFor(
   return { landing, offer: { size, read, discard } }
 }
 
-function inMemory(
-  world: World,
-  hash: string,
-  size: number,
-): { landing: Landing; offer: Fetched } {
+function inMemory(world: World, hash: string, size: number): { landing: Landing; offer: Fetched } {
   let bytes = new Uint8Array(size)
   let at = 0
   const landing: Landing = {

@@ -23,8 +23,6 @@ export interface Members {
   present(collection: string): string[]
   /** Those of the counting of whom the view is known to be right: by an equal digest, or by their inventory. */
   surveyed(collection: string): string[]
-  /** Those of the counting of whom the view is known to be right: by an equal digest, or by their inventory. */
-  surveyed(collection: string): string[]
   stop(): Promise<void>
 }
 

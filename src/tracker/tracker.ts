@@ -118,8 +118,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const expiring = expire(parts, stop.signal)
   const shelf = benchBeside(name, client.bench, spool)
   const serve = exchange({ world, identity: name, directory, keys, shelf, relay: true })
-  if (parts.fragments)
-    care = await careForFragments(client, parts.version, parts.fragments, serve)
+  if (parts.fragments) care = await careForFragments(client, parts.version, parts.fragments, serve)
   return {
     serve,
     care: () => care,

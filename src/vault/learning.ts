@@ -88,7 +88,9 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
       }
       const news = await read(collection, infos, texts)
       const now = world.clock.now()
-      const facts: ViewChange[] = [{ do: 'fact', key: readFact(collection, pillar), value: `${now}` }]
+      const facts: ViewChange[] = [
+        { do: 'fact', key: readFact(collection, pillar), value: `${now}` },
+      ]
       if (news > 0) facts.push({ do: 'fact', key: learntFact, value: `${now}` })
       await view.change(facts)
       world.log.info('vault.learnt', { collection, pillar, files: news })

@@ -64,7 +64,8 @@ export function settling(parts: VaultParts) {
   async function goalOf(collection: string, id: string): Promise<Goal | 'changed' | undefined> {
     const [row] = await volume.stored(collection, [id])
     const here = row !== undefined && (await isHere(row))
-    const cut = row && ((await view.slices(fileOf(row))) ?? (here ? await slicesOf(parts, row) : []))
+    const cut =
+      row && ((await view.slices(fileOf(row))) ?? (here ? await slicesOf(parts, row) : []))
     return one(async () => {
       const [now] = await volume.stored(collection, [id])
       if (now?.sequence !== row?.sequence) return 'changed'

@@ -4,8 +4,8 @@
  * read comes back from pillars. The volume's index is the catalogue.
  */
 import type { StoredFile } from '../index/index.ts'
-import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.ts'
 import { retainedPath } from '../store/removal.ts'
+import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'

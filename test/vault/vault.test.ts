@@ -37,40 +37,50 @@ for (const [what, size] of sizes)
     await all.stop()
   })
 
-t.test('[VAULT-1] it is acknowledged only once it is safe, and its bytes stay until then', async (t) => {
-  const all = await kit()
-  let go = (): void => undefined
-  all.pillars.before = () => new Promise((resolve) => (go = resolve))
-  const original = distinct(250)
-  let done = false
-  const putting = all.put('a', original).then((outcome) => {
-    done = true
-    return outcome
-  })
-  await all.time.advance(1)
-  t.equal(done, false)
-  t.same(all.here(), ['pieces/data/a'])
-  t.equal((await all.vault.standing([all.offer('a', original)]))[0]?.is, 'welcome', 'not held yet')
-  t.equal(await all.read('a'), Buffer.from(original).toString(), 'it can be read')
-  go()
-  t.equal(await putting, 'stored')
-  t.same(all.here(), [])
-  await all.stop()
-})
+t.test(
+  '[VAULT-1] it is acknowledged only once it is safe, and its bytes stay until then',
+  async (t) => {
+    const all = await kit()
+    let go = (): void => undefined
+    all.pillars.before = () => new Promise((resolve) => (go = resolve))
+    const original = distinct(250)
+    let done = false
+    const putting = all.put('a', original).then((outcome) => {
+      done = true
+      return outcome
+    })
+    await all.time.advance(1)
+    t.equal(done, false)
+    t.same(all.here(), ['pieces/data/a'])
+    t.equal(
+      (await all.vault.standing([all.offer('a', original)]))[0]?.is,
+      'welcome',
+      'not held yet',
+    )
+    t.equal(await all.read('a'), Buffer.from(original).toString(), 'it can be read')
+    go()
+    t.equal(await putting, 'stored')
+    t.same(all.here(), [])
+    await all.stop()
+  },
+)
 
-t.test('[VAULT-2] what could not be brought to pillars is tried again, by itself and by who asks', async (t) => {
-  const all = await kit()
-  all.pillars.away = true
-  const original = distinct(250)
-  await t.rejects(all.put('a', original), /no pillar is there/)
-  t.same(all.here(), ['pieces/data/a'])
-  await t.rejects(all.put('a', original), /no pillar is there/, 'said again, it is not held')
-  all.pillars.away = false
-  await all.time.advance(60_000)
-  t.same(all.here(), [], 'by itself')
-  t.equal(await all.put('a', original), 'held')
-  await all.stop()
-})
+t.test(
+  '[VAULT-2] what could not be brought to pillars is tried again, by itself and by who asks',
+  async (t) => {
+    const all = await kit()
+    all.pillars.away = true
+    const original = distinct(250)
+    await t.rejects(all.put('a', original), /no pillar is there/)
+    t.same(all.here(), ['pieces/data/a'])
+    await t.rejects(all.put('a', original), /no pillar is there/, 'said again, it is not held')
+    all.pillars.away = false
+    await all.time.advance(60_000)
+    t.same(all.here(), [], 'by itself')
+    t.equal(await all.put('a', original), 'held')
+    await all.stop()
+  },
+)
 
 t.test('[VAULT-2] a start goes on with what the last one had not brought', async (t) => {
   const before = await kit()
@@ -137,11 +147,13 @@ t.test('[VAULT-3] a reader who stops early leaves nothing behind', async (t) => 
   await all.put('a', distinct(10 * fragmentBytes))
   const { fetch } = all.pillars
   let open = 0
-  all.pillars.fetch = (world) => async (...args) => {
-    const fetched = await fetch(world)(...args)
-    open++
-    return { ...fetched, discard: async () => void open-- }
-  }
+  all.pillars.fetch =
+    (world) =>
+    async (...args) => {
+      const fetched = await fetch(world)(...args)
+      open++
+      return { ...fetched, discard: async () => void open-- }
+    }
   const again = await all.again()
   const [row] = await again.vault.stored(collection, ['a'])
   if (!row) throw new Error('it is stored')
@@ -161,65 +173,74 @@ t.test('[VAULT-3] a file of which a fragment is nowhere to be had can not be rea
   await all.stop()
 })
 
-t.test('[VAULT-4] the same bytes under two ids are kept once, until both are given up', async (t) => {
-  const all = await kit()
-  const original = distinct(300)
-  await all.put('a', original)
-  t.equal(await all.put('b', original), 'stored')
-  const file = all.offer('a', original)
-  const wanted = async () => {
-    const [slice] = (await all.view.slices(file)) ?? []
-    return slice && (await all.view.fragment(collection, slice.hash))?.wanted
-  }
-  t.equal(await wanted(), 1)
-  t.equal(await all.remove('a', original), 'removed')
-  const later = all.time.clock.now() + 1
-  await all.vault.purge(later)
-  t.equal(await wanted(), 1, 'b has them')
-  t.equal(await all.remove('b', original), 'removed')
-  t.equal(await wanted(), 1, 'they are kept aside')
-  await all.vault.purge(later)
-  t.equal(await all.view.slices(file), undefined)
-  await all.stop()
-})
+t.test(
+  '[VAULT-4] the same bytes under two ids are kept once, until both are given up',
+  async (t) => {
+    const all = await kit()
+    const original = distinct(300)
+    await all.put('a', original)
+    t.equal(await all.put('b', original), 'stored')
+    const file = all.offer('a', original)
+    const wanted = async () => {
+      const [slice] = (await all.view.slices(file)) ?? []
+      return slice && (await all.view.fragment(collection, slice.hash))?.wanted
+    }
+    t.equal(await wanted(), 1)
+    t.equal(await all.remove('a', original), 'removed')
+    const later = all.time.clock.now() + 1
+    await all.vault.purge(later)
+    t.equal(await wanted(), 1, 'b has them')
+    t.equal(await all.remove('b', original), 'removed')
+    t.equal(await wanted(), 1, 'they are kept aside')
+    await all.vault.purge(later)
+    t.equal(await all.view.slices(file), undefined)
+    await all.stop()
+  },
+)
 
-t.test('[VAULT-4] fragments that a file has several times are brought and fetched once', async (t) => {
-  const all = await kit()
-  const original = bytes('x'.repeat(10 * fragmentBytes))
-  await all.put('a', original)
-  t.same(
-    all.pillars.asked.map(({ length }) => length),
-    [2],
-    'one fragment, and the text',
-  )
-  t.equal(await all.read('a'), 'x'.repeat(1000))
-  t.ok(all.pillars.fetched.length <= 3, `${all.pillars.fetched.length} fetched`)
-  await all.stop()
-})
+t.test(
+  '[VAULT-4] fragments that a file has several times are brought and fetched once',
+  async (t) => {
+    const all = await kit()
+    const original = bytes('x'.repeat(10 * fragmentBytes))
+    await all.put('a', original)
+    t.same(
+      all.pillars.asked.map(({ length }) => length),
+      [2],
+      'one fragment, and the text',
+    )
+    t.equal(await all.read('a'), 'x'.repeat(1000))
+    t.ok(all.pillars.fetched.length <= 3, `${all.pillars.fetched.length} fetched`)
+    await all.stop()
+  },
+)
 
-t.test('[VAULT-5] a deleted file is told of as deleted, and comes back while it is kept aside', async (t) => {
-  const all = await kit()
-  const original = distinct(300)
-  await all.put('a', original)
-  const stored = await all.told('a')
-  t.ok(stored.includes('state stored'))
-  t.equal(await all.remove('a', original), 'removed')
-  t.equal(await all.read('a'), undefined)
-  const deleted = await all.told('a')
-  t.ok(deleted.includes('state deleted'))
-  t.notSame(deleted[3], stored[3], 'by another version')
-  const { fragment } = (await all.view.entry(collection, 'a')) ?? {}
-  const [holders] = await all.view.holders(collection, [fragment?.hash ?? ''])
-  t.equal(holders?.length, 2, 'pillars have been told')
-  t.equal(await all.remove('a', original), 'removed', 'said again')
-  t.equal(await all.restore('a', original), 'stored')
-  t.ok((await all.told('a')).includes('state stored'))
-  t.equal(await all.read('a'), Buffer.from(original).toString())
-  await all.remove('a', original)
-  await all.vault.purge(all.time.clock.now() + 1)
-  t.equal(await all.restore('a', original), 'absent')
-  await all.stop()
-})
+t.test(
+  '[VAULT-5] a deleted file is told of as deleted, and comes back while it is kept aside',
+  async (t) => {
+    const all = await kit()
+    const original = distinct(300)
+    await all.put('a', original)
+    const stored = await all.told('a')
+    t.ok(stored.includes('state stored'))
+    t.equal(await all.remove('a', original), 'removed')
+    t.equal(await all.read('a'), undefined)
+    const deleted = await all.told('a')
+    t.ok(deleted.includes('state deleted'))
+    t.notSame(deleted[3], stored[3], 'by another version')
+    const { fragment } = (await all.view.entry(collection, 'a')) ?? {}
+    const [holders] = await all.view.holders(collection, [fragment?.hash ?? ''])
+    t.equal(holders?.length, 2, 'pillars have been told')
+    t.equal(await all.remove('a', original), 'removed', 'said again')
+    t.equal(await all.restore('a', original), 'stored')
+    t.ok((await all.told('a')).includes('state stored'))
+    t.equal(await all.read('a'), Buffer.from(original).toString())
+    await all.remove('a', original)
+    await all.vault.purge(all.time.clock.now() + 1)
+    t.equal(await all.restore('a', original), 'absent')
+    await all.stop()
+  },
+)
 
 t.test('[VAULT-5] what is deleted before it was safe comes back from our disk', async (t) => {
   const all = await kit()
