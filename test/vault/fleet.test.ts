@@ -71,7 +71,10 @@ t.test('[VAULT-7] a collection in fragments is put, listed and fetched as any ot
   )
   const slices = held.flat().filter(({ id }) => !id.startsWith('files/'))
   t.equal(slices.length, 2 * (1 + 1 + 2 + 6), 'two copies of each fragment')
-  t.ok(held.every(({ length }) => length > 0), 'on all pillars')
+  t.ok(
+    held.every(({ length }) => length > 0),
+    'on all pillars',
+  )
 })
 
 t.test('[VAULT-7] and deleted, taken back and replaced', async (t) => {
@@ -87,7 +90,10 @@ t.test('[VAULT-7] and deleted, taken back and replaced', async (t) => {
     ['done'],
   )
   t.notOk(await fetched(fleet, ann, one))
-  const back = await fleet.time.finish(restore(ann, collection, 'tracker', [exact(one)], signal), hour)
+  const back = await fleet.time.finish(
+    restore(ann, collection, 'tracker', [exact(one)], signal),
+    hour,
+  )
   t.same(
     back.map(({ is }) => is),
     ['done'],
