@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert'
 import type { Client } from '../client/client.ts'
 import { type GetItem, getBatch } from '../client/get.ts'
 import { survey } from '../client/list.ts'
-import { type PutItem, putBatch } from '../client/put.ts'
+import { type PutItem, type PutResult, putBatch } from '../client/put.ts'
 import type { Landing } from '../exchange/bench.ts'
 import { digestOf } from '../world/world.ts'
 import { checkPieces, isScarce, piecesName } from './chaos-pieces.ts'
@@ -81,7 +81,7 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
   for (let n = 0; n < options.operations; n++) {
     if (promised.size > 0 && random.chance(0.35))
       await fetchSome(fleet, ann, random, promised, tally)
-    else await storeSome(fleet, ann, random, { promised, abandoned }, tally, `op${n}`)
+    else await storeSome(fleet, ann, random, { promised, abandoned }, tally, `op${n}`, options.pieces)
     await fleet.time.advance(random.int(30_000))
   }
   over.abort()
@@ -206,6 +206,7 @@ async function storeSome(
   { promised, abandoned }: { promised: Promised; abandoned: Abandoned },
   tally: { stored: number; refused: number; failed: number },
   label: string,
+  patient = false,
 ): Promise<void> {
   const count = 1 + random.int(4)
   const items = Array.from({ length: count }, (_, n) => {
@@ -215,10 +216,12 @@ async function storeSome(
     return memoryItem(random, fleet, id, random.chance(0.1) ? 0 : random.int(100_000))
   })
   const unique = [...new Map(items.map((item) => [item.id, item])).values()]
-  const results = await fleet.time.finish(
-    putBatch(client, fleet.collection, unique, { signal: new AbortController().signal }),
-    6 * hour,
-  )
+  let results = await putAll(fleet, client, unique)
+  // Who has one keeper only says it again when that is away.
+  for (let n = 0; n < triesMax && patient && results.some(({ outcome }) => outcome === 'failed'); n++) {
+    await fleet.time.advance(30_000)
+    results = await putAll(fleet, client, unique)
+  }
   for (const [n, result] of results.entries()) {
     const item = unique[n]
     assert(item)
@@ -242,6 +245,14 @@ async function storeSome(
       abandoned.set(item.id, new Set(abandoned.get(item.id)).add(item.checksum))
   }
 }
+
+const triesMax = 10
+
+const putAll = (fleet: Fleet, client: Client, items: readonly PutItem[]): Promise<PutResult[]> =>
+  fleet.time.finish(
+    putBatch(client, fleet.collection, items, { signal: new AbortController().signal }),
+    6 * hour,
+  )
 
 async function fetchSome(
   fleet: Fleet,

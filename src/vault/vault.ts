@@ -75,8 +75,9 @@ function receiving(
   return {
     async standing(files) {
       const standings = await unsafeIsWelcome(await volume.standing(files))
-      const open = (await spaceOf(parts)).bytesOpen
-      return fitting(files, standings, open)
+      const { bytesTotal, bytesOpen } = await spaceOf(parts)
+      // As long as no pillar has joined, nobody knows; whoever puts waits for one.
+      return bytesTotal === 0 ? standings : fitting(files, standings, bytesOpen)
     },
     accept: async (request, files) => unsafeIsWelcome(await volume.accept(request, files)),
     async incoming(collection, id, replaces): Promise<Incoming> {
