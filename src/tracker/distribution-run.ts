@@ -21,7 +21,7 @@ export interface DistributionParts extends Voice {
   readonly bench: Bench
   readonly members: Pick<Members, 'isActing' | 'epoch' | 'membership' | 'counting' | 'present'>
   send(topic: string, message: Message): Promise<unknown>
-  /** A distribution is over, and fragments of this collection have not all their copies. */
+  /** A distribution is over with enough, but not with all copies: nobody else knows. */
   scarce?(collection: string): void
 }
 
@@ -124,7 +124,7 @@ async function goOn(ground: Ground, run: Run): Promise<void> {
     run.isOver = true
     const sight = sightOf(ground, run.collection)
     for (const watch of run.watchers) watch(sight)
-    if (isScarce(run, sight)) ground.scarce?.(run.collection)
+    if (isLeft(run, sight)) ground.scarce?.(run.collection)
     // Whoever waits for a pillar that was busy with this one.
     for (const other of new Set(ground.runs.values())) other.wakeUp.abort()
   }
@@ -133,8 +133,14 @@ async function goOn(ground: Ground, run: Run): Promise<void> {
 const nameOf = ({ world }: Ground, { collection }: Run, fragment: Fragment): string =>
   offeredAs(world, collection, fragment)
 
-const isScarce = ({ batch }: Run, sight: Sight): boolean =>
-  [...(batch?.courses.values() ?? [])].some((one) => !isEnough(one, one.copies, sight))
+/** Whoever wanted it was told that it is enough, and it has not all its copies. */
+const isLeft = ({ batch }: Run, sight: Sight): boolean => {
+  const courses = [...(batch?.courses.values() ?? [])]
+  return (
+    courses.every((one) => isEnough(one, one.enough, sight)) &&
+    courses.some((one) => !isEnough(one, one.copies, sight))
+  )
+}
 
 async function converse(ground: Ground, run: Run, content: () => void): Promise<void> {
   const { world, members } = ground

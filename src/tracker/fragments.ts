@@ -7,8 +7,6 @@ import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
-import { candidates } from '../placement/order.ts'
-import { recommend } from '../placement/recommend.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import type { MessageOf } from '../protocol/messages.ts'
@@ -20,6 +18,7 @@ import { openVault, type Vault } from '../vault/vault.ts'
 import type { View } from '../view/view.ts'
 import { distribution as newDistribution } from './distribution.ts'
 import { openFetching, textsOf } from './fetching.ts'
+import { type Keeper, startKeeper } from './keeper.ts'
 import { openMembers } from './members.ts'
 import { inventory } from './members-inventory.ts'
 import type { Members } from './roles.ts'
@@ -44,6 +43,7 @@ export interface FragmentCare {
   connected(): void
   readonly members: Members
   readonly vault: Vault
+  readonly keeper: Keeper
   stop(): Promise<void>
 }
 
@@ -63,9 +63,11 @@ export async function careForFragments(
   const fetch = await openFetching(client, view, disk)
   const distribution = newDistribution({
     ...client,
-    ...{ view, members, ranking: { candidates, recommend } },
+    ...{ view, members },
     send: (topic, message) => client.line.post().send(topic, message),
+    scarce: (collection) => keeper.look(collection),
   })
+  const keeper = startKeeper({ world, directory, view, members, distribution, fetch })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
     ...{ distribution, fetch, signal: stop.signal },
@@ -98,6 +100,7 @@ export async function careForFragments(
   return {
     members,
     vault,
+    keeper,
     async hear(mail) {
       await members.hear(mail)
       await distribution.hear(mail)
@@ -112,6 +115,7 @@ export async function careForFragments(
       stop.abort()
       await stopped
       await learn.idle()
+      await keeper.stop()
       await distribution.stop()
       await members.stop()
     },

@@ -195,22 +195,25 @@ t.test('[DIST-12] a source that is gone ends it; what is there is kept', async (
   const tracker = at.tracker()
   await at.time.advance(1_000)
   const all = some(1)
+  let readsLeft = 0
   const source = (wanted: Fragment) => ({
     size: wanted.size,
-    // biome-ignore lint/correctness/useYield: it fails before
-    async *read(): AsyncGenerator<Uint8Array> {
-      throw new Error('no such file')
+    async *read(offset: number, length: number): AsyncGenerator<Uint8Array> {
+      if (readsLeft-- <= 0) throw new Error('no such file')
+      yield* sourceOf(all)(wanted).read(offset, length)
     },
   })
-  await t.rejects(
+  const spread = () =>
     at.time.finish(
       tracker.spread(collection, fragmentsOf(all), source, { enough: 1, signal: forever }),
-    ),
-    {
-      message: 'the source can not be read: no such file',
-    },
-  )
-  t.same(at.scarce, [collection], 'the keeper is told')
+    )
+  await t.rejects(spread(), { message: 'the source can not be read: no such file' })
+  t.same(at.scarce, [], 'who wanted it knows')
+  readsLeft = 1
+  await spread()
+  await at.time.advance(120_000)
+  t.equal((await at.persisted(all[0]?.fragment.hash ?? '')).length, 1)
+  t.same(at.scarce, [collection], 'the keeper goes on')
   await at.time.finish(tracker.stop())
 })
 
