@@ -72,6 +72,14 @@ export const limits = {
   alarmAgainMs: 60_000,
   /** Causes of alarms that a pillar tells apart at a time; what else happens then is in its log only. */
   alarmCausesMax: 1_000,
+  /** Distributions of one collection that have not enough copies yet, and all that go on, at a time. */
+  distributionsScarceMax: 4,
+  distributionsOpenMax: 16,
+  /** Fragments, and bytes, that one pillar is asked to fetch at a time; one more batch may come on top. */
+  fragmentsAskedMax: 128,
+  fragmentBytesAskedMax: 256 * 1024 * 1024,
+  /** How long a pillar may begin to fetch what was delivered; then it is told anew. */
+  deliveryExpiryMs: 3600_000,
   /** Leaves room in a text for how often it happened. */
   alarmTextMax: 1_900,
   /** Alarms that the tracker keeps; the oldest are forgotten. */

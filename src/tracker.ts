@@ -2,7 +2,14 @@
 import { join } from 'node:path'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
-import { add, decide, type InitOptions, init } from './setup/found.ts'
+import {
+  add,
+  type CollectionOptions,
+  collectionOf,
+  decide,
+  type InitOptions,
+  init,
+} from './setup/found.ts'
 import { Command } from './system/commands.ts'
 import { trackerShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
@@ -69,17 +76,20 @@ program
   .description('add a collection, or give it other pillars')
   .requiredOption('--pillars <names...>', 'who keeps it')
   .option('--copies-min <n>', 'confirmed copies at which a put is done', '2')
+  .option(
+    '--fragment-size <size>',
+    'keep it in fragments of this size, spread over the pillars, instead of whole files on each',
+  )
+  .option('--copies <n>', 'of a collection in fragments: how many pillars keep each of them', '2')
   .addHelpText(
     'after',
-    '\nExample:\n  colonnade-tracker collection photos /srv/colonnade --pillars attic cellar friend',
+    `
+Examples:
+  colonnade-tracker collection photos /srv/colonnade --pillars attic cellar friend
+  colonnade-tracker collection films /srv/colonnade --pillars attic cellar friend --fragment-size 16MiB --copies 2`,
   )
-  .action((name: string, folder: string, options: { pillars: string[]; copiesMin: string }) => {
-    decide(folder, {
-      name,
-      pillars: options.pillars,
-      copiesMin: Number(options.copiesMin),
-      algorithm: 'sha256',
-    })
+  .action((name: string, folder: string, options: CollectionOptions) => {
+    decide(folder, collectionOf(name, options))
     process.stdout.write('the archive document has changed; the tracker takes it at once\n')
   })
 program

@@ -29,10 +29,11 @@ export function pillarsOf(
     const sentence = `there is no collection ${collection} in this archive`
     throw new Complaint(sentence, exitCodes.failed, hint)
   }
-  if (pillar === undefined) return found.pillars
-  if (found.pillars.includes(pillar)) return [pillar]
+  const { pillars } = client.policy(collection)
+  if (pillar === undefined) return pillars
+  if (pillars.includes(pillar)) return [pillar]
   const sentence = `${pillar} is no pillar of ${collection}`
-  throw new Complaint(sentence, exitCodes.failed, `they are: ${found.pillars.join(', ')}`)
+  throw new Complaint(sentence, exitCodes.failed, `they are: ${pillars.join(', ')}`)
 }
 
 export const nobodyAnswered = (): Complaint =>

@@ -5,6 +5,7 @@
 import { type Bench, bench as newBench } from '../exchange/bench.ts'
 import { exchange } from '../exchange/exchange.ts'
 import { limits } from '../limits.ts'
+import { keepersOf } from '../protocol/document.ts'
 import type { Transmission } from '../protocol/parts.ts'
 import { issueToken, type TokenClaims } from '../transfer/token.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
@@ -27,7 +28,7 @@ export interface Client extends ClientParts {
   readonly idleMs: number
   readonly signal: AbortSignal
   transmission(claims: Pick<TokenClaims, 'hld' | 'dir' | 'obj'>): Transmission
-  /** The policy of a collection; rejects with a sentence when there is none of this name. */
+  /** Who answers for a collection, and how many of them must; rejects with a sentence when there is none of this name. */
   policy(collection: string): { readonly pillars: readonly string[]; readonly copiesMin: number }
   close(): Promise<void>
 }
@@ -69,7 +70,9 @@ export async function startClient(parts: ClientParts): Promise<Client> {
     policy(collection) {
       const found = directory.collection(collection)
       if (!found) throw new Unable(`there is no collection ${collection} in this archive`)
-      return found
+      if (!found.fragments) return found
+      // The tracker is safe only when the pillars are: its one answer stands for all copies.
+      return { pillars: keepersOf(directory.document(), found), copiesMin: 1 }
     },
     async close() {
       stop.abort()

@@ -9,7 +9,8 @@ import type { Put, Shelf, Slice, Written } from './shelf.ts'
 /** A file to be fetched by pillars. */
 export interface Offer {
   readonly size: number
-  read(offset: number, length: number): AsyncIterable<Uint8Array>
+  /** @param by who fetches it */
+  read(offset: number, length: number, by?: string): AsyncIterable<Uint8Array>
 }
 
 /** A place where a pillar's bytes land. Calls never overlap. */
@@ -24,6 +25,7 @@ export interface Landing {
 }
 
 export interface Bench extends Shelf {
+  knows(name: string): boolean
   offer(name: string, offer: Offer): void
   land(name: string, landing: Landing): void
   /**
@@ -64,6 +66,7 @@ export function bench(): Bench {
   const offers = new Map<string, Offer>()
   const places = new Map<string, Place>()
   return {
+    knows: (name) => offers.has(name) || places.has(name),
     offer: (name, offer) => void offers.set(name, offer),
     land: (name, landing) => void places.set(name, placeFor(landing)),
     async withdraw(name) {
@@ -91,12 +94,12 @@ export function bench(): Bench {
           : { offset: place.landing.at(), size: place.size, complete: place.complete },
       )
     },
-    async read({ name }, { offset, length }): Promise<Slice> {
+    async read({ name }, { peer, offset, length }): Promise<Slice> {
       const offer = offers.get(name)
       if (!offer) return { is: 'gone' }
       if (offset >= offer.size) return { is: 'beyond', size: offer.size }
       const part = Math.min(length, offer.size - offset)
-      return { is: 'bytes', size: offer.size, length: part, bytes: offer.read(offset, part) }
+      return { is: 'bytes', size: offer.size, length: part, bytes: offer.read(offset, part, peer) }
     },
     async write({ name }, put): Promise<Written> {
       const place = places.get(name)

@@ -1,6 +1,7 @@
 /** Which message concerns us, from whom we take it, and who handles it. */
 
 import type { Mail } from '../post/post.ts'
+import { keepersOf } from '../protocol/document.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
 import { identifyRead } from './identify.ts'
@@ -73,5 +74,9 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
 /** A request for a collection that is not served here, or for others, is not answered. */
 function concerns({ directory, name }: Desk, message: RequestMessage): boolean {
   if (message.to !== undefined && !message.to.includes(name)) return false
-  return directory.collection(message.collection)?.pillars.includes(name) ?? false
+  const collection = directory.collection(message.collection)
+  if (!collection) return false
+  if (keepersOf(directory.document(), collection).includes(name)) return true
+  // Of a collection in fragments a pillar has no files: it says what it keeps to those who mean just that.
+  return message.to !== undefined && collection.pillars.includes(name)
 }

@@ -29,6 +29,8 @@ import { trails } from './trail.ts'
 export interface PillarParts {
   readonly world: World
   readonly name: string
+  /** Of its session on the bus, where another of the same name is there already; its name when absent. */
+  readonly clientId?: string
   readonly version: string
   readonly site?: string | undefined
   /** How long bytes of deleted files are kept aside, milliseconds. */
@@ -90,7 +92,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     {
       ...parts,
       identity: name,
-      clientId: name,
+      clientId: parts.clientId ?? name,
       persistent: true,
       subscriptions: [
         topics.pillarRequests(name),

@@ -14,7 +14,7 @@ export interface Fit {
   readonly shares: ReadonlyMap<string, number>
 }
 
-/** Nothing is chosen always or never: that would take an infinite weight, or none. */
+/** No chance is fitted beyond these: always would take an infinite weight, never none at all. */
 const least = 1e-6
 const most = 1 - 1 / 1024
 const closeEnough = 1e-4

@@ -1,11 +1,13 @@
 /** In which order the members come to a fragment: who should hold it, and who is next. */
-import type { Key, Membership } from './placement.ts'
-import { digestOf, digestOfKey, draw, wait } from './score.ts'
+import type { Key, Membership, Weighed } from './placement.ts'
+import { type Digest, digestOf, digestOfKey, draw, wait } from './score.ts'
 
 /** A membership, arranged for deciding often. Members of weight 0 are left out; all arrays go by the same index. */
 interface Prepared {
   readonly ids: readonly string[]
   readonly indexOf: ReadonlyMap<string, number>
+  /** Of all members, also of those of weight 0. */
+  readonly siteOf: ReadonlyMap<string, string>
   readonly weights: Float64Array
   readonly seeds0: Int32Array
   readonly seeds1: Int32Array
@@ -16,22 +18,21 @@ interface Prepared {
   readonly scores: Float64Array
 }
 
+const siteOfMember = ({ site = '' }: Weighed): string => site
+
 /** Members are compared by id when all else is equal: then their order here is their order by id. */
 function prepare({ members }: Membership): Prepared {
   const chosen = members.filter(({ weight }) => weight > 0).sort((a, b) => (a.id < b.id ? -1 : 1))
-  const sites = new Map<string, number>()
-  const siteOf = (name: string): number => {
-    if (!sites.has(name)) sites.set(name, sites.size)
-    return sites.get(name) ?? 0
-  }
+  const sites = [...new Set(chosen.map(siteOfMember))]
   const utf8 = new TextEncoder()
   const seeds = chosen.map(({ id }) => digestOf(utf8.encode(id)))
-  const site = Int32Array.from(chosen, (member) => siteOf(member.site ?? ''))
-  const siteSizes = new Int32Array(sites.size)
+  const site = Int32Array.from(chosen, (member) => sites.indexOf(siteOfMember(member)))
+  const siteSizes = new Int32Array(sites.length)
   for (const s of site) siteSizes[s] = (siteSizes[s] ?? 0) + 1
   return {
     ids: chosen.map(({ id }) => id),
     indexOf: new Map(chosen.map(({ id }, i) => [id, i])),
+    siteOf: new Map(members.map((member) => [member.id, siteOfMember(member)])),
     weights: Float64Array.from(chosen, ({ weight }) => weight),
     seeds0: Int32Array.from(seeds, ([a]) => a),
     seeds1: Int32Array.from(seeds, ([, b]) => b),
@@ -52,10 +53,12 @@ function prepared(membership: Membership): Prepared {
 }
 
 /** The smaller, the sooner. */
-function score(key: Key, { weights, seeds0, seeds1, scores }: Prepared): void {
+const scoreOf = (key: Digest, { weights, seeds0, seeds1 }: Prepared, i: number): number =>
+  wait(draw(key, seeds0[i] ?? 0, seeds1[i] ?? 0)) / (weights[i] ?? 1)
+
+function score(key: Key, all: Prepared): void {
   const digest = digestOfKey(key)
-  for (let i = 0; i < weights.length; i++)
-    scores[i] = wait(draw(digest, seeds0[i] ?? 0, seeds1[i] ?? 0)) / (weights[i] ?? 1)
+  for (let i = 0; i < all.scores.length; i++) all.scores[i] = scoreOf(digest, all, i)
 }
 
 function sooner({ scores }: Prepared, a: number, b: number): boolean {
@@ -137,6 +140,19 @@ export function rank(key: Key, membership: Membership, id: string): number {
   )
 }
 
+/** Those of the named that may be chosen, by their scores alone, whatever their sites. */
+export function sorted(key: Key, membership: Membership, ids: Iterable<string>): string[] {
+  const all = prepared(membership)
+  const digest = digestOfKey(key)
+  const chosen = [...new Set(ids)].flatMap((id) => all.indexOf.get(id) ?? [])
+  for (const i of chosen) all.scores[i] = scoreOf(digest, all, i)
+  return chosen.sort((a, b) => (sooner(all, a, b) ? -1 : 1)).map((i) => all.ids[i] ?? '')
+}
+
+/** The site of a member; '' is the one of all that have none, undefined says that it is no member. */
+export const siteOf = (membership: Membership, id: string): string | undefined =>
+  prepared(membership).siteOf.get(id)
+
 /** How many more than `copies` apply: at first `spares`, and twice as many in each further round. */
 export interface Call {
   readonly spares: number
@@ -151,7 +167,7 @@ export function shouldStore(
   me: string,
 ): boolean {
   let more = spares
-  for (let n = 0; n < round && more < membership.members.length; n++) more *= 2
+  for (let n = 0; n < round && more > 0 && more < membership.members.length; n++) more *= 2
   return rank(key, membership, me) < membership.copies + more
 }
 

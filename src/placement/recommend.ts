@@ -1,5 +1,5 @@
 /** Which of the pillars that applied for a fragment are to hold it. */
-import { order } from './order.ts'
+import { siteOf, sorted } from './order.ts'
 import type { Key, Membership } from './placement.ts'
 
 export interface Applicant {
@@ -26,40 +26,44 @@ export interface Recommendation {
   readonly next: readonly string[]
 }
 
-/** By rank, each from the site that has the fewest copies of the fragment so far. */
+/** By score, each from the site that has the fewest copies of the fragment so far. */
 export function recommend(
   applicants: readonly Applicant[],
   key: Key,
   membership: Membership,
   { size, holders = [] }: Wanted,
 ): Recommendation {
-  const siteOf = new Map(membership.members.map(({ id, site = '' }) => [id, site]))
-  const facts = new Map(applicants.map((applicant) => [applicant.id, applicant]))
-  const fit = order(key, membership).filter((id) => {
-    const applicant = facts.get(id)
-    return applicant && !applicant.failing && applicant.free >= size && !holders.includes(id)
-  })
-  const isSuspect = (id: string): boolean => facts.get(id)?.suspect ?? false
-  const taken = new Map<string, number>()
-  const take = (id: string): void => {
-    const site = siteOf.get(id)
-    if (site !== undefined) taken.set(site, (taken.get(site) ?? 0) + 1)
-  }
-  for (const id of holders) take(id)
-  const spread = (ids: readonly string[]): string[] => {
-    const waiting = [...ids]
-    return ids.map(() => {
-      const copies = waiting.map((id) => taken.get(siteOf.get(id) ?? '') ?? 0)
-      const at = copies.indexOf(Math.min(...copies))
-      const [id = ''] = waiting.splice(at, 1)
-      take(id)
-      return id
-    })
-  }
-  const sound = spread(fit.filter((id) => !isSuspect(id)))
+  const able = applicants.filter(
+    ({ id, free, failing }) => !failing && free >= size && !holders.includes(id),
+  )
+  const inOrder = (list: readonly Applicant[]): string[] =>
+    sorted(
+      key,
+      membership,
+      list.map(({ id }) => id),
+    )
+  const spread = spreader(membership)
+  spread(holders)
+  const sound = spread(inOrder(able.filter(({ suspect }) => !suspect)))
   const missing = Math.max(0, membership.copies - holders.length)
   return {
     chosen: sound.slice(0, missing),
-    next: [...sound.slice(missing), ...spread(fit.filter(isSuspect))],
+    next: [...sound.slice(missing), ...spread(inOrder(able.filter(({ suspect }) => suspect)))],
+  }
+}
+
+/** Deals members out over the sites, with regard to all that it has dealt out before. */
+function spreader(membership: Membership): (ids: readonly string[]) => string[] {
+  const copies = new Map<string | undefined, number>()
+  const at = (id: string): number => copies.get(siteOf(membership, id)) ?? 0
+  return (ids) => {
+    const waiting = [...ids]
+    return ids.map(() => {
+      const fewest = waiting.reduce((least, id) => Math.min(least, at(id)), Infinity)
+      const next = waiting.findIndex((id) => at(id) === fewest)
+      const [id = ''] = waiting.splice(next, 1)
+      copies.set(siteOf(membership, id), at(id) + 1)
+      return id
+    })
   }
 }

@@ -13,6 +13,7 @@ import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import { httpsServe } from '../transfer/https.ts'
 import type { World } from '../world/world.ts'
 import { hostPort } from './program.ts'
+import { openVaultDisk } from './vault.ts'
 
 /** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
 export async function runTracker(
@@ -31,7 +32,11 @@ export async function runTracker(
   const broker = config['broker.listen'] === '' ? undefined : await openBroker(world, config)
   const member = await openMember(world, config, state, broker?.broker.connectLocal)
   broker?.serveFor(member)
-  const tracker = await startTracker({ ...member, world, version, state, spool })
+  const vault = await openVaultDisk(world, config)
+  const tracker = await startTracker({
+    ...{ ...member, world, version, state, spool },
+    fragments: vault.parts,
+  })
   const watching = watchDocument(documentBeside(config), member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })
@@ -45,6 +50,7 @@ export async function runTracker(
     await served.close()
     await broker?.broker.close()
     member.dial.close()
+    await vault.close()
     await thread.close()
     await state.close()
     world.log.info('tracker.stopped', {})

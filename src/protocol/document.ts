@@ -49,6 +49,15 @@ export const ArchiveDocument = v.object({
 })
 export type ArchiveDocument = v.InferOutput<typeof ArchiveDocument>
 
+/** Who answers for a collection: its pillars, or the tracker when they keep it in fragments. */
+export const keepersOf = (
+  { identities }: Pick<ArchiveDocument, 'identities'>,
+  { fragments, pillars }: Pick<Collection, 'fragments' | 'pillars'>,
+): readonly string[] =>
+  fragments === undefined
+    ? pillars
+    : identities.flatMap(({ name, role }) => (role === 'tracker' ? [name] : []))
+
 /** Undefined when it is not an archive document. */
 export function parseDocument(line: Uint8Array): ArchiveDocument | undefined {
   try {

@@ -1,8 +1,10 @@
 /** Founding an archive on a server, and the folders its members need. */
 import { copyFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Collection, fragmentBytesMax, fragmentBytesMin } from '../protocol/document.ts'
 import { readConfig } from '../system/config.ts'
 import { trackerShape } from '../system/config-shapes.ts'
+import { formatBytes, parseBytes } from '../world/units.ts'
 import { addMember, foundArchive, ownerKey, readDocument, setCollection } from './archive.ts'
 import { writeMemberConfig } from './configs.ts'
 
@@ -67,6 +69,32 @@ export async function add(
     brokerUrl: tracker['broker.url'],
     values,
   })
+}
+
+export interface CollectionOptions {
+  readonly pillars: readonly string[]
+  readonly copiesMin: string
+  readonly fragmentSize?: string
+  readonly copies: string
+}
+
+/** The policy that is meant; throws with a sentence when there can be none such. */
+export function collectionOf(name: string, options: CollectionOptions): Collection {
+  const { pillars, fragmentSize } = options
+  const [copiesMin, copies] = [Number(options.copiesMin), Number(options.copies)]
+  const policy = { name, pillars: [...pillars], copiesMin, algorithm: 'sha256' as const }
+  if (fragmentSize === undefined) return policy
+  const bytes = parseBytes(fragmentSize)
+  if (bytes === undefined) throw new Error(`${fragmentSize} is no size; e.g. 16MiB`)
+  if (bytes < fragmentBytesMin || bytes > fragmentBytesMax)
+    throw new Error(
+      `a fragment has ${formatBytes(fragmentBytesMin)} to ${formatBytes(fragmentBytesMax)}`,
+    )
+  if (!Number.isInteger(copies) || copies < 1 || copies > pillars.length)
+    throw new Error(`${pillars.length} pillars can not keep ${options.copies} copies`)
+  if (copiesMin > copies)
+    throw new Error(`a put is done at ${copiesMin} copies, but only ${copies} are to be made`)
+  return { ...policy, fragments: { bytes, copies } }
 }
 
 /** Adds a collection, or gives it another policy. */

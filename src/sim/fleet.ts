@@ -16,9 +16,12 @@ import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
+import type { FragmentParts } from '../tracker/fragments.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
 import { openDirectory, sealDocument } from '../trust/directory.ts'
+import { openView } from '../view/sqlite.ts'
+import type { View } from '../view/view.ts'
 import { hashingInThread } from '../world/hashing.ts'
 import { type BusFaults, type SimBroker, simBroker } from './bus.ts'
 import { type BoardClock, type SimClock, simClock } from './clock.ts'
@@ -67,9 +70,15 @@ export interface Fleet {
     crash(): void
     running(): Tracker | undefined
     readonly disk: SimDisk
+    /** While it does not run: its disk for collections in fragments is lost, with catalogue and view. */
+    lose(): void
+    /** What is on that disk now. */
+    vault(): { readonly disk: SimDisk; readonly index: Index; readonly view: View }
   }
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
+  /** Of the collection in fragments. */
+  readonly pieces: { readonly copies: number }
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
@@ -160,6 +169,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     boards,
     tracker,
     collection: 'home',
+    pieces: { copies: options.fragments?.copies ?? 0 },
     hashing: hashingInThread(),
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
@@ -265,6 +275,7 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
   const clock = ground.time.board()
   const disk = simDisk({ capacity: 1 << 30, clock })
   const state: State = openState(':memory:')
+  const vault = vaultGround(clock, name)
   let running: Tracker | undefined
   let current = life()
   let server: { close(): void } | undefined
@@ -282,11 +293,8 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
       expiryMs: 7 * 24 * 3600_000,
     })
     running = await startTracker({
-      world,
-      name,
-      version,
-      state: mine,
-      spool,
+      ...{ world, name, version, state: mine, spool },
+      ...(options.fragments ? { fragments: await vault.open(world, own) } : {}),
       directory,
       keys,
       signer: simSigner(name),
@@ -306,7 +314,41 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
       server?.close()
       ground.broker.kill(name)
       disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
+      vault.disk().crash(ground.random.fork(`vault/crash/${ground.time.clock.monotonic()}`))
       running = undefined
+    },
+    lose: vault.lose,
+    vault: vault.now,
+  }
+}
+
+/** The tracker's disk for collections in fragments. */
+function vaultGround(clock: BoardClock, name: string) {
+  const fresh = () => ({
+    disk: simDisk({ capacity: 1 << 30, clock }),
+    index: asyncIndex(openIndex(':memory:')),
+    view: openView(':memory:'),
+    state: openState(':memory:'),
+  })
+  let on = fresh()
+  return {
+    disk: () => on.disk,
+    now: () => on,
+    /** Everything on it is gone. */
+    lose() {
+      on = fresh()
+    },
+    async open(world: SimWorld, own: Life): Promise<FragmentParts> {
+      const { disk } = on.disk
+      if ((await disk.stat('volume.json')) === undefined)
+        await adoptVolume(world, disk, { pillar: name, archive, volume: `volume-of-${name}` })
+      const index = mortal(own, undying(on.index))
+      const options = { pillar: name, archive, reserveBytes: 0, passing: true }
+      return {
+        ...{ disk, index, volume: await openVolume(world, disk, index, options) },
+        ...{ view: mortal(own, undying(on.view)), state: mortal(own, undying(on.state)) },
+        retainMs: 30 * 24 * 3_600_000,
+      }
     },
   }
 }

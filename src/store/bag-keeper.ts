@@ -14,6 +14,13 @@ export interface BagKeeper {
   stop(): Promise<void>
 }
 
+/** Where files only pass. */
+export const noBag: BagKeeper = {
+  touch: () => undefined,
+  flush: async () => undefined,
+  stop: async () => undefined,
+}
+
 /** While files keep coming the manifest follows all the same, after so many times `manifestIdleMs`. */
 const busyTurnsMax = 15
 

@@ -28,6 +28,8 @@ export interface RemovalParts {
   readonly health: Health
   /** The file system takes names that differ only in case for the same. */
   readonly folds: boolean
+  /** Bytes that are not on this disk are kept at another place: that they are missing here is no damage. */
+  readonly elsewhere: boolean
   /** Somebody is bringing bytes for it now. */
   isComing(file: Pick<ReceivingFile, 'collection' | 'id'>): boolean
 }
@@ -92,13 +94,14 @@ export function removal(parts: RemovalParts) {
     const at = payload(collection, file.path)
     // Bytes that were lost already can not be kept; what the owner wants gone is gone all the same.
     const present = (await disk.stat(at)) !== undefined
+    const kept = present || parts.elsewhere
     if (present) await move(at, retainedPath(world, aside))
     await commit(
-      present
+      kept
         ? { do: 'retain', file: { ...aside, state: 'kept' } }
         : { do: 'release', collection, id, version: aside.version },
       { do: 'remove', collection, id, now: world.clock.now() },
-      audited(world, file, by, 'deletion', present ? 'kept aside' : 'bytes were missing'),
+      audited(world, file, by, 'deletion', kept ? 'kept aside' : 'bytes were missing'),
     )
     await prune(collection, dirname(at))
     return 'removed'
@@ -121,12 +124,13 @@ export function removal(parts: RemovalParts) {
     const inTheWay = await index.conflict(collection, id)
     if (parts.isComing({ collection, id }) || inTheWay !== undefined) return 'otherBytes'
     const from = retainedPath(world, aside)
-    if ((await disk.stat(from)) === undefined) return 'damaged'
-    if ((await digestAt(world, disk, from, aside.size)) !== checksum) return 'damaged'
+    const present = (await disk.stat(from)) !== undefined
+    if (!present && !parts.elsewhere) return 'damaged'
+    if (present && (await digestAt(world, disk, from, aside.size)) !== checksum) return 'damaged'
     const path = await freePath(parts, aside)
     const back = { ...aside, path }
     await commit({ do: 'retain', file: { ...back, state: 'returning' } })
-    await move(from, payload(collection, path))
+    if (present) await move(from, payload(collection, path))
     const now = world.clock.now()
     const { size, mtime, version } = aside
     await commit(
@@ -163,7 +167,10 @@ function purging({ world, disk, index, health }: RemovalParts, { commit }: Steps
 }
 
 /** The old bytes are kept aside, the new ones take their place; in one commit the row tells of both. */
-function replacing({ world, disk, index, health }: RemovalParts, { move, commit }: Steps) {
+function replacing(
+  { world, disk, index, health, elsewhere }: RemovalParts,
+  { move, commit }: Steps,
+) {
   return async (file: ReceivingFile, replaces: Replaced, by: Actor): Promise<void> => {
     const { collection, id, size, checksum, mtime } = file
     const [old] = await index.stored(collection, [id])
@@ -182,7 +189,7 @@ function replacing({ world, disk, index, health }: RemovalParts, { move, commit 
     await move(partial, place)
     const { path } = old
     await commit(
-      present
+      present || elsewhere
         ? { do: 'retain', file: { ...aside, state: 'kept' } }
         : { do: 'release', collection, id, version: aside.version },
       { do: 'store', file: { collection, id, size, checksum, mtime, path, provenAt: now }, now },
@@ -215,7 +222,12 @@ const retainedOf = (
 ): RetainedFile => ({ collection, id, version, size, checksum, mtime, path, state, since })
 
 /** Undoes what the last end left half done; resolves with how many they were. */
-export async function recoverRemovals(world: World, disk: Disk, index: Index): Promise<number> {
+export async function recoverRemovals(
+  world: World,
+  disk: Disk,
+  index: Index,
+  elsewhere: boolean,
+): Promise<number> {
   const moving = await index.retained({ moving: true, limit: versionsMax })
   const folders = folderMaker(disk)
   const move = async (from: string, to: string): Promise<void> => {
@@ -229,8 +241,15 @@ export async function recoverRemovals(world: World, disk: Disk, index: Index): P
     const [isKept, stands] = [await disk.stat(kept), await disk.stat(stood)]
     if (aside.state === 'leaving') {
       // What was to take its place goes back among the partials: it is received, and not stored yet.
-      const [next] = isKept && stands ? await index.receiving(collection, [id]) : []
-      const partial = next && partialOf(world, next)
+      const [next] = stands ? await index.receiving(collection, [id]) : []
+      // Bytes that were elsewhere have left nothing aside: then those that stand tell by themselves which they are.
+      const isNext =
+        next &&
+        (isKept ||
+          (elsewhere &&
+            stands?.size === next.size &&
+            (await digestAt(world, disk, stood, next.size)) === next.checksum))
+      const partial = isNext && partialOf(world, next)
       if (partial && !(await disk.stat(partial))) await move(stood, partial)
       if (isKept && !(await disk.stat(stood))) {
         await folders.ensure(dirname(stood))

@@ -3,7 +3,7 @@ import type { Disk } from '../disk/disk.ts'
 import type { Index, ReceivingFile } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
-import { bagKeeper } from './bag-keeper.ts'
+import { bagKeeper, noBag } from './bag-keeper.ts'
 import { evict } from './eviction.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
@@ -20,6 +20,11 @@ export interface VolumeOptions {
   readonly archive: string
   /** Left free for the owner and the file system. */
   readonly reserveBytes: number
+  /**
+   * What is stored here leaves for another place once it is safe there: files without bytes are no damage, and there is no
+   * bag.
+   */
+  readonly passing?: boolean
   /** Something is wrong with the volume; it takes no more writes. */
   onTrouble?(why: string): void
 }
@@ -34,17 +39,22 @@ export async function openVolume(
   index: Index,
   options: VolumeOptions,
 ): Promise<Store> {
+  const { passing = false } = options
   const { volume } = await readIdentity(disk, options)
   // First: what was half deleted stands where it stood, when the rest is looked at.
-  const undone = await recoverRemovals(world, disk, index)
+  const undone = await recoverRemovals(world, disk, index, passing)
   world.log.info('volume.recovered', { volume, undone, ...(await recover(world, disk, index)) })
   const folds = await foldsNames(disk)
   const state = health(world.log, volume, options.onTrouble)
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
-  const bag = bagKeeper(world, disk, index, state)
+  const bag = passing ? noBag : bagKeeper(world, disk, index, state)
   const door = admission({ world, disk, index, health: state, reserved, folds })
-  const removals = removal({ world, disk, index, health: state, folds, isComing: reserved.has })
+  const removals = removal({
+    ...{ world, disk, index, health: state, folds },
+    isComing: reserved.has,
+    elsewhere: passing,
+  })
   const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(bag.touch)
   const arrivals = arriving(
     { world, disk, index, health: state, landed: reserved.landed, ended: reserved.end },

@@ -99,6 +99,16 @@ export const trackerShape = {
   },
   'spool.quota': { type: 'size', default: '4GiB', doc: 'How much may wait there.' },
   'spool.expiry': { type: 'duration', default: '7d', doc: 'How long a file may wait there.' },
+  'vault.folder': {
+    type: 'path',
+    default: 'vault',
+    doc: 'Where files of collections in fragments wait until they are safe on pillars, with the catalogue of them.',
+  },
+  'vault.reserve': {
+    type: 'size',
+    default: '1GiB',
+    doc: 'Space on that disk that is never filled.',
+  },
   'owner-key': {
     type: 'path',
     optional: true,

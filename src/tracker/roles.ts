@@ -30,16 +30,26 @@ export interface Members {
 export interface Distribution {
   /** Events by pillars about distributions; others are not for it. */
   hear(mail: Mail): Promise<void>
+  /** We have the bus, again, and it may have forgotten everything: what is not answered is said again. */
+  connected(): void
   /**
    * Resolves as soon as each fragment is persisted by `enough` pillars, and goes on to the collection's copies by itself.
-   * Rejects when nothing has moved for long, with who was silent or full; whoever asks again goes on where it was.
+   * Rejects when nothing has moved for long, with who was silent or full; whoever asks again goes on where it was. The
+   * source is read afterwards too, as long as it can be; without it the keeper goes on.
    */
   spread(
     collection: string,
     fragments: readonly Fragment[],
     source: (fragment: Fragment) => Offer,
-    options: { readonly enough: number; readonly signal: AbortSignal },
+    options: {
+      readonly enough: number
+      readonly signal: AbortSignal
+      /** Nothing may move for so long; 10 minutes unless said. */
+      readonly stallMs?: number
+    },
   ): Promise<void>
+  /** Whether it is on its way to somebody now. */
+  carries(collection: string, hash: string): boolean
   stop(): Promise<void>
 }
 

@@ -1,13 +1,16 @@
 /** The tracker's behaviour: knows who is there, keeps what is owed, runs the relay. */
 import { type Client, type ClientParts, startClient } from '../client/client.ts'
+import { benchBeside } from '../exchange/beside.ts'
 import { exchange } from '../exchange/exchange.ts'
 import type { Spool } from '../exchange/spool.ts'
 import { answering, compose, notUnderstood } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import type { MessageOf } from '../protocol/messages.ts'
+import { type EventType, pillarEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import { openAlarms } from './alarms.ts'
+import { careForFragments, type FragmentCare, type FragmentParts } from './fragments.ts'
 import { type Debt, ledger } from './ledger.ts'
 import { owedCopies } from './owed.ts'
 
@@ -16,11 +19,15 @@ export interface TrackerParts
   readonly version: string
   readonly state: State
   readonly spool: Spool
+  /** For collections in fragments. */
+  readonly fragments?: FragmentParts
 }
 
 export interface Tracker {
   /** The exchange, to be put behind HTTPS by the composition root. */
   readonly serve: Serve
+  /** Of collections in fragments. */
+  care(): FragmentCare | undefined
   isConnected(): boolean
   presence(pillar: string): 'online' | 'offline' | 'unknown'
   owed(): Promise<Debt[]>
@@ -29,6 +36,8 @@ export interface Tracker {
   stop(): Promise<void>
 }
 
+/** What pillars say, and other trackers. */
+const heardEvents: readonly EventType[] = [...pillarEvents, 'TrackerHello']
 const expireEveryMs = 10 * 60_000
 
 export async function startTracker(parts: TrackerParts): Promise<Tracker> {
@@ -36,35 +45,19 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
-  const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
-  await state.change([['session', `${session}`]])
-  const presence = (online: boolean): MessageOf<'Presence'> =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
-      state: online ? 'online' : 'offline',
-      session,
-      version: parts.version,
-      document: directory.document().version,
-    })
-
-  async function mail({ message, from }: Mail): Promise<void> {
-    if (from.role !== 'client') return
+  const presence = await presenceOf(parts)
+  let care: FragmentCare | undefined
+  /** Who was there before there was anybody to care. */
+  const early: MessageOf<'Presence'>[] = []
+  async function mail(mail: Mail): Promise<void> {
+    const { message, from } = mail
+    if (from.role !== 'client') return care?.hear(mail)
     if (message.type === 'GetAlarmsRequest')
       await client.line.post().send(message.replyTo, await alarms.answer(message))
     if (message.type === 'DeliverOwedCopiesRequest') await take(message)
   }
   async function take(message: MessageOf<'DeliverOwedCopiesRequest'>): Promise<void> {
-    await debts.owe(
-      message.owed.flatMap((pillar) =>
-        message.files.map((file) => ({
-          collection: message.collection,
-          pillar,
-          file,
-          holders: message.holders,
-        })),
-      ),
-    )
+    await debts.owe(debtsOf(message))
     const type = 'DeliverOwedCopiesFinalResponse' as const
     const answer = compose<typeof type>(world, name, {
       type,
@@ -79,10 +72,18 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     instance: 'service',
     onAlarm: alarms.hear,
     onPresence(one) {
-      if (one.state === 'online' && one.from !== name) owed.remind(one.from)
+      if (one.from === name) return
+      if (one.state === 'online') owed.remind(one.from)
+      if (care) care.notice(one)
+      else early.push(one)
     },
+    // The exchange is opened by whoever runs us; what we offer and take for ourselves stands beside the spool.
+    serve: async () => ({ urls: urlsOf(directory, name), close: async () => undefined }),
     service: {
-      subscriptions: [topics.trackerRequests()],
+      subscriptions: [
+        topics.trackerRequests(),
+        ...(parts.fragments ? heardEvents.map(topics.event) : []),
+      ],
       will: { topic: topics.trackerState(), message: presence(false) },
       mail,
       notUnderstood(head, why) {
@@ -90,19 +91,28 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
         const answer = notUnderstood(world, name, head, why)
         if (answer && head.replyTo !== undefined) void client.line.post().send(head.replyTo, answer)
       },
-      connected: (post) => void post.send(topics.trackerState(), presence(true), true),
+      connected(post) {
+        void post.send(topics.trackerState(), presence(true), true)
+        care?.connected()
+      },
     },
   })
   const owed = owedCopies(client, debts, stop.signal)
   const expiring = expire(parts, stop.signal)
+  const shelf = benchBeside(name, client.bench, spool)
+  const serve = exchange({ world, identity: name, directory, keys, shelf, relay: true })
+  if (parts.fragments) care = await careForFragments(client, parts.version, parts.fragments, serve)
+  for (const one of early.splice(0)) care?.notice(one)
   return {
-    serve: exchange({ world, identity: name, directory, keys, shelf: spool, relay: true }),
+    serve,
+    care: () => care,
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
     announce: () => void client.line.post().send(topics.trackerState(), presence(true), true),
     async stop() {
       stop.abort()
+      await care?.stop()
       await client.line.post().send(topics.trackerState(), presence(false), true)
       await client.close()
       await owed.idle()
@@ -110,6 +120,40 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     },
   }
 }
+
+async function presenceOf({
+  world,
+  name,
+  state,
+  version,
+  directory,
+}: TrackerParts): Promise<(online: boolean) => MessageOf<'Presence'>> {
+  const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
+  await state.change([['session', `${session}`]])
+  return (online) =>
+    compose<'Presence'>(world, name, {
+      type: 'Presence',
+      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
+      state: online ? 'online' : 'offline',
+      session,
+      version,
+      document: directory.document().version,
+    })
+}
+
+const debtsOf = ({
+  collection,
+  owed,
+  files,
+  holders,
+}: MessageOf<'DeliverOwedCopiesRequest'>): Debt[] =>
+  owed.flatMap((pillar) => files.map((file) => ({ collection, pillar, file, holders })))
+
+const urlsOf = (directory: TrackerParts['directory'], name: string): string[] =>
+  directory
+    .document()
+    .exchanges.filter(({ identity }) => identity === name)
+    .flatMap(({ urls }) => urls)
 
 async function expire({ world, spool }: TrackerParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {

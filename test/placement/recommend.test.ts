@@ -35,6 +35,19 @@ t.test(
   },
 )
 
+t.test('[PLC-6] when some apply, it is as if there were no others', async () => {
+  const places = fc.array(fc.constantFrom('', 'a', 'b', 'c'), { minLength: 1, maxLength: 9 })
+  const some = fc.array(fc.boolean(), { minLength: 9, maxLength: 9 })
+  fc.assert(
+    fc.property(places, some, (sites, applies) => {
+      const now = pillars(sites)
+      const members = now.members.filter((_, i) => applies[i])
+      const { chosen, next } = recommend(apply(members.map(({ id }) => id)), key, now, { size: 0 })
+      return [...chosen, ...next].join() === order(key, { ...now, members }).join()
+    }),
+  )
+})
+
 t.test('[PLC-6] who is failing, full, no member or a holder is not recommended', async (t) => {
   const now = pillars(['', '', '', '', '', '', ''], 2)
   const [a = '', b = '', c = '', d = '', e = ''] = order(key, now)

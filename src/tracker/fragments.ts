@@ -1,0 +1,178 @@
+/**
+ * The tracker's care for collections in fragments: who is registered, what is distributed, and a vault that answers for
+ * these collections as a pillar does, on a session of its own.
+ */
+import type { Client } from '../client/client.ts'
+import { listPillar } from '../client/list.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { Index } from '../index/index.ts'
+import { type Pillar, startPillar } from '../pillar/pillar.ts'
+import { compose, uuid7 } from '../post/compose.ts'
+import type { Mail } from '../post/post.ts'
+import type { MessageOf } from '../protocol/messages.ts'
+import type { State } from '../state/state.ts'
+import type { Store } from '../store/store.ts'
+import type { Dial, Serve } from '../transfer/transfer.ts'
+import { textsFolder } from '../vault/learning.ts'
+import { openVault, type Vault } from '../vault/vault.ts'
+import type { View } from '../view/view.ts'
+import { distribution as newDistribution } from './distribution.ts'
+import { openFetching, textsOf } from './fetching.ts'
+import { type Keeper, startKeeper } from './keeper.ts'
+import { openMembers } from './members.ts'
+import { inventory } from './members-inventory.ts'
+import type { Members } from './roles.ts'
+
+/** What the tracker's disk holds for them. */
+export interface FragmentParts {
+  readonly disk: Disk
+  readonly index: Index
+  /** Over these, opened for files that pass. */
+  readonly volume: Store
+  readonly view: View
+  /** Of the vault as a pillar. */
+  readonly state: State
+  readonly retainMs: number
+  /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
+  readonly graceMs?: number
+}
+
+export interface FragmentCare {
+  hear(mail: Mail): Promise<void>
+  notice(presence: MessageOf<'Presence'>): void
+  connected(): void
+  readonly members: Members
+  readonly vault: Vault
+  readonly keeper: Keeper
+  stop(): Promise<void>
+}
+
+/** Between two tries to read a pillar. */
+const learnAgainMs = 30_000
+
+export async function careForFragments(
+  client: Client,
+  version: string,
+  parts: FragmentParts,
+  serve: Serve,
+): Promise<FragmentCare> {
+  const { view, disk } = parts
+  const { world, name, directory } = client
+  const stop = new AbortController()
+  const members = await membersOf(client, parts)
+  const fetch = await openFetching(client, view, disk)
+  const distribution = newDistribution({
+    ...client,
+    ...{ view, members },
+    send: (topic, message) => client.line.post().send(topic, message),
+    scarce: (collection) => keeper.look(collection),
+  })
+  const keeper = startKeeper({ world, directory, view, members, distribution, fetch })
+  const vault = openVault({
+    ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
+    ...{ distribution, fetch, signal: stop.signal },
+    onSafe({ collection, fragment }, row, slices) {
+      if (!row) return
+      const file = { hash: row.checksum, size: row.size, fragments: slices.length }
+      const message = compose<'FileInfoPublished'>(world, name, {
+        ...{ type: 'FileInfoPublished', conversation: uuid7(world), epoch: members.epoch() },
+        ...{ collection, files: [{ ...file, info: fragment.hash }] },
+      })
+      void client.line.post().send(client.topics.event('FileInfoPublished'), message)
+    },
+  })
+  const pillar: Pillar = await startPillar({
+    ...client,
+    clientId: `${name}.vault`,
+    version,
+    store: vault,
+    state: parts.state,
+    retainMs: parts.retainMs,
+    dial: besideOurselves(name, serve, client.dial),
+  })
+  const learn = learner(client, vault, stop.signal)
+  const connected = (): void => {
+    members.connected()
+    distribution.connected()
+  }
+  // It may have been before there was anybody to tell.
+  if (client.line.isConnected()) connected()
+  return {
+    members,
+    vault,
+    keeper,
+    async hear(mail) {
+      await members.hear(mail)
+      await distribution.hear(mail)
+    },
+    notice(presence) {
+      members.notice(presence)
+      if (presence.state === 'online') learn.from(presence.from)
+    },
+    connected,
+    async stop() {
+      const stopped = pillar.stop()
+      stop.abort()
+      await stopped
+      await learn.idle()
+      await keeper.stop()
+      await distribution.stop()
+      await members.stop()
+    },
+  }
+}
+
+function membersOf(client: Client, { view, graceMs }: FragmentParts): Promise<Members> {
+  const { world, name, directory, topics, line } = client
+  return openMembers({
+    ...{ world, name, directory, view, graceMs, inventory: inventory(client, view) },
+    say: async (event, retain = false) =>
+      void (await line.post().send(topics.event(event.type), event, retain)),
+    alarm(alarmCode, alarmText) {
+      world.log.error('alarm', { alarmCode, text: alarmText })
+      const about = { type: 'Alarm' as const, conversation: uuid7(world), alarmCode, alarmText }
+      void line.post().send(topics.alarms(), compose<'Alarm'>(world, name, about))
+    },
+  })
+}
+
+/** What is fetched from our own exchange does not go over the network. */
+const besideOurselves =
+  (name: string, serve: Serve, dial: Dial): Dial =>
+  (to, request, options) =>
+    to.identity === name
+      ? serve(name, request, options.signal ?? new AbortController().signal)
+      : dial(to, request, options)
+
+/** Reads each pillar once, as soon as it is there. */
+function learner(client: Client, vault: Vault, signal: AbortSignal) {
+  const { world, directory, line } = client
+  const busy = new Map<string, Promise<void>>()
+
+  async function learnFrom(pillar: string): Promise<void> {
+    for (const { name, fragments, pillars } of directory.document().collections) {
+      if (!fragments || !pillars.includes(pillar)) continue
+      while (!signal.aborted && !(await vault.learning.knows(name, pillar)))
+        try {
+          const listing = listPillar(client, name, pillar, { prefix: textsFolder }, signal)
+          await vault.learning.learn(name, pillar, listing, (some) =>
+            textsOf(client, name, pillar, some, signal),
+          )
+        } catch (error) {
+          world.log.warn('vault.notLearnt', { collection: name, pillar, why: String(error) })
+          await world.clock.sleep(learnAgainMs, signal)
+          if (line.presence(pillar) === 'offline') return
+        }
+    }
+  }
+  return {
+    from(pillar: string): void {
+      if (busy.has(pillar)) return
+      const learnt = learnFrom(pillar)
+        .catch((error) => world.log.warn('vault.notLearnt', { pillar, why: String(error) }))
+        .finally(() => busy.delete(pillar))
+      busy.set(pillar, learnt)
+    },
+    idle: async (): Promise<void> => void (await Promise.all(busy.values())),
+  }
+}

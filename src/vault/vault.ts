@@ -1,0 +1,216 @@
+/**
+ * A store for collections in fragments: what pillars behave over, without bytes of its own. A put lands in a volume on the
+ * tracker's disk, is taken apart, and is acknowledged once pillars have it safely; then the bytes go from here. What is
+ * read comes back from pillars. The volume's index is the catalogue.
+ */
+import type { StoredFile } from '../index/index.ts'
+import { retainedPath } from '../store/removal.ts'
+import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.ts'
+import { assembled } from './assembled.ts'
+import { carrying } from './carrying.ts'
+import { type Learning, learning } from './learning.ts'
+import { fileOf, payloadOf, type Settling, settling, type VaultParts } from './settling.ts'
+
+export type { VaultParts } from './settling.ts'
+
+export interface Vault extends Store {
+  /** Something may be left to do: what is here is brought to pillars, in the background. */
+  carryOn(): void
+  /** What pillars know, and we may not. */
+  readonly learning: Learning
+}
+
+/** Goes on by itself with what the last end left. */
+export function openVault(parts: VaultParts): Vault {
+  const { volume, directory } = parts
+  const work = settling(parts)
+  const carry = carrying(parts, work)
+  const settled = async (collection: string, id: string): Promise<void> => {
+    try {
+      await work.settle(collection, id)
+    } catch (error) {
+      carry.wake()
+      throw error
+    }
+  }
+  carry.wake()
+  return {
+    ...volume,
+    ...receiving(parts, work, settled),
+    ...removing(parts, work, settled),
+    carryOn: carry.wake,
+    learning: learning(parts, work),
+    read: (file, offset, length) => read(parts, file, offset, length),
+    async withBytes(collection, checksum, size) {
+      const row = await volume.withBytes(collection, checksum, size)
+      // Copying it here would mean to fetch it from pillars first.
+      return row && (await work.isHere(row)) ? row : undefined
+    },
+    summary: async () =>
+      (await volume.summary()).filter(({ collection }) => directory.collection(collection)),
+    space: () => spaceOf(parts),
+    async close() {
+      await carry.idle()
+      await work.idle()
+      await volume.close()
+    },
+  }
+}
+
+type Settled = (collection: string, id: string) => Promise<void>
+
+function receiving(
+  parts: VaultParts,
+  { isHere, alone }: Settling,
+  settled: Settled,
+): Pick<Store, 'standing' | 'accept' | 'incoming'> {
+  const { volume } = parts
+  /** What is stored here only may still come: whoever brings it waits until it is safe. */
+  const unsafeIsWelcome = (standings: readonly Standing[]): Promise<Standing[]> =>
+    Promise.all(
+      standings.map(async (standing) =>
+        standing.is === 'held' && (await isHere(standing.file)) ? { is: 'welcome' } : standing,
+      ),
+    )
+  return {
+    async standing(files) {
+      const standings = await unsafeIsWelcome(await volume.standing(files))
+      const { bytesTotal, bytesOpen } = await spaceOf(parts)
+      // As long as no pillar has joined, nobody knows; whoever puts waits for one.
+      return bytesTotal === 0 ? standings : fitting(files, standings, bytesOpen)
+    },
+    accept: async (request, files) => unsafeIsWelcome(await volume.accept(request, files)),
+    async incoming(collection, id, replaces): Promise<Incoming> {
+      const inner = await volume.incoming(collection, id, replaces)
+      return {
+        file: inner.file,
+        at: inner.at,
+        write: inner.write,
+        secure: inner.secure,
+        async finish(by) {
+          const outcome = await (replaces ? alone(() => inner.finish(by)) : inner.finish(by))
+          if (outcome === 'stored') await settled(collection, id)
+          return outcome
+        },
+      }
+    },
+  }
+}
+
+/** Pillars must have room for all copies together. */
+function fitting(
+  files: readonly NewFile[],
+  standings: readonly Standing[],
+  open: number,
+): Standing[] {
+  let left = open
+  return standings.map((standing, n) => {
+    const size = files[n]?.size ?? 0
+    if (standing.is !== 'welcome') return standing
+    if (size > left) return { is: 'noSpace', bytesFree: left }
+    left -= size
+    return standing
+  })
+}
+
+function removing(
+  parts: VaultParts,
+  { alone }: Settling,
+  settled: Settled,
+): Pick<Store, 'remove' | 'restore' | 'purge'> {
+  const { volume, disk, index, view, world } = parts
+  /** Whether the bytes of what was deleted are still known to be somewhere. */
+  async function canReturn(collection: string, id: string, checksum: string): Promise<boolean> {
+    const kept = await index.retained({ collection, ids: [id], limit: retainedMax })
+    const [aside] = kept.filter((one) => one.checksum === checksum)
+    if (!aside || (await disk.stat(retainedPath(world, aside)))) return true
+    return (await view.slices(fileOf(aside))) !== undefined
+  }
+  return {
+    async remove(file, by) {
+      const outcome = await alone(() => volume.remove(file, by))
+      if (outcome === 'removed') await settled(file.collection, file.id)
+      return outcome
+    },
+    async restore(collection, id, checksum, by) {
+      const outcome = await alone(async () =>
+        (await canReturn(collection, id, checksum))
+          ? volume.restore(collection, id, checksum, by)
+          : 'damaged',
+      )
+      if (outcome === 'stored') await settled(collection, id)
+      return outcome
+    },
+    purge: (before) =>
+      alone(async () => {
+        await unfile(parts, before)
+        return volume.purge(before)
+      }),
+  }
+}
+
+/** Of one id, or at one time. */
+const retainedMax = 10_000
+
+/** Bytes that nothing has any more once what was put aside before is given up: pillars may give them up too. */
+async function unfile({ index, view, volume, world }: VaultParts, before: number): Promise<void> {
+  const old = await index.retained({ keptBefore: before, limit: retainedMax })
+  const leaving = new Set(old.map(({ id, version }) => `${version} ${id}`))
+  for (const { collection, checksum, size } of old) {
+    if (await volume.withBytes(collection, checksum, size)) continue
+    const kept = await index.retained({ collection, limit: Number.MAX_SAFE_INTEGER })
+    const others = kept.some(
+      (one) => one.checksum === checksum && !leaving.has(`${one.version} ${one.id}`),
+    )
+    if (others) continue
+    const file = { collection, checksum, size }
+    await view.change([{ do: 'unfile', file, at: world.clock.now() }])
+  }
+}
+
+async function* read(
+  parts: VaultParts,
+  file: StoredFile,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const { disk, volume, view, fetch, signal } = parts
+  let at = offset
+  const end = offset + length
+  try {
+    if (await disk.stat(payloadOf(file)))
+      for await (const some of volume.read(file, offset, length)) {
+        at += some.length
+        yield some
+      }
+  } catch (error) {
+    // It became safe, and went, while it was read; anything else is the disk's own fault.
+    if (await disk.stat(payloadOf(file))) throw error
+  }
+  if (at === end) return
+  const slices = await view.slices(fileOf(file))
+  if (!slices) throw new Error(`nobody knows of what ${file.id} consists`)
+  const fetching = (slice: (typeof slices)[number], stop: AbortSignal) =>
+    fetch(file.collection, slice, AbortSignal.any([signal, stop]))
+  yield* assembled(fetching, slices, at, end - at)
+}
+
+/** What pillars have open, divided by the copies that each byte takes of it. */
+async function spaceOf({ volume, view, directory }: VaultParts): Promise<Space> {
+  const { bytesReserved, bytesRetained } = await volume.space()
+  const copies = Math.max(
+    1,
+    ...directory.document().collections.map(({ fragments }) => fragments?.copies ?? 1),
+  )
+  const there = (await view.members()).filter(({ state }) => state === 'registered')
+  const sum = (of: (member: (typeof there)[number]) => number): number =>
+    Math.floor(there.reduce((all, member) => all + of(member), 0) / copies)
+  const bytesOpen = sum((member) => member.bytesOpen)
+  return {
+    bytesTotal: sum((member) => member.bytesTotal),
+    bytesFree: bytesOpen,
+    bytesReserved,
+    bytesRetained,
+    bytesOpen: Math.max(0, bytesOpen - bytesReserved),
+  }
+}
