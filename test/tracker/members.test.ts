@@ -141,38 +141,41 @@ t.test('[JOIN-3] many join at once over a bus that loses, doubles and delays', a
   await tracker.stop()
 })
 
-t.test('[JOIN-1] the tracker is started anew: a newer epoch, and all join again', async (t) => {
-  const bench = await joinBench()
-  const view = openView(':memory:')
-  const first = await bench.tracker('tracker', view)
-  const attic = bench.pillar('attic')
-  await bench.time.advance(5_000)
-  const before = first.members.epoch().counter
-  const { version } = first.members.membership(collection) ?? {}
-  await first.stop()
-  const second = await bench.tracker('tracker', view)
-  t.strictSame(second.members.counting(collection), ['attic'], 'from the disk')
-  await bench.time.advance(5_000)
-  t.equal(second.members.epoch().counter, before + 1)
-  t.ok(isRegistered(attic, second.members.epoch()))
-  t.equal(second.members.membership(collection)?.version, version, 'nothing has changed')
-  await second.stop()
+t.test(
+  '[JOIN-1] [JOIN-2] the tracker is started anew: a newer epoch, and all join again',
+  async (t) => {
+    const bench = await joinBench()
+    const view = openView(':memory:')
+    const first = await bench.tracker('tracker', view)
+    const attic = bench.pillar('attic')
+    await bench.time.advance(5_000)
+    const before = first.members.epoch().counter
+    const { version } = first.members.membership(collection) ?? {}
+    await first.stop()
+    const second = await bench.tracker('tracker', view)
+    t.strictSame(second.members.counting(collection), ['attic'], 'from the disk')
+    await bench.time.advance(5_000)
+    t.equal(second.members.epoch().counter, before + 1)
+    t.ok(isRegistered(attic, second.members.epoch()))
+    t.equal(second.members.membership(collection)?.version, version, 'nothing has changed')
+    await second.stop()
 
-  t.comment('its disk is lost: the retained hello tells the epoch')
-  const third = await bench.tracker('tracker')
-  await bench.time.advance(5_000)
-  t.equal(third.members.epoch().counter, before + 2)
-  t.ok(isRegistered(attic, third.members.epoch()))
-  await third.stop()
+    t.comment('its disk is lost: the retained hello tells the epoch')
+    const third = await bench.tracker('tracker')
+    await bench.time.advance(5_000)
+    t.equal(third.members.epoch().counter, before + 2)
+    t.ok(isRegistered(attic, third.members.epoch()))
+    await third.stop()
 
-  t.comment('its disk is lost, and the broker forgot: the pillar tells it')
-  bench.broker.wipe()
-  const fourth = await bench.tracker('tracker')
-  await bench.time.advance(60_000)
-  t.equal(fourth.members.epoch().counter, before + 3)
-  t.ok(isRegistered(attic, fourth.members.epoch()))
-  await fourth.stop()
-})
+    t.comment('its disk is lost, and the broker forgot: the pillar tells it')
+    bench.broker.wipe()
+    const fourth = await bench.tracker('tracker')
+    await bench.time.advance(60_000)
+    t.equal(fourth.members.epoch().counter, before + 3)
+    t.ok(isRegistered(attic, fourth.members.epoch()))
+    await fourth.stop()
+  },
+)
 
 t.test('[JOIN-1] a second tracker starts: the first stops, logs and alarms', async (t) => {
   const bench = await joinBench()
