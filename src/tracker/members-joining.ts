@@ -9,7 +9,7 @@ import type { MembersParts } from './members-parts.ts'
 import type { Registry } from './members-registry.ts'
 import type { Reigning } from './members-reign.ts'
 import type { Surveys } from './members-surveys.ts'
-import { inMessages, type Teller } from './members-telling.ts'
+import type { Teller } from './members-telling.ts'
 
 export type Joins = ReturnType<typeof joining>
 
@@ -125,15 +125,10 @@ const sayer =
     const memberships = registry
       .collectionsOf(pillar)
       .flatMap((collection) => registry.membership(collection) ?? [])
-    if (say === 'accepted')
-      for (const some of inMessages(memberships))
-        await tell.say<'ClientJoinAccepted'>({
-          ...{ type: 'ClientJoinAccepted', conversation, to: [pillar], memberships: some },
-        })
+    if (say === 'accepted') await tell.accepted(pillar, memberships, conversation)
     if (say === 'denied' && join.at === 'denied') {
       const { reasonCode, reason } = join
-      const about = { conversation, to: [pillar], reasonCode, reason }
-      await tell.say<'ClientJoinDenied'>({ type: 'ClientJoinDenied', ...about })
+      await tell.denied(pillar, conversation, { reasonCode, reason })
     }
     if (say === 'registered') await tell.registered(pillar, memberships, conversation)
     return memberships

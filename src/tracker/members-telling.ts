@@ -1,7 +1,8 @@
 /** Says what the tracker says, in its epoch. */
 import { limits } from '../limits.ts'
-import { compose, type Draft, uuid7 } from '../post/compose.ts'
-import type { FragmentEvent, Membership } from '../protocol/fragments.ts'
+import { compose, uuid7 } from '../post/compose.ts'
+import type { Membership } from '../protocol/fragments.ts'
+import type { MessageOf } from '../protocol/messages.ts'
 import { bytesOf } from '../protocol/scalars.ts'
 import type { MembersParts } from './members-parts.ts'
 import type { Registry } from './members-registry.ts'
@@ -15,25 +16,18 @@ const retellMs = [60_000, 600_000]
 export function teller({ world, name, say }: MembersParts, registry: Registry, reign: Reigning) {
   const { clock } = world
   let retells: number[] = []
-  type Said = 'TrackerGoodbye' | 'ClientJoinAccepted' | 'ClientJoinDenied' | 'ClientRegistered'
-  async function sayIt<T extends Said>(
-    event: Omit<Draft<T>, 'conversation' | 'epoch'> & { conversation?: string },
-  ): Promise<void> {
-    const draft = { conversation: uuid7(world), epoch: reign.epoch(), ...event }
-    await say(compose(world, name, draft as unknown as Draft<Said>) as FragmentEvent)
-  }
+  const common = (conversation = uuid7(world)) => ({ conversation, epoch: reign.epoch() })
   async function registered(
     pillar: string,
     memberships: readonly Membership[],
     conversation?: string,
   ): Promise<void> {
     for (const some of inMessages(memberships))
-      await sayIt<'ClientRegistered'>({
-        type: 'ClientRegistered',
-        pillar,
-        memberships: some,
-        ...(conversation === undefined ? {} : { conversation }),
-      })
+      await say(
+        compose<'ClientRegistered'>(world, name, {
+          ...{ type: 'ClientRegistered', ...common(conversation), pillar, memberships: some },
+        }),
+      )
   }
   async function all(memberships: readonly Membership[]): Promise<void> {
     for (const membership of memberships) {
@@ -43,8 +37,32 @@ export function teller({ world, name, say }: MembersParts, registry: Registry, r
     }
   }
   return {
-    say: sayIt,
+    async accepted(
+      pillar: string,
+      memberships: readonly Membership[],
+      conversation: string,
+    ): Promise<void> {
+      const to = [pillar]
+      for (const some of inMessages(memberships))
+        await say(
+          compose<'ClientJoinAccepted'>(world, name, {
+            ...{ type: 'ClientJoinAccepted', ...common(conversation), to, memberships: some },
+          }),
+        )
+    },
+    denied: (
+      pillar: string,
+      conversation: string,
+      why: Pick<MessageOf<'ClientJoinDenied'>, 'reasonCode' | 'reason'>,
+    ): Promise<void> =>
+      say(
+        compose<'ClientJoinDenied'>(world, name, {
+          ...{ type: 'ClientJoinDenied', ...common(conversation), to: [pillar], ...why },
+        }),
+      ),
     registered,
+    goodbye: (): Promise<void> =>
+      say(compose<'TrackerGoodbye'>(world, name, { type: 'TrackerGoodbye', ...common() })),
     /** These memberships are new: everybody is told, now unless they were `said`, and again later. */
     async changed(
       memberships: readonly Membership[],
@@ -64,7 +82,7 @@ export function teller({ world, name, say }: MembersParts, registry: Registry, r
 }
 
 /** As many memberships a message as fit into it; one message at least. */
-export function inMessages(memberships: readonly Membership[]): Membership[][] {
+function inMessages(memberships: readonly Membership[]): Membership[][] {
   const found: Membership[][] = [[]]
   let bytes = 0
   for (const one of memberships) {

@@ -89,7 +89,7 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
       stop.abort()
       await ticking
       await compared.idle()
-      if (reign.isActing()) await tell.say({ type: 'TrackerGoodbye' })
+      if (reign.isActing()) await tell.goodbye()
     },
   }
 }
