@@ -8,8 +8,6 @@ import type { Inventory } from './members-inventory.ts'
 export interface Surveys {
   /** A pillar has joined, and says this of its collections. */
   begin(pillar: string, said: ReadonlyMap<string, Holding>): void
-  /** It is not there any more. */
-  end(pillar: string): void
   isRight(collection: string, pillar: string): boolean
   idle(): Promise<void>
 }
@@ -94,7 +92,6 @@ export function surveys(
         .catch((error) => log.error('view.notCompared', { pillar, why: String(error) }))
       courses.set(pillar, { stop, ended })
     },
-    end,
     isRight: (collection, pillar) => right.has(keyOf(collection, pillar)),
     idle: async () => void (await Promise.all([...courses.values()].map(({ ended }) => ended))),
   }

@@ -45,19 +45,10 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
-  const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
-  await state.change([['session', `${session}`]])
-  const presence = (online: boolean): MessageOf<'Presence'> =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
-      state: online ? 'online' : 'offline',
-      session,
-      version: parts.version,
-      document: directory.document().version,
-    })
-
+  const presence = await presenceOf(parts)
   let care: FragmentCare | undefined
+  /** Who was there before there was anybody to care. */
+  const early: MessageOf<'Presence'>[] = []
   async function mail(mail: Mail): Promise<void> {
     const { message, from } = mail
     if (from.role !== 'client') return care?.hear(mail)
@@ -66,16 +57,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     if (message.type === 'DeliverOwedCopiesRequest') await take(message)
   }
   async function take(message: MessageOf<'DeliverOwedCopiesRequest'>): Promise<void> {
-    await debts.owe(
-      message.owed.flatMap((pillar) =>
-        message.files.map((file) => ({
-          collection: message.collection,
-          pillar,
-          file,
-          holders: message.holders,
-        })),
-      ),
-    )
+    await debts.owe(debtsOf(message))
     const type = 'DeliverOwedCopiesFinalResponse' as const
     const answer = compose<typeof type>(world, name, {
       type,
@@ -92,7 +74,8 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     onPresence(one) {
       if (one.from === name) return
       if (one.state === 'online') owed.remind(one.from)
-      care?.notice(one)
+      if (care) care.notice(one)
+      else early.push(one)
     },
     // The exchange is opened by whoever runs us; what we offer and take for ourselves stands beside the spool.
     serve: async () => ({ urls: urlsOf(directory, name), close: async () => undefined }),
@@ -119,6 +102,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const shelf = benchBeside(name, client.bench, spool)
   const serve = exchange({ world, identity: name, directory, keys, shelf, relay: true })
   if (parts.fragments) care = await careForFragments(client, parts.version, parts.fragments, serve)
+  for (const one of early.splice(0)) care?.notice(one)
   return {
     serve,
     care: () => care,
@@ -136,6 +120,34 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     },
   }
 }
+
+async function presenceOf({
+  world,
+  name,
+  state,
+  version,
+  directory,
+}: TrackerParts): Promise<(online: boolean) => MessageOf<'Presence'>> {
+  const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
+  await state.change([['session', `${session}`]])
+  return (online) =>
+    compose<'Presence'>(world, name, {
+      type: 'Presence',
+      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
+      state: online ? 'online' : 'offline',
+      session,
+      version,
+      document: directory.document().version,
+    })
+}
+
+const debtsOf = ({
+  collection,
+  owed,
+  files,
+  holders,
+}: MessageOf<'DeliverOwedCopiesRequest'>): Debt[] =>
+  owed.flatMap((pillar) => files.map((file) => ({ collection, pillar, file, holders })))
 
 const urlsOf = (directory: TrackerParts['directory'], name: string): string[] =>
   directory

@@ -241,6 +241,8 @@ t.test('the defaults of all programs are what they should be', async (t) => {
     'spool.folder': join(path, '../spool'),
     'spool.quota': 4 * 1024 ** 3,
     'spool.expiry': 7 * 86_400_000,
+    'vault.folder': join(path, '../vault'),
+    'vault.reserve': 1024 ** 3,
   })
   writeConfig(path, clientShape, { ...common, 'tracker.url': 'https://a:8443' })
   t.match(readConfig(path, clientShape).values, {

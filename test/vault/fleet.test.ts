@@ -1,0 +1,141 @@
+// A collection in fragments, used as any other: real pillars, tracker and client in simulation.
+
+import t, { type Test } from 'tap'
+import type { Client } from '../../src/client/client.ts'
+import { getBatch } from '../../src/client/get.ts'
+import { survey } from '../../src/client/list.ts'
+import { putBatch } from '../../src/client/put.ts'
+import { remove, restore } from '../../src/client/remove.ts'
+import { replaceFile } from '../../src/client/replace.ts'
+import { memoryItem, memoryLanding } from '../../src/sim/chaos.ts'
+import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+
+const collection = 'pieces'
+const bytes = 65_536
+const signal = new AbortController().signal
+const hour = 3_600_000
+
+async function archive(t: Test, seed: string) {
+  const fleet = await startFleet({
+    ...{ seed, pillars: 4, copiesMin: 2, fragments: { bytes, copies: 2 } },
+  })
+  await fleet.time.advance(30_000)
+  const ann = await fleet.client('ann')
+  t.teardown(async () => {
+    if (!t.passing) t.comment(fleet.lines().slice(-60).join('\n'))
+  })
+  return { fleet, ann }
+}
+
+const item = (fleet: Fleet, id: string, size: number) =>
+  memoryItem(fleet.random.fork(id), fleet, id, size)
+type Item = ReturnType<typeof item>
+const exact = ({ id, checksum }: Item) => ({ id, checksum })
+
+const put = (fleet: Fleet, client: Client, items: readonly Item[]) =>
+  fleet.time.finish(putBatch(client, collection, items, { signal }), 6 * hour)
+
+async function fetched(
+  { time, ...fleet }: Fleet,
+  client: Client,
+  { id, bytes, checksum }: Item,
+  part: { offset?: number; length?: number } = {},
+): Promise<boolean> {
+  const { offset = 0, length = bytes.length - offset } = part
+  const whole = part.offset === undefined && part.length === undefined
+  const landing = memoryLanding({ time, ...fleet }, whole ? checksum : undefined)
+  const items = [{ id, checksum, size: bytes.length, landing, ...part }]
+  const [got] = await time.finish(getBatch(client, collection, items, { signal }), 6 * hour)
+  const right = Buffer.from(landing.bytes()).equals(bytes.subarray(offset, offset + length))
+  return got?.outcome === 'fetched' && right
+}
+
+t.test('[VAULT-7] a collection in fragments is put, listed and fetched as any other', async (t) => {
+  const { fleet, ann } = await archive(t, 'used')
+  const sizes = [0, 1, bytes, bytes + 1, 5 * bytes + 100]
+  const items = sizes.map((size, n) => item(fleet, `folder/${n}.bin`, size))
+  const results = await put(fleet, ann, items)
+  t.same(
+    results.map(({ outcome }) => outcome),
+    sizes.map(() => 'stored'),
+  )
+  const { files } = await fleet.time.finish(survey(ann, collection, {}, signal))
+  t.same([...files.keys()].sort(), items.map(({ id }) => id).sort())
+  for (const known of files.values()) t.same(known.pillars, ['tracker'])
+  for (const one of items) t.ok(await fetched(fleet, ann, one), one.id)
+  const big = items[4]
+  if (!big) throw new Error('there are five')
+  t.ok(await fetched(fleet, ann, big, { offset: bytes - 10, length: 30 }))
+  const held = await Promise.all(
+    fleet.boards.map(async ({ index }) => (await index.list({ collection, limit: 1000 })).files),
+  )
+  const slices = held.flat().filter(({ id }) => !id.startsWith('files/'))
+  t.equal(slices.length, 2 * (1 + 1 + 2 + 6), 'two copies of each fragment')
+  t.ok(
+    held.every(({ length }) => length > 0),
+    'on all pillars',
+  )
+})
+
+t.test('[VAULT-7] and deleted, taken back and replaced', async (t) => {
+  const { fleet, ann } = await archive(t, 'changed')
+  const one = item(fleet, 'a.bin', 3 * bytes)
+  await put(fleet, ann, [one])
+  const gone = await fleet.time.finish(
+    remove(ann, collection, exact(one), ['tracker'], signal),
+    hour,
+  )
+  t.same(
+    gone.map(({ is }) => is),
+    ['done'],
+  )
+  t.notOk(await fetched(fleet, ann, one))
+  const back = await fleet.time.finish(
+    restore(ann, collection, 'tracker', [exact(one)], signal),
+    hour,
+  )
+  t.same(
+    back.map(({ is }) => is),
+    ['done'],
+  )
+  t.ok(await fetched(fleet, ann, one))
+  const other = item(fleet, 'b.bin', 2 * bytes)
+  const fresh = { ...other, id: 'a.bin' }
+  const replaced = await fleet.time.finish(
+    replaceFile(ann, collection, one.checksum, fresh, ['tracker'], { signal }),
+    hour,
+  )
+  t.same(
+    replaced.map(({ is }) => is),
+    ['done'],
+  )
+  t.ok(await fetched(fleet, ann, fresh))
+})
+
+t.test('[VAULT-9] a tracker that lost its disk knows everything again from pillars', async (t) => {
+  const { fleet, ann } = await archive(t, 'lost')
+  const items = [0, 1, 2, 3].map((n) => item(fleet, `${n}.bin`, n * bytes + n))
+  await put(fleet, ann, items)
+  const gone = items[3]
+  if (!gone) throw new Error('there are four')
+  await fleet.time.finish(remove(ann, collection, exact(gone), ['tracker'], signal), hour)
+  const before = await fleet.time.finish(survey(ann, collection, {}, signal))
+  fleet.tracker.crash()
+  fleet.tracker.lose()
+  await fleet.tracker.start()
+  await fleet.time.advance(5 * 60_000)
+  const after = await fleet.time.finish(survey(ann, collection, {}, signal))
+  const told = ({ files }: typeof before) =>
+    [...files.values()].map(({ id, size, checksum, mtime }) => ({ id, size, checksum, mtime }))
+  t.same(
+    told(after).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    told(before).sort((a, b) => (a.id < b.id ? -1 : 1)),
+  )
+  for (const one of items.slice(0, 3)) t.ok(await fetched(fleet, ann, one), one.id)
+  const again = await put(fleet, ann, [item(fleet, '1.bin', 77)])
+  t.same(
+    again.map(({ outcome }) => outcome),
+    ['duplicate'],
+    'other bytes are refused',
+  )
+})
