@@ -259,6 +259,7 @@ t.test(
     t.same(recipients(until(patience.slowMs)), [['c']], 'a spare one is asked beside it')
     until(patience.slowMs * 2 + 1)
     t.same(at()?.get('d')?.at, 'asked')
+    until(patience.idleMs - 1)
     t.same(at()?.get('e')?.at, 'applied', 'and no more than two')
     until(patience.idleMs)
     t.equal(at()?.get('a')?.at, 'silent')

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { limits } from '../../src/limits.ts'
 import type { Fragment } from '../../src/protocol/fragments.ts'
+import { abandonMs } from '../../src/tracker/distribution.ts'
 import { offeredAs } from '../../src/tracker/distribution-words.ts'
 import { type Arena, arena, collection, type Made, made, sourceOf } from './kit.ts'
 
@@ -430,3 +431,32 @@ t.test('[DIST-11] who wants more of the same waits for more', async (t) => {
     await at.time.finish(tracker.stop())
   }
 })
+
+t.test(
+  '[DIST-13] what nobody has needed for a week is given up, if it is only temporary',
+  async (t) => {
+    const at = await arena({ pillars: 2, copies: 2 })
+    const tracker = at.tracker()
+    await at.time.advance(1_000)
+    const [old, young, kept] = [made('old'), made('young'), made('kept')]
+    const hashes = fragmentsOf([old, young, kept]).map(({ hash }) => hash)
+    const now = tracker.world.clock.now()
+    for (const [n, { fragment }] of [old, young, kept].entries()) {
+      const file = { collection, checksum: made(`file ${n}`).fragment.hash, size: 1 }
+      const since = now - (n === 1 ? 1_000 : abandonMs + 1_000)
+      const unfile = { do: 'unfile', file, at: since } as const
+      await at.time.finish(at.view.change([{ do: 'file', file, slices: [fragment] }, unfile]))
+    }
+    const pillar = at.pillars.get('pillar-1')
+    for (const hash of hashes) pillar?.held.set(hash, 'temporary')
+    pillar?.held.set(hashes[2] ?? '', 'persisted')
+    void pillar?.obtained(
+      { conversation: '00000000-0000-7000-8000-000000000001' },
+      'temporary',
+      hashes,
+    )
+    await at.time.advance(1_000)
+    t.same([...(pillar?.held.keys() ?? [])], hashes.slice(1))
+    await at.time.finish(tracker.stop())
+  },
+)

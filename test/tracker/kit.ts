@@ -264,6 +264,8 @@ function smallPillar({ time, random, broker, directory, bench }: Ground, name: s
     if (message.type === 'FragmentDistributionDelivered' && !manner.missesOrders)
       void deliver(message)
     if (message.type === 'FragmentDistributionEnded') {
+      for (const { hash, outcome } of message.fragments)
+        if (outcome === 'aborted' && held.get(hash) === 'temporary') held.delete(hash)
       const mine = message.fragments.filter(({ holders }) => holders.includes(name))
       const here = mine.filter(({ hash }) => held.has(hash))
       for (const { hash } of here) held.set(hash, 'persisted')
