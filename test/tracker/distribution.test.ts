@@ -420,7 +420,7 @@ t.test('[DIST-11] who wants more of the same waits for more', async (t) => {
       enough: 1,
       signal: forever,
     })
-    await at.time.advance(laterMs)
+    if (laterMs > 0) await at.time.advance(laterMs)
     const second = tracker.spread(collection, fragmentsOf(all), sourceOf(all), {
       enough: 2,
       signal: forever,
