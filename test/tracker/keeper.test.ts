@@ -175,11 +175,15 @@ t.test('[KEEP-5] texts have one more copy; what nobody wants has none to look af
 t.test(
   '[KEEP-6] fewer pillars than copies: each has one, and that is all that can be',
   async (t) => {
-    const all = some(3)
-    const at = await house({ pillars: 2, copies: 3 }, all, ['pillar-1', 'pillar-2'])
-    await at.time.advance(settleMs + roundMs)
-    t.same(at.fetched, [])
-    await at.stop()
+    for (const copies of [2, 3]) {
+      const text = made('text', 'info')
+      const at = await house({ pillars: 2, copies }, [...some(3), text], ['pillar-1', 'pillar-2'])
+      const entry = { collection, id: 'a.txt', version: 1, text: 'text', fragment: text.fragment }
+      await at.time.finish(at.view.change([{ do: 'entry', entry, at: 1 }]))
+      await at.time.advance(settleMs + roundMs)
+      t.same(at.fetched, [])
+      await at.stop()
+    }
   },
 )
 
