@@ -42,6 +42,8 @@ export interface FleetOptions {
   readonly lan?: boolean
   /** A second collection, `pieces`, is kept in fragments. */
   readonly fragments?: { readonly bytes: number; readonly copies: number }
+  /** How long a pillar that is away counts there, milliseconds; a day when absent. */
+  readonly graceMs?: number
 }
 
 export interface Board {
@@ -294,7 +296,7 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
     })
     running = await startTracker({
       ...{ world, name, version, state: mine, spool },
-      ...(options.fragments ? { fragments: await vault.open(world, own) } : {}),
+      ...(options.fragments ? { fragments: await vault.open(world, own, options.graceMs) } : {}),
       directory,
       keys,
       signer: simSigner(name),
@@ -338,7 +340,7 @@ function vaultGround(clock: BoardClock, name: string) {
     lose() {
       on = fresh()
     },
-    async open(world: SimWorld, own: Life): Promise<FragmentParts> {
+    async open(world: SimWorld, own: Life, graceMs?: number): Promise<FragmentParts> {
       const { disk } = on.disk
       if ((await disk.stat('volume.json')) === undefined)
         await adoptVolume(world, disk, { pillar: name, archive, volume: `volume-of-${name}` })
@@ -348,6 +350,7 @@ function vaultGround(clock: BoardClock, name: string) {
         ...{ disk, index, volume: await openVolume(world, disk, index, options) },
         ...{ view: mortal(own, undying(on.view)), state: mortal(own, undying(on.state)) },
         retainMs: 30 * 24 * 3_600_000,
+        ...(graceMs === undefined ? {} : { graceMs }),
       }
     },
   }

@@ -81,7 +81,11 @@ export type Word =
       readonly page: number
       readonly fragments: readonly Delivery[]
     }
-  | { readonly say: 'ended'; readonly fragments: readonly (Fragment & Ending)[] }
+  | { readonly say: 'ended'; readonly fragments: readonly Ended[] }
+
+/** `aborted`: it was for nothing, and who has it for the time being gives it up. */
+export type Ended = Fragment &
+  (Ending | { readonly outcome: 'aborted'; readonly holders: readonly string[] })
 
 export interface Due {
   readonly batch: Batch

@@ -9,9 +9,8 @@ import { limits } from '../limits.ts'
 import type { Mail } from '../post/post.ts'
 import { compareEpochs, type Fragment } from '../protocol/fragments.ts'
 import type { MessageOf } from '../protocol/messages.ts'
-import type { Holder, KnownFragment, ViewChange } from '../view/view.ts'
-import { lock } from '../world/lock.ts'
-import { type Heard, hear, isEnough, raise, reconnected } from './distribution-batch.ts'
+import type { Holder, ViewChange } from '../view/view.ts'
+import { type Ended, type Heard, hear, isEnough, raise, reconnected } from './distribution-batch.ts'
 import type { Sight } from './distribution-course.ts'
 import {
   type DistributionParts,
@@ -35,12 +34,6 @@ export function distribution(parts: DistributionParts): Distribution {
     forCopies: new WeakMap(),
     signal: stop.signal,
   }
-  const locks = new Map<string, ReturnType<typeof lock>>()
-  const inOrder = (pillar: string): ReturnType<typeof lock> => {
-    const known = locks.get(pillar) ?? lock()
-    locks.set(pillar, known)
-    return known
-  }
   return {
     async hear({ message, from }: Mail) {
       if (from.role !== 'pillar' || !parts.members.isActing()) return
@@ -48,8 +41,7 @@ export function distribution(parts: DistributionParts): Distribution {
       if (message.type === 'FragmentDistributionRequested') hearApplied(ground, pillar, message)
       if (message.type === 'FragmentDistributionFailed') hearFailed(ground, pillar, message)
       if (message.type === 'FragmentDistributionObtained')
-        // In the order in which it said them: what it keeps for good is never noted as temporary again.
-        await inOrder(pillar)(() => hearObtained(ground, pillar, message))
+        await hearObtained(ground, pillar, message)
     },
     connected() {
       for (const run of new Set(ground.runs.values())) {
@@ -128,6 +120,7 @@ async function hearObtained(
   const changes = hashes.flatMap((hash, n): ViewChange[] => {
     const fragment = known.get(hash)
     const noted = holders[n]?.find((one) => one.pillar === pillar)?.stage
+    // What is noted already needs no commit.
     if (!fragment || noted === 'persisted' || noted === stage) return []
     return [{ do: 'hold', collection, fragment, pillar, stage }]
   })
@@ -152,31 +145,37 @@ async function knownOf(
   return known
 }
 
-/** A pillar that holds something since an earlier distribution is told to keep it, when it is still wanted. */
+/** Temporary copies of what nobody needs are given up after so long; until then it may be put again. */
+export const abandonMs = 7 * 24 * 3600_000
+
+/**
+ * A pillar that holds something since an earlier distribution is told to keep it, when it is wanted; or that it was for
+ * nothing, when nobody has needed it for long. Of what the view does not know nothing is said: it may be rebuilt.
+ */
 async function answerByView(
   ground: Ground,
   collection: string,
   conversation: string,
   hashes: readonly string[],
 ): Promise<void> {
-  const { view, members, topics, send } = ground
+  const { view, members, topics, send, world } = ground
   const left = hashes.filter((hash) => !ground.runs.has(keyOf(collection, hash)))
   const known = await Promise.all(left.map((hash) => view.fragment(collection, hash)))
-  const wanted = known.filter((one): one is KnownFragment => one !== undefined && one.wanted > 0)
-  const membership = members.membership(collection)
-  if (wanted.length === 0 || !membership) return
   const counting = new Set(members.counting(collection))
-  const fragments = wanted.map(({ hash, size, kind, holders }) => {
+  const abandoned = world.clock.now() - abandonMs
+  const fragments = known.flatMap((one): Ended[] => {
+    if (!one) return []
+    const { hash, size, kind, wanted, unwantedSince, holders } = one
+    if (wanted === 0)
+      return unwantedSince !== undefined && unwantedSince < abandoned
+        ? [{ hash, size, kind, outcome: 'aborted', holders: [] }]
+        : []
     const names = holders.map(({ pillar }) => pillar).filter((pillar) => counting.has(pillar))
     const isComplete = names.length >= copiesOf(ground, collection, { kind })
-    return {
-      hash,
-      size,
-      kind,
-      holders: names,
-      outcome: isComplete ? 'complete' : 'partial',
-    } as const
+    return [{ hash, size, kind, outcome: isComplete ? 'complete' : 'partial', holders: names }]
   })
+  const membership = members.membership(collection)
+  if (fragments.length === 0 || !membership) return
   const occasion = {
     conversation,
     collection,

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
+import { limits } from '../../src/limits.ts'
 import { type Fragment, sparesAtFirst } from '../../src/protocol/fragments.ts'
 import {
   type Batch,
@@ -170,6 +171,60 @@ t.test(
   },
 )
 
+t.test('[DIST-3] who failed before is asked last', async (t) => {
+  const { look, says, until } = table(['a', 'b', 'c'], 1)
+  look()
+  says('a', applies())
+  t.same(recipients(until(windowMsMin)), [['a']])
+  says('a', fails())
+  says('a', applies())
+  says('c', applies())
+  t.same(recipients(until(10_000))[0], ['c'], 'although a is placed better')
+})
+
+t.test(
+  '[DIST-3] what was here for the time being, and is not, is brought to another',
+  async (t) => {
+    const { look, says } = table(['a', 'b', 'c', 'd'])
+    look()
+    for (const pillar of ['a', 'b', 'c', 'd']) says(pillar, applies())
+    says('a', has('temporary'))
+    says('b', has('temporary'))
+    t.same(recipients(says('a', fails('it is not here'))), [['c']])
+  },
+)
+
+t.test('[DIST-4] one that left is not waited for', async (t) => {
+  const { look, says, gone, at } = table(['a', 'b', 'c', 'd'])
+  look()
+  for (const pillar of ['a', 'b', 'c', 'd']) says(pillar, applies())
+  gone.add('a')
+  t.same(recipients(look()), [['c']])
+  t.equal(at()?.get('a')?.at, 'silent')
+})
+
+t.test(
+  '[DIST-4] each order has a page of its own, fits a message, and is repeated as it was',
+  async (t) => {
+    const many = Array.from({ length: 64 }, (_, n) => fragment(n))
+    const pillars = Array.from({ length: 6 }, (_, n) => `${n}${'x'.repeat(60)}`)
+    const { look, says, until, words } = table(pillars, 4, 4, many)
+    look()
+    for (const pillar of pillars) says(pillar, applies(...many))
+    says(pillars[0] ?? '', { is: 'failed', fragments: [{ hash: many[3]?.hash ?? '', why: 'no' }] })
+    until(60_000)
+    const texts = new Map<number, Set<string>>()
+    for (const { word } of words) {
+      if (word.say !== 'delivered') continue
+      const text = JSON.stringify(word.fragments)
+      t.ok(text.length < limits.pageBytesMax / 2 + 1_000)
+      texts.set(word.page, new Set(texts.get(word.page)).add(text))
+    }
+    t.ok(texts.size >= 3)
+    for (const [page, said] of texts) t.equal(said.size, 1, `page ${page}`)
+  },
+)
+
 t.test(
   '[DIST-3] when all fail they are asked again, and it is given up with what they said',
   async (t) => {
@@ -192,9 +247,9 @@ t.test(
 t.test(
   '[DIST-4] an asked pillar hears it again, is seconded when slow, and given up',
   async (t) => {
-    const { look, says, until, at } = table(['a', 'b', 'c', 'd'])
+    const { look, says, until, at } = table(['a', 'b', 'c', 'd', 'e'])
     look()
-    for (const pillar of ['a', 'b', 'c', 'd']) says(pillar, applies())
+    for (const pillar of ['e', 'a', 'b', 'c', 'd']) says(pillar, applies())
     says('b', has('temporary'))
     const heard = recipients(until(patience.slowMs - 1))
     t.ok(
@@ -204,6 +259,8 @@ t.test(
     t.same(recipients(until(patience.slowMs)), [['c']], 'a spare one is asked beside it')
     until(patience.slowMs * 2 + 1)
     t.same(at()?.get('d')?.at, 'asked')
+    until(patience.idleMs - 1)
+    t.same(at()?.get('e')?.at, 'applied', 'and no more than two')
     until(patience.idleMs)
     t.equal(at()?.get('a')?.at, 'silent')
   },
@@ -421,6 +478,10 @@ t.test(
               if (word.say === 'delivered')
                 for (const { recipients } of word.fragments)
                   if (recipients.length > copies + sparesAtFirst) throw new Error('asks too many')
+              for (const { standings } of game.batch().courses.values()) {
+                const asked = [...standings.values()].filter(({ at }) => at === 'asked')
+                if (asked.length > copies + sparesAtFirst) throw new Error('asks too many')
+              }
             }
           }
           check(game.look())

@@ -26,7 +26,9 @@ async function house(
     }),
   )
   const checksum = made('the whole file').fragment.hash
-  await at.view.change([{ do: 'file', file: { collection, checksum, size: 1 }, slices }, ...holds])
+  await at.time.finish(
+    at.view.change([{ do: 'file', file: { collection, checksum, size: 1 }, slices }, ...holds]),
+  )
   const fetched: string[] = []
   const open = new Set<string>()
   const lost = new Set<string>()
@@ -62,7 +64,7 @@ async function house(
           (await at.persisted(fragment.hash)).filter((name) => !at.gone.has(name)).length,
       ),
     )
-  return { ...at, keeper, fetched, open, lost, copies, stop, openMax: () => openMax }
+  return { ...at, tracker, keeper, fetched, open, lost, copies, stop, openMax: () => openMax }
 }
 
 t.test('[KEEP-1] when a pillar is gone, what it held comes back to its copies', async (t) => {
@@ -145,14 +147,22 @@ t.test('[KEEP-4] what nobody has is counted as lost, and does not keep the rest'
 t.test('[KEEP-5] texts have one more copy; what nobody wants has none to look after', async (t) => {
   const [slice, text, unwanted] = [made('slice'), made('text', 'info'), made('unwanted')]
   const at = await house({ pillars: 4, copies: 2 }, [slice, text], ['pillar-1', 'pillar-2'])
-  await at.view.change([
-    {
-      do: 'entry',
-      entry: { collection, id: 'a.txt', version: 1, text: 'text', fragment: text.fragment },
-      at: 1,
-    },
-    { do: 'hold', collection, fragment: unwanted.fragment, pillar: 'pillar-1', stage: 'persisted' },
-  ])
+  await at.time.finish(
+    at.view.change([
+      {
+        do: 'entry',
+        entry: { collection, id: 'a.txt', version: 1, text: 'text', fragment: text.fragment },
+        at: 1,
+      },
+      {
+        do: 'hold',
+        collection,
+        fragment: unwanted.fragment,
+        pillar: 'pillar-1',
+        stage: 'persisted',
+      },
+    ]),
+  )
   await at.time.advance(settleMs + 60_000)
   t.same(await at.copies(), [2, 3])
   t.same(at.fetched, [text.fragment.hash])
@@ -165,10 +175,37 @@ t.test('[KEEP-5] texts have one more copy; what nobody wants has none to look af
 t.test(
   '[KEEP-6] fewer pillars than copies: each has one, and that is all that can be',
   async (t) => {
-    const all = some(3)
-    const at = await house({ pillars: 2, copies: 3 }, all, ['pillar-1', 'pillar-2'])
-    await at.time.advance(settleMs + roundMs)
-    t.same(at.fetched, [])
-    await at.stop()
+    for (const copies of [2, 3]) {
+      const text = made('text', 'info')
+      const at = await house({ pillars: 2, copies }, [...some(3), text], ['pillar-1', 'pillar-2'])
+      const entry = { collection, id: 'a.txt', version: 1, text: 'text', fragment: text.fragment }
+      await at.time.finish(at.view.change([{ do: 'entry', entry, at: 1 }]))
+      await at.time.advance(settleMs + roundMs)
+      t.same(at.fetched, [])
+      await at.stop()
+    }
   },
 )
+
+t.test('[KEEP-1] what is on its way already is left to it', async (t) => {
+  const all = some(3)
+  const at = await house({ pillars: 3, copies: 2 }, all, ['pillar-1'])
+  for (const { manner } of at.pillars.values()) manner.slowMs = 10_000
+  await at.time.advance(settleMs - 10_000)
+  const spread = at.tracker.spread(
+    collection,
+    all.map(({ fragment }) => fragment),
+    sourceOf(all),
+    {
+      enough: 2,
+      signal: new AbortController().signal,
+    },
+  )
+  await at.time.advance(30_000)
+  t.same(at.fetched, [])
+  await at.time.finish(spread)
+  await at.time.advance(100_000)
+  t.same(at.fetched, [])
+  t.same(await at.copies(), [2, 2, 2])
+  await at.stop()
+})

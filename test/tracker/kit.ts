@@ -47,6 +47,8 @@ export interface Manner {
   deaf?: boolean
   /** What it says to a delivery. */
   fails?: string
+  /** Deliveries do not reach it. */
+  missesOrders?: boolean
   /** Time that one fragment takes, milliseconds. */
   slowMs?: number
 }
@@ -71,7 +73,16 @@ export async function arena(options: {
       sealed,
     )
   const ground = { time, random, broker, directory: await directoryOf(), bench: newBench(), names }
-  const view = openView(':memory:')
+  const inner = openView(':memory:')
+  /** How long each change of the view takes from now on, one after the other. */
+  const commitMs: number[] = []
+  const view = {
+    ...inner,
+    async change(changes: Parameters<typeof inner.change>[0]): Promise<void> {
+      await time.clock.sleep(commitMs.shift() ?? 0)
+      await inner.change(changes)
+    },
+  }
   const weighed = fit(
     1,
     options.copies ?? 2,
@@ -151,6 +162,7 @@ export async function arena(options: {
     tracker,
     persisted,
     scarce,
+    commitMs,
     bench: ground.bench,
   }
 }
@@ -249,8 +261,11 @@ function smallPillar({ time, random, broker, directory, bench }: Ground, name: s
         bytesOpen: 1 << 20,
       })
     }
-    if (message.type === 'FragmentDistributionDelivered') void deliver(message)
+    if (message.type === 'FragmentDistributionDelivered' && !manner.missesOrders)
+      void deliver(message)
     if (message.type === 'FragmentDistributionEnded') {
+      for (const { hash, outcome } of message.fragments)
+        if (outcome === 'aborted' && held.get(hash) === 'temporary') held.delete(hash)
       const mine = message.fragments.filter(({ holders }) => holders.includes(name))
       const here = mine.filter(({ hash }) => held.has(hash))
       for (const { hash } of here) held.set(hash, 'persisted')
@@ -327,7 +342,7 @@ function smallPillar({ time, random, broker, directory, bench }: Ground, name: s
     }
     return Buffer.concat(parts)
   }
-  return { name, manner, held, heard, obtained, post }
+  return { name, manner, held, heard, obtained, say }
 }
 
 /** Offers the bytes of these. */
