@@ -25,6 +25,7 @@ export function openVault(parts: VaultParts): Vault {
   const { volume, directory } = parts
   const work = settling(parts)
   const carry = carrying(parts, work)
+  const learned = learning(parts, work)
   const settled = async (collection: string, id: string): Promise<void> => {
     try {
       await work.settle(collection, id)
@@ -39,7 +40,8 @@ export function openVault(parts: VaultParts): Vault {
     ...receiving(parts, work, settled),
     ...removing(parts, work, settled),
     carryOn: carry.wake,
-    learning: learning(parts, work),
+    learning: learned,
+    trouble: () => volume.trouble() ?? behind(learned.missing()),
     read: (file, offset, length) => read(parts, file, offset, length),
     async withBytes(collection, checksum, size) {
       const row = await volume.withBytes(collection, checksum, size)
@@ -56,6 +58,12 @@ export function openVault(parts: VaultParts): Vault {
     },
   }
 }
+
+/** Other bytes under an id that is only not known again yet would take the place of a file that was acknowledged. */
+const behind = (missing: readonly string[]): string | undefined =>
+  missing.length === 0
+    ? undefined
+    : `the catalogue is being read from the pillars again; ${missing.join(', ')} must come`
 
 type Settled = (collection: string, id: string) => Promise<void>
 
