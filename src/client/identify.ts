@@ -28,7 +28,11 @@ export async function identify(
     topicOf: topics.pillarRequests,
     idleMs: limits.identifyMs,
     offlineMs: limits.identifyMs,
-    enough: (state) => present(state) || (enough?.(answersOf(state)) ?? false),
+    // Who is said to be off is asked all the same when nobody else is there: what is said of it may be late.
+    enough: (state) => {
+      const answers = answersOf(state)
+      return (answers.length > 0 && present(state)) || (enough?.(answers) ?? false)
+    },
   })
   const answers = new Map<string, AnswerMessage>()
   for (const [name, party] of result)
