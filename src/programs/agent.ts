@@ -1,13 +1,15 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Disk } from '../disk/disk.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
-import { adoptVolume, readIdentity } from '../store/identity.ts'
+import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
+import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
-import { openMember } from '../system/member.ts'
+import { type Member, openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
@@ -40,6 +42,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  await layOut(world, member, thread.disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -57,6 +60,15 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
     await thread.close()
     world.log.info('agent.stopped', { pillar: name })
   }
+}
+
+/** Fragments are of use without us only together with the script that puts files together of them. */
+async function layOut(world: World, { name, directory }: Member, disk: Disk): Promise<void> {
+  const { collections } = directory.document()
+  if (!collections.some(({ fragments, pillars }) => fragments && pillars.includes(name))) return
+  await writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
+    world.log.warn('volume.noScript', { why: String(error) }),
+  )
 }
 
 /** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */

@@ -152,28 +152,33 @@ async function history(cuts: readonly Cut[]): Promise<string[]> {
   return found.map((what) => `${what} ${JSON.stringify(cuts)}`)
 }
 
-t.test('[VAULT-2] wherever the power is cut, what was acknowledged is safe and nothing left before', async (t) => {
-  const on = await ground()
-  const calls = await boot(on, undefined, (kit) => work(kit, { files: new Map(), open: new Map() }))
-  const found: string[] = []
-  let histories = 0
-  for (let at = 1; at <= calls; at++)
-    for (const how of ['lost', 'kept']) {
-      found.push(...(await history([{ at, how }])))
-      histories++
-    }
-  // And again, in the start after it.
-  for (let at = 3; at <= calls; at += 11)
-    for (let next = 2; next <= 30; next += 9) {
-      found.push(
-        ...(await history([
-          { at, how: 'kept' },
-          { at: next, how: 'nameless' },
-        ])),
-      )
-      histories++
-    }
-  t.comment(`${histories} histories of ${calls} calls`)
-  t.same(found.slice(0, 5), [])
-  t.ok(calls > 80)
-})
+t.test(
+  '[VAULT-2] wherever the power is cut, what was acknowledged is safe and nothing left before',
+  async (t) => {
+    const on = await ground()
+    const calls = await boot(on, undefined, (kit) =>
+      work(kit, { files: new Map(), open: new Map() }),
+    )
+    const found: string[] = []
+    let histories = 0
+    for (let at = 1; at <= calls; at++)
+      for (const how of ['lost', 'kept']) {
+        found.push(...(await history([{ at, how }])))
+        histories++
+      }
+    // And again, in the start after it.
+    for (let at = 3; at <= calls; at += 11)
+      for (let next = 2; next <= 30; next += 9) {
+        found.push(
+          ...(await history([
+            { at, how: 'kept' },
+            { at: next, how: 'nameless' },
+          ])),
+        )
+        histories++
+      }
+    t.comment(`${histories} histories of ${calls} calls`)
+    t.same(found.slice(0, 5), [])
+    t.ok(calls > 80)
+  },
+)
