@@ -9,7 +9,7 @@ import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
-import { type Member, openMember } from '../system/member.ts'
+import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
@@ -42,7 +42,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
-  await layOut(world, member, thread.disk)
+  await layOut(world, thread.disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -62,14 +62,11 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
   }
 }
 
-/** Fragments are of use without us only together with the script that puts files together of them. */
-async function layOut(world: World, { name, directory }: Member, disk: Disk): Promise<void> {
-  const { collections } = directory.document()
-  if (!collections.some(({ fragments, pillars }) => fragments && pillars.includes(name))) return
-  await writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
+/** There may be fragments on it one day: they are of use without us together with the script that makes files of them. */
+const layOut = (world: World, disk: Disk): Promise<void> =>
+  writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
     world.log.warn('volume.noScript', { why: String(error) }),
   )
-}
 
 /** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {
