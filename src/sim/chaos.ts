@@ -83,7 +83,8 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
   for (let n = 0; n < options.operations; n++) {
     if (promised.size > 0 && random.chance(0.35))
       await fetchSome(fleet, ann, random, promised, tally)
-    else await storeSome(fleet, ann, random, { promised, abandoned }, tally, `op${n}`, options.pieces)
+    else
+      await storeSome(fleet, ann, random, { promised, abandoned }, tally, `op${n}`, options.pieces)
     await fleet.time.advance(random.int(30_000))
   }
   over.abort()
@@ -220,7 +221,11 @@ async function storeSome(
   const unique = [...new Map(items.map((item) => [item.id, item])).values()]
   let results = await putAll(fleet, client, unique)
   // Who has one keeper only says it again when that is away.
-  for (let n = 0; n < triesMax && patient && results.some(({ outcome }) => outcome === 'failed'); n++) {
+  for (
+    let n = 0;
+    n < triesMax && patient && results.some(({ outcome }) => outcome === 'failed');
+    n++
+  ) {
     await fleet.time.advance(30_000)
     results = await putAll(fleet, client, unique)
   }

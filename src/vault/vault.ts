@@ -3,8 +3,8 @@
  * tracker's disk, is taken apart, and is acknowledged once pillars have it safely; then the bytes go from here. What is
  * read comes back from pillars. The volume's index is the catalogue.
  */
-import type { StoredFile } from '../index/index.ts'
-import { retainedPath } from '../store/removal.ts'
+import type { RetainedFile, StoredFile } from '../index/index.ts'
+import { purgeMax, retainedPath } from '../store/removal.ts'
 import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
@@ -157,20 +157,22 @@ function removing(
   }
 }
 
-/** Of one id, or at one time. */
+/** Of one id. */
 const retainedMax = 10_000
 
-/** Bytes that nothing has any more once what was put aside before is given up: pillars may give them up too. */
+/** Bytes that nothing has any more once those are given up that come next: pillars may give them up too. */
 async function unfile({ index, view, volume, world }: VaultParts, before: number): Promise<void> {
-  const old = await index.retained({ keptBefore: before, limit: retainedMax })
-  const leaving = new Set(old.map(({ id, version }) => `${version} ${id}`))
-  for (const { collection, checksum, size } of old) {
+  const leaving = await index.retained({ keptBefore: before, limit: purgeMax })
+  const keyOf = ({ collection, id, version }: RetainedFile): string =>
+    JSON.stringify([collection, id, version])
+  const keys = new Set(leaving.map(keyOf))
+  const staying = new Set<string>()
+  for (const collection of new Set(leaving.map((one) => one.collection)))
+    for (const one of await index.retained({ collection, limit: Number.MAX_SAFE_INTEGER }))
+      if (!keys.has(keyOf(one))) staying.add(`${collection} ${one.checksum}`)
+  for (const { collection, checksum, size } of leaving) {
+    if (staying.has(`${collection} ${checksum}`)) continue
     if (await volume.withBytes(collection, checksum, size)) continue
-    const kept = await index.retained({ collection, limit: Number.MAX_SAFE_INTEGER })
-    const others = kept.some(
-      (one) => one.checksum === checksum && !leaving.has(`${one.version} ${one.id}`),
-    )
-    if (others) continue
     const file = { collection, checksum, size }
     await view.change([{ do: 'unfile', file, at: world.clock.now() }])
   }

@@ -29,7 +29,8 @@ t.test('[KEEP-1] a pillar that is lost for good is replaced by the others', asyn
       const known = await board.index.summary()
       t.ok(known.length > 0)
       const page = await board.index.list({ collection: 'pieces', limit: 1_000 })
-      for (const { id } of page.files) counts.set(id, (counts.get(id) ?? 0) + (board.running() ? 1 : 0))
+      for (const { id } of page.files)
+        counts.set(id, (counts.get(id) ?? 0) + (board.running() ? 1 : 0))
     }
     return [...counts.values()]
   }
@@ -37,6 +38,9 @@ t.test('[KEEP-1] a pillar that is lost for good is replaced by the others', asyn
   fleet.boards[0]?.crash()
   t.ok((await copies()).some((count) => count < 2))
   await fleet.time.advance(48 * 3600_000)
-  t.ok((await copies()).every((count) => count >= 2), 'after the grace time')
+  t.ok(
+    (await copies()).every((count) => count >= 2),
+    'after the grace time',
+  )
   await fleet.time.finish(ann.close())
 })
