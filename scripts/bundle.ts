@@ -1,5 +1,5 @@
 /** `npm run bundle [FOLDER]`: each program as one CommonJS file that needs nothing beside it but Node.js. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
 
@@ -7,6 +7,8 @@ const root = resolve(process.argv[1] ?? '', '../..')
 const programs = ['agent', 'tracker', 'cli'] as const
 /** Threads travel as texts under the names by which they are started. */
 const workers = { 'volume.worker': 'src/disk/volume.worker.ts' } as const
+/** Texts that programs write somewhere, by their paths. */
+const texts = ['deploy/assemble.sh'] as const
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -32,6 +34,7 @@ export async function bundle(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true })
   const assets: Record<string, string> = {}
   for (const [name, entry] of Object.entries(workers)) assets[name] = await textOf(entry)
+  for (const path of texts) assets[path] = readFileSync(join(root, path), 'utf8')
   for (const program of programs) {
     const text = await textOf(
       `src/${program}.ts`,

@@ -1,11 +1,13 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Disk } from '../disk/disk.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
-import { adoptVolume, readIdentity } from '../store/identity.ts'
+import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
+import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
@@ -40,6 +42,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  await layOut(world, thread.disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -58,6 +61,12 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
     world.log.info('agent.stopped', { pillar: name })
   }
 }
+
+/** There may be fragments on it one day: they are of use without us together with the script that makes files of them. */
+const layOut = (world: World, disk: Disk): Promise<void> =>
+  writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
+    world.log.warn('volume.noScript', { why: String(error) }),
+  )
 
 /** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {

@@ -213,7 +213,7 @@ const self = { actor: 'retention', conversation: '' }
 /** Of one id, deleted and put again over and over within the time that bytes are kept aside. */
 const versionsMax = 10_000
 /** At a time, so that others get their turn. */
-const purgeMax = 100
+export const purgeMax = 100
 
 const retainedOf = (
   { collection, id, size, checksum, mtime, path, sequence: version }: StoredFile,

@@ -47,6 +47,8 @@ export interface FragmentCare {
   stop(): Promise<void>
 }
 
+/** After the catalogue was learnt from pillars nothing is repaired or trimmed for so long. */
+const graceMsUsual = 24 * 3_600_000
 /** Between two tries to read a pillar. */
 const learnAgainMs = 30_000
 
@@ -67,7 +69,12 @@ export async function careForFragments(
     send: (topic, message) => client.line.post().send(topic, message),
     scarce: (collection) => keeper.look(collection),
   })
-  const keeper = startKeeper({ world, directory, view, members, distribution, fetch })
+  const keeper = startKeeper({
+    ...{ world, directory, view, members, distribution, fetch },
+    // What seems to be missing may be with a pillar that has not come back yet.
+    isReady: () =>
+      world.clock.now() - (vault.learning.learntAt() ?? 0) > (parts.graceMs ?? graceMsUsual),
+  })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
     ...{ distribution, fetch, signal: stop.signal },

@@ -31,6 +31,10 @@ export interface Learning {
   ): Promise<void>
   /** Whether it was read. */
   knows(collection: string, pillar: string): Promise<boolean>
+  /** Pillars that may tell of files that are not known again yet; none once so few are unread that no file is theirs alone. */
+  missing(): string[]
+  /** When something was last learnt, milliseconds since 1970; undefined when all was known here. */
+  learntAt(): number | undefined
 }
 
 /** When the catalogue was last learnt from pillars, milliseconds since 1970: a fact of the view. */
@@ -41,8 +45,22 @@ const actor = { actor: 'rebuild', conversation: '' }
 const textsAtATime = 64
 
 export function learning(parts: VaultParts, { alone, isHere }: Settling): Learning {
-  const { world, view, volume } = parts
+  const { world, view, volume, directory } = parts
+  const known = new Set<string>()
+  let learntAt: number | undefined
+  void load().catch((error) => world.log.error('vault.notLoaded', { why: String(error) }))
 
+  async function load(): Promise<void> {
+    const value = await view.fact(learntFact)
+    for (const { name, fragments, pillars } of directory.document().collections)
+      for (const pillar of fragments ? pillars : []) await knows(name, pillar)
+    if (value !== undefined) learntAt ??= Number(value)
+  }
+  async function knows(collection: string, pillar: string): Promise<boolean> {
+    const key = readFact(collection, pillar)
+    if (!known.has(key) && (await view.fact(key)) !== undefined) known.add(key)
+    return known.has(key)
+  }
   /** True when it was news. */
   async function adopt(told: Told, entry: Entry): Promise<boolean> {
     const old = await view.entry(told.collection, told.id)
@@ -54,6 +72,7 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
     const changes: ViewChange[] = [{ do: 'entry', entry, at: world.clock.now() }]
     if (told.state === 'stored') changes.unshift({ do: 'file', file: fileOf(told), slices })
     await view.change(changes)
+    learntAt = world.clock.now()
     return true
   }
   async function read(
@@ -64,8 +83,8 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
     let news = 0
     const unknown: Fragment[] = []
     for (const fragment of fragments) {
-      const known = await view.fragment(collection, fragment.hash)
-      if (!known || known.wanted === 0) unknown.push(fragment)
+      const old = await view.fragment(collection, fragment.hash)
+      if (!old || old.wanted === 0) unknown.push(fragment)
     }
     for (let at = 0; at < unknown.length; at += textsAtATime)
       for (const [hash, text] of await texts(unknown.slice(at, at + textsAtATime))) {
@@ -78,21 +97,29 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
     return news
   }
   return {
-    knows: async (collection, pillar) =>
-      (await view.fact(readFact(collection, pillar))) !== undefined,
+    knows,
+    learntAt: () => learntAt,
+    missing: () =>
+      learntAt === undefined
+        ? []
+        : directory.document().collections.flatMap(({ name, fragments, pillars, copiesMin }) => {
+            const unread = pillars.filter((pillar) => !known.has(readFact(name, pillar)))
+            // What was acknowledged is told of by as many pillars as that took.
+            return fragments && unread.length >= copiesMin ? unread : []
+          }),
     async learn(collection, pillar, listing, texts) {
       const infos: Fragment[] = []
       for await (const { id, size, checksum } of listing) {
-        const known = fragmentOfFileId(id)
-        if (known?.kind === 'info' && known.hash === checksum) infos.push({ ...known, size })
+        const named = fragmentOfFileId(id)
+        if (named?.kind === 'info' && named.hash === checksum) infos.push({ ...named, size })
       }
       const news = await read(collection, infos, texts)
       const now = world.clock.now()
-      const facts: ViewChange[] = [
-        { do: 'fact', key: readFact(collection, pillar), value: `${now}` },
-      ]
+      const key = readFact(collection, pillar)
+      const facts: ViewChange[] = [{ do: 'fact', key, value: `${now}` }]
       if (news > 0) facts.push({ do: 'fact', key: learntFact, value: `${now}` })
       await view.change(facts)
+      known.add(key)
       world.log.info('vault.learnt', { collection, pillar, files: news })
     },
   }

@@ -3,8 +3,8 @@
  * tracker's disk, is taken apart, and is acknowledged once pillars have it safely; then the bytes go from here. What is
  * read comes back from pillars. The volume's index is the catalogue.
  */
-import type { StoredFile } from '../index/index.ts'
-import { retainedPath } from '../store/removal.ts'
+import type { RetainedFile, StoredFile } from '../index/index.ts'
+import { purgeMax, retainedPath } from '../store/removal.ts'
 import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
@@ -25,6 +25,7 @@ export function openVault(parts: VaultParts): Vault {
   const { volume, directory } = parts
   const work = settling(parts)
   const carry = carrying(parts, work)
+  const learned = learning(parts, work)
   const settled = async (collection: string, id: string): Promise<void> => {
     try {
       await work.settle(collection, id)
@@ -39,7 +40,8 @@ export function openVault(parts: VaultParts): Vault {
     ...receiving(parts, work, settled),
     ...removing(parts, work, settled),
     carryOn: carry.wake,
-    learning: learning(parts, work),
+    learning: learned,
+    trouble: () => volume.trouble() ?? behind(learned.missing()),
     read: (file, offset, length) => read(parts, file, offset, length),
     async withBytes(collection, checksum, size) {
       const row = await volume.withBytes(collection, checksum, size)
@@ -56,6 +58,12 @@ export function openVault(parts: VaultParts): Vault {
     },
   }
 }
+
+/** Other bytes under an id that is only not known again yet would take the place of a file that was acknowledged. */
+const behind = (missing: readonly string[]): string | undefined =>
+  missing.length === 0
+    ? undefined
+    : `the catalogue is being read from the pillars again; ${missing.join(', ')} must come`
 
 type Settled = (collection: string, id: string) => Promise<void>
 
@@ -149,20 +157,22 @@ function removing(
   }
 }
 
-/** Of one id, or at one time. */
+/** Of one id. */
 const retainedMax = 10_000
 
-/** Bytes that nothing has any more once what was put aside before is given up: pillars may give them up too. */
+/** Bytes that nothing has any more once those are given up that come next: pillars may give them up too. */
 async function unfile({ index, view, volume, world }: VaultParts, before: number): Promise<void> {
-  const old = await index.retained({ keptBefore: before, limit: retainedMax })
-  const leaving = new Set(old.map(({ id, version }) => `${version} ${id}`))
-  for (const { collection, checksum, size } of old) {
+  const leaving = await index.retained({ keptBefore: before, limit: purgeMax })
+  const keyOf = ({ collection, id, version }: RetainedFile): string =>
+    JSON.stringify([collection, id, version])
+  const keys = new Set(leaving.map(keyOf))
+  const staying = new Set<string>()
+  for (const collection of new Set(leaving.map((one) => one.collection)))
+    for (const one of await index.retained({ collection, limit: Number.MAX_SAFE_INTEGER }))
+      if (!keys.has(keyOf(one))) staying.add(`${collection} ${one.checksum}`)
+  for (const { collection, checksum, size } of leaving) {
+    if (staying.has(`${collection} ${checksum}`)) continue
     if (await volume.withBytes(collection, checksum, size)) continue
-    const kept = await index.retained({ collection, limit: Number.MAX_SAFE_INTEGER })
-    const others = kept.some(
-      (one) => one.checksum === checksum && !leaving.has(`${one.version} ${one.id}`),
-    )
-    if (others) continue
     const file = { collection, checksum, size }
     await view.change([{ do: 'unfile', file, at: world.clock.now() }])
   }
