@@ -66,9 +66,18 @@ export function counted(
 
 /** What came of a file that was sent. */
 export function told(out: Output, result: PutResult, summary: PutSummary): void {
-  const { id, size, outcome, copies, owed, known, why } = result
+  const { id, size, outcome, copies, checked, owed, known, why } = result
   const said = outcome === 'stored' && known ? 'known' : outcome
-  out.object({ id, size, outcome: said, copies, owed, ...(why === undefined ? {} : { why }) })
+  const witnesses = checked.length > 0 ? { checked } : {}
+  out.object({
+    id,
+    size,
+    outcome: said,
+    copies,
+    ...witnesses,
+    owed,
+    ...(why === undefined ? {} : { why }),
+  })
   if (outcome === 'stored') {
     if (known) summary.known++
     else {

@@ -32,8 +32,10 @@ export interface PutResult {
    * they were when its checksum was made.
    */
   readonly outcome: 'stored' | 'duplicate' | 'refused' | 'changed' | 'failed'
-  /** Pillars that confirmed that they have it. */
+  /** Pillars that confirmed that they have it, and can give it back. */
   readonly copies: readonly string[]
+  /** Checksum pillars that confirmed its checksum: no copies. */
+  readonly checked: readonly string[]
   /** Pillars that should have it and have not confirmed; the tracker brings it to them. */
   readonly owed: readonly string[]
   /** The tracker has taken over what is owed; else repeating the command brings it. */
@@ -89,24 +91,32 @@ export async function putBatch(
     const retry = await putOnce(client, collection, items, pillars, options, tally)
     if (!retry) break
   }
-  const results = items.map((item) => resultOf(item, tally, pillars, policy.copiesMin))
+  const wanted = copiesWanted(client, pillars, policy.copiesMin)
+  const results = items.map((item) => resultOf(client, item, tally, pillars, wanted))
   const taken = await oweRest(client, collection, items, results, options.signal)
   return results.map((result) => ({ ...result, handedOver: taken.has(result.id) }))
 }
 
+/** How many copies make a put a success; a checksum pillar's word is none, unless no others were named. */
+const copiesWanted = ({ line }: Client, pillars: readonly string[], copiesMin: number): number =>
+  pillars.some(line.keepsFiles) ? Math.min(copiesMin, pillars.length) : 0
+
 function resultOf(
+  { line }: Client,
   item: PutItem,
   tally: Tally,
   pillars: readonly string[],
   copiesMin: number,
 ): PutResult {
   const { id, size } = item
-  const copies = [...(tally.copies.get(id) ?? [])].sort()
-  const missing = pillars.filter((pillar) => !copies.includes(pillar))
-  const base = { id, size, copies, known: !tally.sent.has(id), handedOver: false }
+  const confirmed = [...(tally.copies.get(id) ?? [])].sort()
+  const copies = confirmed.filter(line.keepsFiles)
+  const checked = confirmed.filter((pillar) => !line.keepsFiles(pillar))
+  const missing = pillars.filter((pillar) => !confirmed.includes(pillar))
+  const base = { id, size, copies, checked, known: !tally.sent.has(id), handedOver: false }
   const duplicate = tally.stopped.get(id)
   if (duplicate !== undefined) return { ...base, outcome: 'duplicate', owed: [], why: duplicate }
-  if (copies.length >= Math.min(copiesMin, pillars.length))
+  if (confirmed.length > 0 && copies.length >= copiesMin)
     return { ...base, outcome: 'stored', owed: missing }
   const changed = tally.changed.get(id)
   if (changed !== undefined) return { ...base, outcome: 'changed', owed: [], why: changed }
@@ -154,9 +164,12 @@ async function putOnce(
     .map(([pillar]) => pillar)
   // A pillar that is there and has not answered in time is busy: asked again before we give up for the lack of it.
   const busy = pillars.some((one) => !answers.has(one) && line.presence(one) === 'online')
-  const copiesMin = Math.min(client.policy(collection).copiesMin, pillars.length)
+  const wantedCopies = copiesWanted(client, pillars, client.policy(collection).copiesMin)
   const short = (): boolean =>
-    busy && going.some(({ id }) => (tally.copies.get(id)?.size ?? 0) < copiesMin)
+    busy &&
+    going.some(
+      ({ id }) => [...(tally.copies.get(id) ?? [])].filter(line.keepsFiles).length < wantedCopies,
+    )
   if (takers.length === 0) return short()
   const wanted = going.filter((item) => takers.some((pillar) => able.get(pillar)?.has(item.id)))
   const again = await perform(client, collection, conversation, wanted, takers, options, tally)

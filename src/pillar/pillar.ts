@@ -62,6 +62,8 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const { world, name, store, topics } = parts
   const stop = new AbortController()
   const session = await nextSession(parts)
+  // Said with everything, so that nobody takes what it confirms for a copy.
+  const told = store.kind === 'file' ? {} : { kind: store.kind }
   const presence = (state: 'online' | 'offline') =>
     compose<'Presence'>(world, name, {
       type: 'Presence',
@@ -70,12 +72,14 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       session,
       version: parts.version,
       ...(parts.site === undefined ? {} : { site: parts.site }),
+      ...told,
     })
   const desk: Desk = {
     ...parts,
     stopping: stop.signal,
     estimate: estimate(world.clock),
-    answer: async (request, message) => void (await post.send(request.replyTo, message)),
+    answer: async (request, message) =>
+      void (await post.send(request.replyTo, { ...message, ...told })),
     alarm: sparing(world, stop.signal, (alarmCode, alarmText, about = {}) => {
       const alarm = compose<'Alarm'>(world, name, {
         type: 'Alarm',

@@ -45,5 +45,6 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
     digest: summary?.digest ?? '',
     ...(oldest === undefined ? {} : { oldestProof: timeText(oldest) }),
     receiving: await store.receivingCount(),
+    ...(store.kind === 'file' ? {} : { kind: store.kind }),
   }
 }

@@ -43,6 +43,10 @@ export const Uuid = v.pipe(
 )
 export const Text = v.pipe(v.string(), v.maxLength(2_000))
 
+/** What a pillar keeps of a file: the file, or its checksum only, which gives nobody his bytes back. */
+export const PillarKind = v.picklist(['file', 'checksum'])
+export type PillarKind = v.InferOutput<typeof PillarKind>
+
 /** A moment as ISO 8601 in UTC with milliseconds, e.g. `2026-11-22T10:00:00.000Z`. */
 export const Time = v.pipe(
   v.string(),

@@ -87,6 +87,7 @@ export interface Member {
   readonly role: Identity['role']
   readonly name: string
   readonly site?: string
+  readonly kind?: Identity['kind']
 }
 
 /** What a member needs to take part: its key, its certificate, the authority, and the document. */
@@ -104,6 +105,7 @@ export async function addMember(folder: string, member: Member, into: string): P
     publicKey: pair.publicKey,
     certificate,
     ...(member.site === undefined ? {} : { site: member.site }),
+    ...(member.kind === 'checksum' ? { kind: member.kind } : {}),
   }
   changeDocument(folder, (document) => {
     if (document.identities.some((one) => one.name === member.name))

@@ -52,7 +52,11 @@ export async function add(
   const archive = join(folder, 'archive')
   await addMember(
     archive,
-    { role, name, ...(typeof values.site === 'string' ? { site: values.site } : {}) },
+    {
+      ...{ role, name },
+      ...(typeof values.site === 'string' ? { site: values.site } : {}),
+      ...(values.kind === 'checksum' ? { kind: values.kind } : {}),
+    },
     out,
   )
   handOver(folder)

@@ -12,6 +12,7 @@ import type {
   TrailPage,
   TrailQuery,
 } from '../index/index.ts'
+import type { PillarKind } from '../protocol/scalars.ts'
 
 /** A file that is offered: what it will be once it is here. */
 export type NewFile = Pick<StoredFile, 'collection' | 'id' | 'size' | 'checksum' | 'mtime'> & {
@@ -147,6 +148,8 @@ export interface Answering {
 
 export interface Store extends Reading, Receiving, Removing, Answering {
   readonly volume: string
+  /** A checksum pillar's has no bytes: `read` rejects, and nothing is kept aside. */
+  readonly kind: PillarKind
   space(): Promise<Space>
   receivingCount(): Promise<number>
   /** Undefined while all is well, else why the volume takes no more writes. */

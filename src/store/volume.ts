@@ -54,6 +54,7 @@ export async function openVolume(
 
   return {
     volume,
+    kind: 'file',
     ...reading(world, disk, index),
     standing: door.standing,
     accept: (request, files) => group.alone(() => door.accept(request, files)),

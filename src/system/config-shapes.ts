@@ -62,6 +62,17 @@ export const agentShape = {
     optional: true,
     doc: 'The place where this pillar stands: copies in one place count as one.',
   },
+  kind: {
+    type: 'text',
+    default: 'file',
+    oneOf: ['file', 'checksum'],
+    doc: 'What it keeps: file, or checksum for checksums only, which fits the smallest board and is no copy.',
+  },
+  'checksum.told': {
+    type: 'flag',
+    default: false,
+    doc: 'A checksum pillar takes checksums as requests say them, instead of fetching the bytes to hash them.',
+  },
   'volume.mount': { type: 'path', doc: 'Where the disk is mounted that keeps the files.' },
   'volume.reserve': {
     type: 'size',
