@@ -88,13 +88,14 @@ command(
   .addOption(
     new Option(
       '--changed <what>',
-      'a file that differs from the stored one: leave it, or store it beside',
+      'a file that differs from the stored one: leave it, store it beside, or in its place',
     )
-      .choices(['refuse', 'keep-both'])
+      .choices(['refuse', 'keep-both', 'replace'])
       .default('refuse'),
   )
   .option('--note <text>', 'say why; it is kept in the audit trail, see history')
   .option('--checksum', 'read every file again, also those whose size and time are known')
+  .option('--prove', 'what pillars have already they read again, too, before it counts')
   .addOption(new Option('--wait <what>', 'wait for pillars that are away').choices(['all']))
   .action(
     (

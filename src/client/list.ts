@@ -51,6 +51,8 @@ export interface Known extends Info {
   readonly copies: readonly string[]
   /** Pillars that have other bytes under this id; empty in a sound archive. */
   readonly differing: readonly string[]
+  /** What these have: checksums by pillar. */
+  readonly others?: ReadonlyMap<string, string>
 }
 
 export interface Survey {
@@ -97,7 +99,11 @@ function merged(known: Known | undefined, info: Info, pillar: string, keeps: boo
   const copy = keeps ? [pillar] : []
   if (!known) return { ...info, pillars: [pillar], copies: copy, differing: [] }
   if (known.checksum !== info.checksum || known.size !== info.size)
-    return { ...known, differing: [...known.differing, pillar].sort() }
+    return {
+      ...known,
+      differing: [...known.differing, pillar].sort(),
+      others: new Map([...(known.others ?? []), [pillar, info.checksum]]),
+    }
   return {
     ...known,
     pillars: [...known.pillars, pillar].sort(),

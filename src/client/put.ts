@@ -38,6 +38,8 @@ export interface PutResult {
   readonly checked: readonly string[]
   /** Pillars that should have it and have not confirmed; the tracker brings it to them. */
   readonly owed: readonly string[]
+  /** Pillars whose copy was read and is damaged. */
+  readonly damaged: readonly string[]
   /** The tracker has taken over what is owed; else repeating the command brings it. */
   readonly handedOver: boolean
   /** True when nothing had to be sent. */
@@ -49,6 +51,8 @@ export interface PutOptions {
   readonly signal: AbortSignal
   /** Waits for all copies, not only for those that are there. */
   readonly waitAll?: boolean
+  /** What pillars have already they hash again before they confirm it. */
+  readonly prove?: boolean
   /** Only these pillars. */
   readonly pillars?: readonly string[]
   /** Why, in free words: ends in the audit trail. */
@@ -68,6 +72,8 @@ interface Tally {
   readonly changed: Map<string, string>
   readonly reasons: Map<string, string>
   readonly sent: Set<string>
+  /** Pillars whose copy is damaged: nobody can bring it to them while it stands there. */
+  readonly damaged: Map<string, Set<string>>
 }
 
 /** Puts one batch: at most `batchFilesMax` files. Always resolves with one result a file, or rejects with `Stopped`. */
@@ -86,6 +92,7 @@ export async function putBatch(
     changed: new Map(),
     reasons: new Map(),
     sent: new Set(),
+    damaged: new Map(),
   }
   for (let round = 0; round < triesMax; round++) {
     const retry = await putOnce(client, collection, items, pillars, options, tally)
@@ -112,8 +119,11 @@ function resultOf(
   const confirmed = [...(tally.copies.get(id) ?? [])].sort()
   const copies = confirmed.filter(line.keepsFiles)
   const checked = confirmed.filter((pillar) => !line.keepsFiles(pillar))
-  const missing = pillars.filter((pillar) => !confirmed.includes(pillar))
-  const base = { id, size, copies, checked, known: !tally.sent.has(id), handedOver: false }
+  const damaged = [...(tally.damaged.get(id) ?? [])].sort()
+  const missing = pillars.filter(
+    (pillar) => !confirmed.includes(pillar) && !damaged.includes(pillar),
+  )
+  const base = { id, size, copies, checked, damaged, known: !tally.sent.has(id), handedOver: false }
   const duplicate = tally.stopped.get(id)
   if (duplicate !== undefined) return { ...base, outcome: 'duplicate', owed: [], why: duplicate }
   if (confirmed.length > 0 && copies.length >= copiesMin)
@@ -155,6 +165,7 @@ async function putOnce(
     type: 'IdentifyPillarsForPutFileRequest',
     ...head,
     expiresAt: expiryText(world, limits.identifyExpiryMs),
+    ...(options.prove ? { prove: true } : {}),
   })
   const answers = await identify(client, asked, pillars, options.signal)
   const able = judge(answers, tally)
@@ -193,7 +204,7 @@ function judge(
         code === 'IDENTIFICATION_POSITIVE' &&
         answer.responseInfo.code === 'IDENTIFICATION_POSITIVE'
       )
-        ids.add(id)
+        !tally.copies.get(id)?.has(pillar) && ids.add(id)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
         tally.refused.add(id)
@@ -237,6 +248,7 @@ async function perform(
     files,
     to: [...takers],
     ...(options.information === undefined ? {} : { auditTrailInformation: options.information }),
+    ...(options.prove ? { prove: true } : {}),
   }
   const make = (sent: Transmission) =>
     compose<'PutFileRequest'>(world, name, {
@@ -298,7 +310,6 @@ function offerAll(
       }
     }
     bench.offer(name, { size: offer.size, read })
-    tally.sent.add(id)
   }
 }
 
@@ -313,9 +324,16 @@ function count(parties: ReadonlyMap<string, Party>, tally: Tally): boolean {
         tally.reasons.set(id, `${pillar}: ${answer.responseInfo.text ?? answer.responseInfo.code}`)
       continue
     }
-    for (const { id, code, text } of answer.files as MessageOf<'PutFileFinalResponse'>['files']) {
-      if (code === 'OPERATION_COMPLETED') tally.copies.get(id)?.add(pillar)
-      else if (code === 'DUPLICATE_FILE_FAILURE')
+    const files: MessageOf<'PutFileFinalResponse'>['files'] = answer.files
+    for (const { id, code, text, provenAt } of files) {
+      if (code === 'OPERATION_COMPLETED') {
+        tally.copies.get(id)?.add(pillar)
+        // What was there already says when it was proven.
+        if (provenAt === undefined) tally.sent.add(id)
+      } else if (code === 'EXISTING_FILE_CHECKSUM_FAILURE') {
+        tally.damaged.set(id, (tally.damaged.get(id) ?? new Set()).add(pillar))
+        tally.reasons.set(id, `${pillar}: ${text ?? code}`)
+      } else if (code === 'DUPLICATE_FILE_FAILURE')
         tally.stopped.set(id, `${pillar} has other bytes under this id`)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? code}`)

@@ -6,6 +6,7 @@ import {
   auditSubstance,
   type Change,
   type CollectionSummary,
+  damagedFact,
   foldPath,
   noAuditHash,
   type StoredFile,
@@ -77,6 +78,9 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
         break
       case 'proven':
         files.proven(change)
+        break
+      case 'damaged':
+        if (files.isNewDamage(change)) audit(statements, draft, change.entry)
         break
       case 'remove':
         files.remove(draft, change)
@@ -165,6 +169,8 @@ function prepared(database: DatabaseSync) {
     audit: database.prepare(
       `INSERT INTO audit (${auditColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
+    isFact: database.prepare('SELECT 1 FROM facts WHERE key = ? AND value = ?'),
+    forgetFact: database.prepare('DELETE FROM facts WHERE key = ?'),
     fact: database.prepare('INSERT OR REPLACE INTO facts VALUES (?, ?)'),
   }
 }
@@ -208,6 +214,11 @@ function fileChanges(
       ...[rowDigest(file), foldPath(path)],
     )
   }
+  const version = (collection: string, id: string, sequence: number): StoredFile | undefined => {
+    const row = statements.file.get(collection, id)
+    const file = row && rows.sound(row)
+    return file?.sequence === sequence ? file : undefined
+  }
   return {
     receive({ file }: Only<'receive'>): void {
       const { collection, id, size, checksum, mtime, path, safe, since } = file
@@ -244,11 +255,19 @@ function fileChanges(
       statements.fact.run(staleBag(collection), 'yes')
     },
     /** A row that was altered must not be blessed by a new digest; it stays as it was found. */
-    proven({ collection, id, at }: Only<'proven'>): void {
-      const row = statements.file.get(collection, id)
-      const file = row && rows.sound(row)
+    proven({ collection, id, sequence, at }: Only<'proven'>): void {
+      const file = version(collection, id, sequence)
       if (!file) return
-      statements.proven.run(at, rowDigest({ ...file, provenAt: at }), collection, id)
+      statements.forgetFact.run(damagedFact(collection, id))
+      if (file.provenAt < at)
+        statements.proven.run(at, rowDigest({ ...file, provenAt: at }), collection, id)
+    },
+    /** Notes it; false when it was known, or the file is another by now. */
+    isNewDamage({ collection, id, sequence }: Only<'damaged'>): boolean {
+      const [key, value] = [damagedFact(collection, id), String(sequence)]
+      if (!version(collection, id, sequence) || statements.isFact.get(key, value)) return false
+      statements.fact.run(key, value)
+      return true
     },
   }
 }

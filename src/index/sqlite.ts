@@ -71,6 +71,10 @@ export function openIndex(path: string): SyncIndex {
     },
     atPath: (collection, folded) => text(files.atPath.get(collection, folded)?.id),
     list,
+    oldestProof(collection) {
+      const row = files.oldestProof.get(collection)
+      return row && Number(row.provenAt)
+    },
     summary: () => writer.summary(),
     ...requests,
     ...removalQueries(database),
@@ -93,6 +97,7 @@ export function asyncIndex(index: SyncIndex): Index {
     withBytes: async (collection, checksum, size) => index.withBytes(collection, checksum, size),
     atPath: async (collection, folded) => index.atPath(collection, folded),
     list: async (query) => index.list(query),
+    oldestProof: async (collection) => index.oldestProof(collection),
     summary: async () => index.summary(),
     answer: async (key) => index.answer(key),
     accepted: async () => index.accepted(),
@@ -125,6 +130,10 @@ function fileQueries(database: DatabaseSync) {
     allReceiving: database.prepare(`${receiving} ORDER BY since, collection, id`),
     atPath: database.prepare(
       `${ids('files', 'folded = ?2')} UNION ALL ${ids('receiving', 'folded = ?2')} LIMIT 1`,
+    ),
+    oldestProof: database.prepare(
+      `SELECT proven_at AS provenAt FROM files INDEXED BY files_proven
+        WHERE collection = ? ORDER BY proven_at LIMIT 1`,
     ),
     conflict: database.prepare(
       `${ids('files', ancestor)} UNION ALL ${ids('receiving', ancestor)}
@@ -196,6 +205,7 @@ function checked(index: SyncIndex): SyncIndex {
     withBytes: check(index.withBytes),
     atPath: check(index.atPath),
     list: check(index.list),
+    oldestProof: check(index.oldestProof),
     summary: check(index.summary),
     answer: check(index.answer),
     accepted: check(index.accepted),

@@ -23,8 +23,7 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
   const space = await store.space()
   const summary = (await store.summary()).find((one) => one.collection === collection)
   const { bytesFree, bytesTotal, bytesReserved, bytesRetained } = space
-  // Until files are proven again, the oldest proof is that of the file stored first.
-  const oldest = (await store.list({ collection, limit: 1 })).files[0]?.provenAt
+  const oldest = await store.oldestProof(collection)
   const full = space.bytesOpen === 0
   return {
     verdict: trouble !== undefined ? 'ERROR' : full ? 'WARNING' : 'OK',
@@ -43,7 +42,8 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
     files: summary?.files ?? 0,
     bytes: summary?.bytes ?? 0,
     digest: summary?.digest ?? '',
-    ...(oldest === undefined ? {} : { oldestProof: timeText(oldest) }),
+    // What was only told was never proven.
+    ...(oldest === undefined || oldest === 0 ? {} : { oldestProof: timeText(oldest) }),
     receiving: await store.receivingCount(),
     ...(store.kind === 'file' ? {} : { kind: store.kind }),
   }

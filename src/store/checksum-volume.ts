@@ -8,6 +8,7 @@ import type { Hasher, World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
 import { evict } from './eviction.ts'
+import { findingChanges } from './findings.ts'
 import { folderMaker, type GroupCommit, groupCommit } from './group-commit.ts'
 import { type Health, health } from './health.ts'
 import { readIdentity } from './identity.ts'
@@ -62,6 +63,8 @@ export async function openChecksumVolume(
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
+    note: (findings, by) => group.commit(findingChanges(findings, by)),
+    oldestProof: (collection) => index.oldestProof(collection),
     versions: (collection, ids) => index.versions(collection, ids),
     tombstones: (query) => index.tombstones(query),
     remove: (file, by) => alone(() => forget(parts, file, by)),

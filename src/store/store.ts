@@ -139,6 +139,20 @@ export interface Removing {
   purge(before: number): Promise<number>
 }
 
+/** What reading all bytes of a stored file has shown. */
+export type Finding = { readonly file: StoredFile; readonly at: number } & (
+  | { readonly is: 'right' }
+  /** Damaged, or not to be read: how, in one sentence. */
+  | { readonly is: 'wrong'; readonly how: string }
+)
+
+export interface Proving {
+  /** One commit for all; nothing of files that are others by now, and of damage that is known already. */
+  note(findings: readonly Finding[], by: Actor): Promise<void>
+  /** When the stored file was proven whose proof is the oldest; 0 when it never was. */
+  oldestProof(collection: string): Promise<number | undefined>
+}
+
 export interface Answering {
   accepted(): Promise<AcceptedRequest[]>
   answer(key: string): Promise<StoredAnswer | undefined>
@@ -146,7 +160,7 @@ export interface Answering {
   conclude(changes: readonly Change[]): Promise<void>
 }
 
-export interface Store extends Reading, Receiving, Removing, Answering {
+export interface Store extends Reading, Receiving, Removing, Proving, Answering {
   readonly volume: string
   /** A checksum pillar's has no bytes: `read` rejects, and nothing is kept aside. */
   readonly kind: PillarKind

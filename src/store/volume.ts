@@ -5,6 +5,7 @@ import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
 import { evict } from './eviction.ts'
+import { findingChanges } from './findings.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
 import { foldsNames, readIdentity } from './identity.ts'
@@ -67,6 +68,8 @@ export async function openVolume(
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
+    note: (findings, by) => group.commit(findingChanges(findings, by)),
+    oldestProof: (collection) => index.oldestProof(collection),
     ...removing(index, removals, alone),
     space: async () => ({
       ...reserved.space(await disk.free()),

@@ -95,6 +95,7 @@ function indexIn(thread: Thread): Index {
     withBytes: call('withBytes'),
     atPath: call('atPath'),
     list: call('list'),
+    oldestProof: call('oldestProof'),
     summary: call('summary'),
     answer: call('answer'),
     accepted: call('accepted'),

@@ -90,13 +90,60 @@ function storing(t: Test, name: string, open: Open): void {
     const index = await open(t)
     await index.commit([store('a', 1000)])
     await index.commit([
-      { do: 'proven', collection: 'books', id: 'a', at: 7000 },
-      { do: 'proven', collection: 'books', id: 'absent', at: 7000 },
+      { do: 'proven', collection: 'books', id: 'a', sequence: 1, at: 7000 },
+      { do: 'proven', collection: 'books', id: 'absent', sequence: 1, at: 7000 },
     ])
     const expected = { ...kept('a'), timestamp: 1000, sequence: 1, provenAt: 7000 }
     t.strictSame(await index.stored('books', ['a', 'absent']), [expected, undefined])
     t.strictSame(await index.damaged(), [])
   })
+
+  t.test(
+    `${name}: a proof of other bytes than those that are there counts for nothing`,
+    async (t) => {
+      const index = await open(t)
+      await index.commit([store('a', 1000)])
+      await index.commit([store('a', 2000, { checksum: sum('other') })])
+      const late = { do: 'proven', collection: 'books', id: 'a', sequence: 1, at: 9000 } as const
+      await index.commit([late])
+      const [before] = await index.stored('books', ['a'])
+      t.not(before?.provenAt, 9000)
+      await index.commit([{ ...late, sequence: 2 }])
+      await index.commit([{ ...late, sequence: 2, at: 8000 }])
+      t.equal((await index.stored('books', ['a']))[0]?.provenAt, 9000, 'and it never goes back')
+    },
+  )
+
+  t.test(`${name}: the oldest proof is that of the file proven the longest ago`, async (t) => {
+    const index = await open(t)
+    t.equal(await index.oldestProof('books'), undefined)
+    await index.commit([store('a', 1, { provenAt: 1000 }), store('b', 1, { provenAt: 3000 })])
+    t.equal(await index.oldestProof('books'), 1000)
+    await index.commit([{ do: 'proven', collection: 'books', id: 'a', sequence: 1, at: 5000 }])
+    t.equal(await index.oldestProof('books'), 3000)
+    t.equal(await index.oldestProof('maps'), undefined)
+  })
+
+  t.test(
+    `${name}: damage is written to the audit trail once, until it is right again`,
+    async (t) => {
+      const index = await open(t)
+      await index.commit([store('a', 1000)])
+      const about = { collection: 'books', id: 'a' }
+      const by = { actor: 'ann', conversation: 'c', outcome: 'damaged' }
+      const entry = { at: 1, event: 'fixity check', ...about, ...by }
+      const found = { do: 'damaged', ...about, sequence: 1, entry } as const
+      await index.commit([found, found])
+      await index.commit([found, { ...found, sequence: 7 }, { ...found, id: 'absent' }])
+      t.equal((await index.audit(0, 9)).length, 1)
+      await index.commit([{ do: 'proven', ...about, sequence: 1, at: 7000 }])
+      await index.commit([found])
+      t.strictSame(
+        (await index.audit(0, 9)).map(({ event }) => event),
+        ['fixity check', 'fixity check'],
+      )
+    },
+  )
 
   t.test(`${name}: a file is found by its bytes, under whatever id`, async (t) => {
     const index = await open(t)

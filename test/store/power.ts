@@ -251,6 +251,7 @@ function powered({ sim, index, collection }: Board): Index {
     atPath: (collection, folded) => ask(() => index.atPath(collection, folded)),
     list: (query) => ask(() => index.list(query)),
     summary: () => ask(() => index.summary().filter((one) => one.collection === collection)),
+    oldestProof: (collection) => ask(() => index.oldestProof(collection)),
     answer: (key) => ask(() => index.answer(key)),
     accepted: () => ask(() => index.accepted()),
     fact: (key) => ask(() => index.fact(key)),
