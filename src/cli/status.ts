@@ -113,6 +113,8 @@ function rowOf({ pillar, site, status: one }: Seen): string[] {
   const kept = aside > 0 ? `, ${formatBytes(aside)} of deleted files kept aside` : ''
   const receiving = one.receiving > 0 ? `, ${one.receiving} on their way` : ''
   const what = one.kind === 'checksum' ? 'checksum' : 'file'
-  const held = `${many(one.files, what)}, ${formatBytes(one.bytes)}${receiving}${kept}`
+  const old = one.proofAges?.find(({ days, files }) => days === 90 && files > 0)
+  const unproven = old ? `, ${old.files} not proven for 90 days` : ''
+  const held = `${many(one.files, what)}, ${formatBytes(one.bytes)}${receiving}${kept}${unproven}`
   return [pillar, site ?? '', held, free, `${one.verdict}: ${one.text}`]
 }

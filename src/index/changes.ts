@@ -85,6 +85,9 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
       case 'remove':
         files.remove(draft, change)
         break
+      case 'lose':
+        files.lose(draft, change)
+        break
       case 'confirm':
         removals.confirm(change.collection, change.id, ++draft.sequence)
         break
@@ -219,6 +222,24 @@ function fileChanges(
     const file = row && rows.sound(row)
     return file?.sequence === sequence ? file : undefined
   }
+  /** Takes the row out of the files; undefined when there is none, or it was altered. */
+  const take = (
+    draft: Draft,
+    collection: string,
+    id: string,
+    now: number,
+  ): StoredFile | undefined => {
+    const row = statements.file.get(collection, id)
+    const file = row && rows.sound(row)
+    if (!file) return undefined
+    draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
+    draft.sequence++
+    statements.remove.run(collection, id)
+    statements.forgetFact.run(damagedFact(collection, id))
+    count(draft, file, -1)
+    statements.fact.run(staleBag(collection), 'yes')
+    return file
+  }
   return {
     receive({ file }: Only<'receive'>): void {
       const { collection, id, size, checksum, mtime, path, safe, since } = file
@@ -240,19 +261,15 @@ function fileChanges(
       const gone = row !== undefined && (old?.checksum !== file.checksum || old.path !== file.path)
       if (removals.stored(file) || gone) statements.fact.run(staleBag(collection), 'yes')
     },
+    lose: (draft: Draft, { collection, id, now }: Only<'lose'>): void =>
+      void take(draft, collection, id, now),
     remove(draft: Draft, { collection, id, now }: Only<'remove'>): void {
-      const row = statements.file.get(collection, id)
-      const file = row && rows.sound(row)
+      const file = take(draft, collection, id, now)
       if (!file) return
-      draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
-      draft.sequence++
-      statements.remove.run(collection, id)
-      count(draft, file, -1)
       const { size, checksum, mtime, sequence: version } = file
       const { timestamp, sequence } = draft
       const about = { collection, id, size, checksum, mtime }
       removals.removed({ ...about, version, removedAt: Math.floor(now), timestamp, sequence })
-      statements.fact.run(staleBag(collection), 'yes')
     },
     /** A row that was altered must not be blessed by a new digest; it stays as it was found. */
     proven({ collection, id, sequence, at }: Only<'proven'>): void {

@@ -29,6 +29,10 @@ export interface Index {
   retainedBytes(): Promise<number>
   /** When the file was proven whose proof is the oldest, milliseconds since 1970; 0 when it never was. */
   oldestProof(collection: string): Promise<number | undefined>
+  /** The stored files whose proofs are the oldest, the oldest first. */
+  leastProven(collection: string, limit: number): Promise<StoredFile[]>
+  /** How many files were proven before each of these times (milliseconds since 1970), in their order. */
+  proofAges(collection: string, before: readonly number[]): Promise<number[]>
   /** Counts per collection, kept up to date with each change: no walk. */
   summary(): Promise<CollectionSummary[]>
   /** The answer that was given to a request, by the key of the request. */
@@ -214,6 +218,8 @@ export type Change =
       readonly id: string
       readonly now: number
     }
+  /** A stored file is damaged, and not to be answered with any more; nothing says that it was deleted. */
+  | { readonly do: 'lose'; readonly collection: string; readonly id: string; readonly now: number }
   /** Notes bytes kept aside, or what has become of them. */
   | { readonly do: 'retain'; readonly file: RetainedFile }
   /** Bytes are not kept aside any more. */

@@ -3,7 +3,7 @@ import { DiskError } from '../disk/disk.ts'
 import type { Synchronous } from '../world/synchronous.ts'
 import { indexWriter } from './changes.ts'
 import { openDatabase, translated } from './database.ts'
-import type { Index } from './index.ts'
+import type { Index, StoredFile } from './index.ts'
 import { indexLister } from './queries.ts'
 import { removalQueries } from './removals.ts'
 import {
@@ -75,6 +75,17 @@ export function openIndex(path: string): SyncIndex {
       const row = files.oldestProof.get(collection)
       return row && Number(row.provenAt)
     },
+    leastProven(collection, limit) {
+      const found: StoredFile[] = []
+      for (const row of files.leastProven.iterate(collection)) {
+        const file = rows.sound(row)
+        if (file) found.push(file)
+        if (found.length >= limit) break
+      }
+      return found
+    },
+    proofAges: (collection, before) =>
+      before.map((time) => Number(files.provenBefore.get(collection, time)?.files)),
     summary: () => writer.summary(),
     ...requests,
     ...removalQueries(database),
@@ -98,6 +109,8 @@ export function asyncIndex(index: SyncIndex): Index {
     atPath: async (collection, folded) => index.atPath(collection, folded),
     list: async (query) => index.list(query),
     oldestProof: async (collection) => index.oldestProof(collection),
+    leastProven: async (collection, limit) => index.leastProven(collection, limit),
+    proofAges: async (collection, before) => index.proofAges(collection, before),
     summary: async () => index.summary(),
     answer: async (key) => index.answer(key),
     accepted: async () => index.accepted(),
@@ -134,6 +147,14 @@ function fileQueries(database: DatabaseSync) {
     oldestProof: database.prepare(
       `SELECT proven_at AS provenAt FROM files INDEXED BY files_proven
         WHERE collection = ? ORDER BY proven_at LIMIT 1`,
+    ),
+    leastProven: fileStatement(
+      database,
+      `${stored} INDEXED BY files_proven WHERE collection = ? ORDER BY proven_at`,
+    ),
+    provenBefore: database.prepare(
+      `SELECT count(*) AS files FROM files INDEXED BY files_proven
+        WHERE collection = ? AND proven_at < ?`,
     ),
     conflict: database.prepare(
       `${ids('files', ancestor)} UNION ALL ${ids('receiving', ancestor)}
@@ -206,6 +227,8 @@ function checked(index: SyncIndex): SyncIndex {
     atPath: check(index.atPath),
     list: check(index.list),
     oldestProof: check(index.oldestProof),
+    leastProven: check(index.leastProven),
+    proofAges: check(index.proofAges),
     summary: check(index.summary),
     answer: check(index.answer),
     accepted: check(index.accepted),

@@ -9,13 +9,17 @@ import type { Desk } from './pillar.ts'
 
 export interface Findings {
   right(file: StoredFile): void
-  /** Raises the alarm, too. `how` is one sentence: damaged, or not to be read. */
+  /** Raises the alarm, and has the scrub look at it, too. `how` is one sentence: damaged, or not to be read. */
   wrong(file: StoredFile, how: string): void
   /** Resolves when they are noted, or can not be: a proof is worth nothing less for that. */
   note(): Promise<void>
 }
 
-export function findings(desk: Desk, request: RequestMessage, signer?: string): Findings {
+export function findings(
+  desk: Desk,
+  request: Pick<RequestMessage, 'from' | 'conversation'>,
+  signer?: string,
+): Findings {
   const { world, store } = desk
   const { from: actor, conversation } = request
   const by = { actor, conversation, ...(signer === undefined ? {} : { key: signer }) }
@@ -26,6 +30,7 @@ export function findings(desk: Desk, request: RequestMessage, signer?: string): 
       const { collection, id } = file
       desk.alarm('CHECKSUM_ALARM', `${id}: ${how}`, { collection, fileId: id })
       found.push({ file, is: 'wrong', at: world.clock.now(), how })
+      desk.suspect(file)
     },
     async note() {
       const some = found

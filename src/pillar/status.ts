@@ -18,11 +18,19 @@ export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>)
   )
 }
 
-async function look({ store, version }: Desk, collection: string): Promise<Status> {
+const dayMs = 24 * 3_600_000
+
+async function look({ store, version, world }: Desk, collection: string): Promise<Status> {
   const trouble = store.trouble()
   const space = await store.space()
   const summary = (await store.summary()).find((one) => one.collection === collection)
   const { bytesFree, bytesTotal, bytesReserved, bytesRetained } = space
+  const days = [30, 60, 90, 365]
+  const now = world.clock.now()
+  const ages = await store.proofAges(
+    collection,
+    days.map((count) => now - count * dayMs),
+  )
   const oldest = await store.oldestProof(collection)
   const full = space.bytesOpen === 0
   return {
@@ -44,6 +52,7 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
     digest: summary?.digest ?? '',
     // What was only told was never proven.
     ...(oldest === undefined || oldest === 0 ? {} : { oldestProof: timeText(oldest) }),
+    proofAges: days.map((count, n) => ({ days: count, files: ages[n] ?? 0 })),
     receiving: await store.receivingCount(),
     ...(store.kind === 'file' ? {} : { kind: store.kind }),
   }

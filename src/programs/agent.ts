@@ -55,6 +55,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
     store,
     state,
     retainMs: config['volume.retain'],
+    scrubMs: config['scrub.period'],
     ...(config.site === undefined ? {} : { site: config.site }),
   })
   world.log.info('agent.started', { pillar: name, volume: store.volume })

@@ -167,6 +167,8 @@ export const Status = v.object({
   bytes: Bytes,
   digest: v.string(),
   oldestProof: v.optional(Time),
+  /** How many files were last proven longer ago than so many days. */
+  proofAges: v.optional(v.array(v.object({ days: Count, files: Count }))),
   receiving: Count,
   /** Absent of pillars that keep files. */
   kind: v.optional(PillarKind),

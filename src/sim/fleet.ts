@@ -249,6 +249,7 @@ function pillarBoard(
       dial,
       refresh: async () => undefined,
       retainMs: 30 * 24 * 3_600_000,
+      scrubMs: 90 * 24 * 3_600_000,
     })
     if (!own.dead()) pillar = begun
   }

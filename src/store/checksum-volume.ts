@@ -65,6 +65,11 @@ export async function openChecksumVolume(
     conclude: (changes) => group.commit(changes),
     note: (findings, by) => group.commit(findingChanges(findings, by)),
     oldestProof: (collection) => index.oldestProof(collection),
+    // Nothing to read: nothing is ever due.
+    leastProven: async () => [],
+    proofAges: (collection, before) => index.proofAges(collection, before),
+    readMedium: nothing,
+    quarantine: async () => false,
     versions: (collection, ids) => index.versions(collection, ids),
     tombstones: (query) => index.tombstones(query),
     remove: (file, by) => alone(() => forget(parts, file, by)),

@@ -137,6 +137,7 @@ export function removal(parts: RemovalParts) {
     restore,
     replace: replacing(parts, shared),
     purge: purging(parts, shared),
+    quarantine: quarantining(parts, shared),
   }
 }
 
@@ -166,6 +167,29 @@ export async function replaceable(
   if (!old || old.checksum !== replaces.checksum || version !== replaces.version)
     throw new Error('what was to be replaced has changed meanwhile')
   return old
+}
+
+/** Damaged bytes are put aside as deleted ones are, but nothing says that they were deleted: they may come again. */
+function quarantining({ world, disk, index }: RemovalParts, { move, prune, commit }: Steps) {
+  return async (file: StoredFile, how: string, by: Actor): Promise<boolean> => {
+    const { collection, id } = file
+    const [now] = await index.stored(collection, [id])
+    if (now?.sequence !== file.sequence) return false
+    const aside = retainedOf(file, 'leaving', world.clock.now())
+    await commit({ do: 'retain', file: aside })
+    const at = payload(collection, file.path)
+    const present = (await disk.stat(at)) !== undefined
+    if (present) await move(at, retainedPath(world, aside))
+    await commit(
+      present
+        ? { do: 'retain', file: { ...aside, state: 'kept' } }
+        : { do: 'release', collection, id, version: aside.version },
+      { do: 'lose', collection, id, now: world.clock.now() },
+      audited(world, file, by, 'quarantine', how),
+    )
+    await prune(collection, dirname(at))
+    return true
+  }
 }
 
 /** Removes for good what was put aside before; resolves with how many they were. */

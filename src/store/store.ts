@@ -149,6 +149,19 @@ export type Finding = { readonly file: StoredFile; readonly at: number } & (
 export interface Proving {
   /** One commit for all; nothing of files that are others by now, and of damage that is known already. */
   note(findings: readonly Finding[], by: Actor): Promise<void>
+  /**
+   * The bytes of a stored file as they are on the medium, in pieces of at most a chunk; rejects when they can not be read.
+   */
+  readMedium(file: StoredFile): AsyncIterable<Uint8Array>
+  /** Stored files whose proofs are the oldest, the oldest first. */
+  leastProven(collection: string, limit: number): Promise<StoredFile[]>
+  /** How many files were proven before each of these times (milliseconds since 1970), in their order. */
+  proofAges(collection: string, before: readonly number[]): Promise<number[]>
+  /**
+   * Damaged bytes: put aside, and not stored any more; false when the file is another by now. Resolves only once it would
+   * survive a power cut.
+   */
+  quarantine(file: StoredFile, how: string, by: Actor): Promise<boolean>
   /** When the stored file was proven whose proof is the oldest; 0 when it never was. */
   oldestProof(collection: string): Promise<number | undefined>
 }

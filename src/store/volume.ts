@@ -10,7 +10,7 @@ import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
 import { foldsNames, readIdentity } from './identity.ts'
 import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
-import { reading } from './reading.ts'
+import { reading, readMedium } from './reading.ts'
 import { recover } from './recovery.ts'
 import { recoverRemovals, removal } from './removal.ts'
 import { reservations } from './reservations.ts'
@@ -70,6 +70,10 @@ export async function openVolume(
     conclude: (changes) => group.commit(changes),
     note: (findings, by) => group.commit(findingChanges(findings, by)),
     oldestProof: (collection) => index.oldestProof(collection),
+    leastProven: (collection, limit) => index.leastProven(collection, limit),
+    proofAges: (collection, before) => index.proofAges(collection, before),
+    readMedium: (file) => readMedium(disk, file),
+    quarantine: (file, how, by) => alone(() => removals.quarantine(file, how, by)),
     ...removing(index, removals, alone),
     space: async () => ({
       ...reserved.space(await disk.free()),

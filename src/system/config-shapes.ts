@@ -84,6 +84,11 @@ export const agentShape = {
     default: '30d',
     doc: 'How long the bytes of deleted files are kept aside, to be taken back.',
   },
+  'scrub.period': {
+    type: 'duration',
+    default: '90d',
+    doc: 'In this time everything is read from the disk once and compared, a share a day.',
+  },
 } as const satisfies Shape
 
 export const trackerShape = {

@@ -252,6 +252,8 @@ function powered({ sim, index, collection }: Board): Index {
     list: (query) => ask(() => index.list(query)),
     summary: () => ask(() => index.summary().filter((one) => one.collection === collection)),
     oldestProof: (collection) => ask(() => index.oldestProof(collection)),
+    leastProven: (collection, limit) => ask(() => index.leastProven(collection, limit)),
+    proofAges: (collection, before) => ask(() => index.proofAges(collection, before)),
     answer: (key) => ask(() => index.answer(key)),
     accepted: () => ask(() => index.accepted()),
     fact: (key) => ask(() => index.fact(key)),
