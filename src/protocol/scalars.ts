@@ -8,6 +8,8 @@ export const bytesOf = (text: string): number => utf8.encode(text).length
 /** Archives, collections, identities, sites: they become topics and certificate names. */
 export const Name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'not a name'))
 
+export const isName = (text: string): boolean => v.is(Name, text)
+
 /** Why a text can not be a file id, or undefined when it can. */
 export function fileIdFault(id: string): string | undefined {
   if (id === '') return 'an empty file id'

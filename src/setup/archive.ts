@@ -12,7 +12,7 @@ import {
 } from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
 import { documentBytesMax, sealDocument } from '../trust/directory.ts'
-import { makeKeyPair, nodeSigner } from '../trust/keys.ts'
+import { makeKeyPair, nodeKeys, nodeSigner } from '../trust/keys.ts'
 
 export interface Founding {
   readonly archive: string
@@ -74,6 +74,19 @@ export function changeDocument(
     version: document.version + 1,
     issuedAt: new Date().toISOString(),
   })
+}
+
+/** Takes a newer document by the same owner in the place of ours. */
+export function takeDocument(folder: string, sealed: Uint8Array): void {
+  const parts = unseal(sealed, documentBytesMax)
+  const document = parts && parseDocument(parts.line)
+  const owner = ownerKey(folder)
+  const known = readDocument(folder).document
+  if (!parts || document?.archive !== known.archive || document.version <= known.version) return
+  if (!nodeKeys().verify(parts.algorithm, owner, parts.line, parts.signature)) return
+  const path = join(folder, files.document)
+  writeFileSync(`${path}.new`, sealed, { flush: true })
+  renameSync(`${path}.new`, path)
 }
 
 function publish(folder: string, document: ArchiveDocument): void {

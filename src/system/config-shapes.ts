@@ -125,6 +125,11 @@ export const trackerShape = {
 export const clientShape = {
   ...basics,
   ...tracker,
+  'owner-key': {
+    type: 'path',
+    optional: true,
+    doc: 'Private key of the owner, where he works; `colonnade collection` signs with it.',
+  },
   'client.home': {
     type: 'path',
     optional: true,
