@@ -124,6 +124,34 @@ function storing(t: Test, name: string, open: Open): void {
     t.equal(await index.oldestProof('maps'), undefined)
   })
 
+  t.test(`${name}: the least proven come first, and are counted by age`, async (t) => {
+    const index = await open(t)
+    const times = { a: 3000, b: 1000, c: 2000 }
+    await index.commit(Object.entries(times).map(([id, provenAt]) => store(id, 1, { provenAt })))
+    const ids = async (limit: number) =>
+      (await index.leastProven('books', limit)).map(({ id }) => id)
+    t.strictSame(await ids(9), ['b', 'c', 'a'])
+    t.strictSame(await ids(1), ['b'])
+    await index.commit([{ do: 'proven', collection: 'books', id: 'b', sequence: 2, at: 4000 }])
+    t.strictSame(await ids(2), ['c', 'a'])
+    t.strictSame(await index.proofAges('books', [2000, 2001, 4000, 4001]), [0, 1, 2, 3])
+    t.strictSame(await index.leastProven('maps', 9), [])
+  })
+
+  t.test(`${name}: what is lost is not there, and nothing says it was deleted`, async (t) => {
+    const index = await open(t)
+    await index.commit([store('a', 1000), store('b', 2000)])
+    const [before] = await index.summary()
+    await index.commit([{ do: 'lose', collection: 'books', id: 'b', now: 3000 }])
+    await index.commit([{ do: 'lose', collection: 'books', id: 'b', now: 3001 }])
+    t.strictSame(await index.stored('books', ['b']), [undefined])
+    t.strictSame((await index.tombstones({ collection: 'books', limit: 9 })).tombstones, [])
+    const [after] = await index.summary()
+    t.match(after, { files: 1 })
+    await index.commit([store('b', 4000)])
+    t.equal((await index.summary())[0]?.digest, before?.digest)
+  })
+
   t.test(
     `${name}: damage is written to the audit trail once, until it is right again`,
     async (t) => {
