@@ -271,7 +271,7 @@ function outcome(
 }
 
 /** Counts bytes, and knows when it has been finished. */
-function tracked(
+export function tracked(
   inner: Landing,
   progress: (bytes: number) => void,
 ): Landing & { readonly finished: boolean } {
@@ -296,7 +296,7 @@ function tracked(
 }
 
 /** The pillar delivers to the relay: we fetch from there what it brings. */
-async function fetchFromRelay(
+export async function fetchFromRelay(
   client: Client,
   parcels: readonly Parcel[],
   token: () => string,

@@ -23,6 +23,7 @@ import { deliveries } from './get.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
+import { results } from './results.ts'
 import { trails } from './trail.ts'
 
 export interface PillarParts {
@@ -91,12 +92,14 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       void post.send(topics.alarms(), alarm)
     }),
   }
+  const listings = results(desk)
   const work = {
     puts: receptions(desk),
     gets: deliveries(desk),
     removals: removals(desk),
     trails: trails(desk),
-    sums: proofs(desk),
+    sums: proofs(desk, listings.accept),
+    results: listings,
   }
   const handle = dispatch(desk, work)
   const post: Post = startPost(
@@ -132,6 +135,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await work.removals.idle()
       await work.trails.idle()
       await work.sums.idle()
+      await work.results.idle()
       await housekeeping
       await store.close()
     },
