@@ -11,7 +11,7 @@ export const limits = {
   /** Results in one page of a listing. */
   pageResultsMax: 10_000,
   /** Results that a pillar delivers as one object, and their bytes. */
-  resultItemsMax: 50_000,
+  resultItemsMax: 10_000,
   resultBytesMax: 8 * 1024 * 1024,
   /** Entries of a trail, or alarms, in one answer: no message holds more. */
   trailResultsMax: 250,
