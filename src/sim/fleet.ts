@@ -29,6 +29,7 @@ import { simKeys, simSigner } from './keys.ts'
 import { type Life, life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
 import { type SimRandom, simRandom } from './random.ts'
+import { type SlowReading, slowDisk } from './slow-disk.ts'
 import { type SimWorld, simWorld } from './world.ts'
 
 export interface FleetOptions {
@@ -41,6 +42,8 @@ export interface FleetOptions {
   readonly checksumPillars?: number
   /** These are told the checksums, and fetch no bytes. */
   readonly told?: boolean
+  /** All pillars read the files from such a disk. */
+  readonly slow?: SlowReading
   /** False: the clients have no exchange of their own that anybody could reach. */
   readonly lan?: boolean
 }
@@ -154,6 +157,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     pillarBoard(ground, name, options.capacity ?? 1 << 30, {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
+      ...(options.slow ? { slow: options.slow } : {}),
     }),
   )
   for (const board of boards) await time.finish(board.start())
@@ -209,7 +213,7 @@ function pillarBoard(
   ground: Ground,
   name: string,
   capacity: number,
-  { kind, told }: { readonly kind: PillarKind; readonly told: boolean },
+  { kind, told, slow }: Pick<FleetOptions, 'slow' | 'told'> & { readonly kind: PillarKind },
 ): Board {
   const clock = ground.time.board()
   const disk = simDisk({ capacity, clock })
@@ -222,7 +226,7 @@ function pillarBoard(
     const own = life()
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine: Disk = disk.disk
+    const mine: Disk = slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk
     if ((await mine.stat('volume.json')) === undefined)
       await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
     const directory = await openDirectory(
@@ -234,7 +238,7 @@ function pillarBoard(
     const store =
       kind === 'file'
         ? await openVolume(world, mine, rows, volume)
-        : await openChecksumVolume(world, mine, rows, { ...volume, told })
+        : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
     const begun = await startPillar({
       world,
       name,
