@@ -66,7 +66,7 @@ export interface Pillar {
 }
 
 export async function startPillar(parts: PillarParts): Promise<Pillar> {
-  const { world, name, store, topics } = parts
+  const { name, store, topics } = parts
   const stop = new AbortController()
   const session = await nextSession(parts)
   const presence = presenceOf(parts, session)
