@@ -9,6 +9,7 @@ import * as sums from './checksums.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
+import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
 
 /** Version we write, and the oldest reader that understands it. */
@@ -235,6 +236,8 @@ export const Message = v.variant('type', [
   Alarm,
   GetAlarmsRequest,
   GetAlarmsFinalResponse,
+  GetRepairsRequest,
+  GetRepairsFinalResponse,
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,

@@ -9,13 +9,15 @@ import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import { openAlarms } from './alarms.ts'
 import { type Debt, ledger } from './ledger.ts'
-import { owedCopies } from './owed.ts'
+import type { RepairOptions } from './repair.ts'
+import { type Upkeep, upkeep } from './upkeep.ts'
 
 export interface TrackerParts
   extends Omit<ClientParts, 'serve' | 'instance' | 'onAlarm' | 'onPresence' | 'service'> {
   readonly version: string
   readonly state: State
   readonly spool: Spool
+  readonly repair?: RepairOptions
 }
 
 export interface Tracker {
@@ -30,6 +32,7 @@ export interface Tracker {
 }
 
 const expireEveryMs = 10 * 60_000
+const repairDefaults: RepairOptions = { everyMs: 24 * 3_600_000, settleMs: 60_000 }
 
 export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const { world, name, topics, state, spool, directory, keys } = parts
@@ -53,18 +56,11 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     if (message.type === 'GetAlarmsRequest')
       await client.line.post().send(message.replyTo, await alarms.answer(message))
     if (message.type === 'DeliverOwedCopiesRequest') await take(message)
+    if (message.type === 'GetRepairsRequest')
+      await client.line.post().send(message.replyTo, await keeping.answer(message))
   }
   async function take(message: MessageOf<'DeliverOwedCopiesRequest'>): Promise<void> {
-    await debts.owe(
-      message.owed.flatMap((pillar) =>
-        message.files.map((file) => ({
-          collection: message.collection,
-          pillar,
-          file,
-          holders: message.holders,
-        })),
-      ),
-    )
+    await debts.owe(debtsOf(message))
     const type = 'DeliverOwedCopiesFinalResponse' as const
     const answer = compose<typeof type>(world, name, {
       type,
@@ -72,14 +68,14 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     })
     await client.line.post().send(message.replyTo, answer)
     for (const pillar of message.owed)
-      if (client.line.presence(pillar) === 'online') owed.remind(pillar)
+      if (client.line.presence(pillar) === 'online') keeping.remind(pillar)
   }
   const client: Client = await startClient({
     ...parts,
     instance: 'service',
     onAlarm: alarms.hear,
     onPresence(one) {
-      if (one.state === 'online' && one.from !== name) owed.remind(one.from)
+      if (one.state === 'online' && one.from !== name) keeping.arrived(one.from)
     },
     service: {
       subscriptions: [topics.trackerRequests()],
@@ -93,23 +89,40 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       connected: (post) => void post.send(topics.trackerState(), presence(true), true),
     },
   })
-  const owed = owedCopies(client, debts, stop.signal)
+  const { repair: options = repairDefaults } = parts
+  const keeping: Upkeep = upkeep({
+    ...{ client, ledger: debts, state, options },
+    ...{ signal: stop.signal, hear: alarms.hear },
+  })
   const expiring = expire(parts, stop.signal)
   return {
     serve: exchange({ world, identity: name, directory, keys, shelf: spool, relay: true }),
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
-    announce: () => void client.line.post().send(topics.trackerState(), presence(true), true),
+    announce() {
+      void client.line.post().send(topics.trackerState(), presence(true), true)
+      keeping.decided()
+    },
     async stop() {
       stop.abort()
       await client.line.post().send(topics.trackerState(), presence(false), true)
       await client.close()
-      await owed.idle()
+      await keeping.idle()
       await expiring
     },
   }
 }
+
+const debtsOf = (message: MessageOf<'DeliverOwedCopiesRequest'>): Debt[] =>
+  message.owed.flatMap((pillar) =>
+    message.files.map((file) => ({
+      collection: message.collection,
+      pillar,
+      file,
+      holders: message.holders,
+    })),
+  )
 
 async function expire({ world, spool }: TrackerParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
