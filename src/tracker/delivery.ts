@@ -91,7 +91,9 @@ async function passThrough(delivery: Delivery, debts: readonly Debt[]): Promise<
   const [first] = debts
   const holders = first ? holdersOf(client, first) : []
   if (holders.length === 0) return []
-  const putting = startPut(delivery, debts)
+  // The same until the end, whoever refuses meanwhile.
+  const names = new Map(debts.map((debt) => [debt, nameOf(delivery, debt)]))
+  const putting = startPut(delivery, debts, names)
   let left = debts
   /** Who delivered what; nobody when more than one had begun it. */
   const by = new Map<Debt, string>()
@@ -99,7 +101,8 @@ async function passThrough(delivery: Delivery, debts: readonly Debt[]): Promise<
   for (const holder of holders) {
     const some = left.filter((debt) => !refusals.has(debt, holder))
     if (some.length === 0 || putting.over.aborted) continue
-    const told = await fetchFrom(delivery, holder, some, AbortSignal.any([signal, putting.over]))
+    const either = AbortSignal.any([signal, putting.over])
+    const told = await fetchFrom(delivery, holder, some, names, either)
     for (const [debt, is] of told) {
       if (is === 'delivered') by.set(debt, holder)
       if (is === 'refused') refusals.add(debt, holder)
@@ -110,12 +113,22 @@ async function passThrough(delivery: Delivery, debts: readonly Debt[]): Promise<
   if (left.length > 0) await putting.taken(debts.length - left.length)
   const party = await putting.ended
   for (const debt of debts) {
+    if (codeIn(party, debt) !== 'NEW_FILE_CHECKSUM_FAILURE') continue
     const holder = by.get(debt)
-    // Its end came from another disk than its beginning, then: the next time all of it comes from one.
-    if (codeIn(party, debt) === 'NEW_FILE_CHECKSUM_FAILURE' && holder && !mixed.has(debt))
-      refusals.add(debt, holder)
+    refusals.spoil(debt)
+    // With a beginning from another disk its own bytes may be right.
+    if (holder && !mixed.has(debt)) refusals.add(debt, holder)
   }
   return debts.filter((debt) => codeIn(party, debt) === 'OPERATION_COMPLETED')
+}
+
+/** Of the objects at our spool. */
+type Names = ReadonlyMap<Debt, string>
+
+const nameOf = ({ client, collection, pillar, refusals }: Delivery, debt: Debt): string => {
+  const { id, size, checksum } = debt.file
+  const turn = refusals.turn(debt)
+  return objectName(client.world, 'owed', collection, id, size, checksum, pillar, turn)
 }
 
 interface Putting {
@@ -128,7 +141,7 @@ interface Putting {
 }
 
 /** Asks the receiver to fetch them all; it waits at our spool until they come. */
-function startPut(delivery: Delivery, debts: readonly Debt[]): Putting {
+function startPut(delivery: Delivery, debts: readonly Debt[], names: Names): Putting {
   const { client, pillar, signal } = delivery
   const { world, line, topics } = client
   const over = new AbortController()
@@ -140,7 +153,7 @@ function startPut(delivery: Delivery, debts: readonly Debt[]): Putting {
     ...conversation(delivery),
     to: [pillar],
     files: debts.map((debt) => debt.file),
-    transmission: transmission(delivery, { dir: 'down', hld: [pillar] }, debts),
+    transmission: transmission(delivery, { dir: 'down', hld: [pillar] }, debts, names),
   })
   const ended = line
     .ask({
@@ -180,6 +193,7 @@ async function fetchFrom(
   delivery: Delivery,
   holder: string,
   debts: readonly Debt[],
+  names: Names,
   signal: AbortSignal,
 ): Promise<Map<Debt, 'delivered' | 'refused' | 'failed'>> {
   const { client } = delivery
@@ -188,7 +202,7 @@ async function fetchFrom(
     ...conversation(delivery),
     to: [holder],
     files: debts.map(({ file: { id, checksum } }) => ({ id, checksum })),
-    transmission: transmission(delivery, { dir: 'up', hld: [holder] }, debts),
+    transmission: transmission(delivery, { dir: 'up', hld: [holder] }, debts, names),
   })
   const parties = await client.line
     .ask({
@@ -231,15 +245,13 @@ const conversation = ({ client: { world, line }, collection }: Delivery) => ({
 })
 
 function transmission(
-  { client: { world, name, signer, directory }, collection, pillar }: Delivery,
+  { client: { world, name, signer, directory } }: Delivery,
   claims: { dir: 'up' | 'down'; hld: string[] },
   debts: readonly Debt[],
+  names: Names,
 ): Transmission {
   const exchanges = directory.document().exchanges.filter((one) => one.identity === name)
   const exp = Math.floor((world.clock.now() + limits.performExpiryMs) / 1000)
-  const obj = debts.map(({ file: { id, size, checksum } }): [string, number] => [
-    objectName(world, 'owed', collection, id, size, checksum, pillar),
-    size,
-  ])
+  const obj = debts.map((debt): [string, number] => [names.get(debt) ?? '', debt.file.size])
   return { exchanges, token: issueToken(signer, { ...claims, obj, iss: name, aud: [name], exp }) }
 }

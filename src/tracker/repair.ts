@@ -16,7 +16,15 @@ import { absence } from './absence.ts'
 import { emit } from './emission.ts'
 import type { Ledger } from './ledger.ts'
 import { type Memory, memory, type Remembered } from './memory.ts'
-import { type Compared, compare, confirmed, digestsOf, isEqual, settled } from './round.ts'
+import {
+  type Compared,
+  compare,
+  confirmed,
+  digestsOf,
+  isEqual,
+  type Seen,
+  settled,
+} from './round.ts'
 import { type Tally, tally } from './tally.ts'
 
 export interface RepairOptions {
@@ -99,7 +107,9 @@ export function repairs(parts: RepairParts): Repairs {
       // Before the round: what happens during it is looked at again.
       course.due = clock.monotonic() + jittered(world, everyMs)
       try {
-        if (await round(kit, collection)) look(collection)
+        const next = await round(kit, collection)
+        if (next === 'soon') look(collection)
+        if (next === 'later') throw new Unable('a pillar that is there did not answer')
         pauseMs = againMsMin
       } catch (error) {
         if (signal.aborted || error instanceof Stopped) break
@@ -145,21 +155,29 @@ interface Kit {
   readonly listing: ReturnType<typeof gate>
 }
 
-/** Compares once, and says whether to look again soon. */
-async function round(kit: Kit, collection: string): Promise<boolean> {
+/** When to look again, unless something happens. */
+type Next = 'soon' | 'later' | 'inTime'
+
+async function round(kit: Kit, collection: string): Promise<Next> {
+  const { seen, all } = await settled(kit.parts, collection)
+  const strangers = seen.size < 2 ? 0 : await compareOnce(kit, collection, seen)
+  if (strangers > 0) return 'soon'
+  return all ? 'inTime' : 'later'
+}
+
+/** Resolves with how many pillars are strangers no more. */
+async function compareOnce(kit: Kit, collection: string, seen: Seen): Promise<number> {
   const { parts, away, memory } = kit
   const { client } = parts
-  const seen = await settled(parts, collection)
-  if (!seen) return false
   const doubted = await away.doubted(collection)
   const digests = digestsOf(seen)
   const isWhole = seen.size === client.policy(collection).pillars.length
   if (isEqual(seen)) {
     // Those that are away may differ as before.
     if (isWhole) await memory.keep(collection, { digests, findings: [], told: {} })
-    return (await cleared(kit, collection, [...seen.keys()], doubted)) > 0
+    return cleared(kit, collection, [...seen.keys()], doubted)
   }
-  if (doubted.size === 0 && (await memory.knows(collection, digests))) return false
+  if (doubted.size === 0 && (await memory.knows(collection, digests))) return 0
   const leave = await kit.listing.enter()
   const began = client.world.clock.monotonic()
   const compared = await compare(parts, collection, seen, doubted).finally(leave)
@@ -181,7 +199,7 @@ async function round(kit: Kit, collection: string): Promise<boolean> {
   const isHeard = compared.heard.length === pillars.length
   // Once nothing can be done that was not done before, the same digests need not be compared again.
   await memory.keep(collection, { digests: fresh === 0 && isHeard ? digests : {}, findings, told })
-  return (await cleared(kit, collection, compared.heard, doubted)) > 0
+  return cleared(kit, collection, compared.heard, doubted)
 }
 
 /** Those that were compared with enough others are no strangers any more; how many. */

@@ -11,7 +11,7 @@ import { type CompareOptions, type Comparing, comparing, type Found, type Plan }
 import type { RepairParts } from './repair.ts'
 
 /** Digests by pillar. */
-type Seen = ReadonlyMap<string, Status>
+export type Seen = ReadonlyMap<string, Status>
 
 export interface Compared {
   /** Those that were asked, in the order of their numbers in the plan. */
@@ -26,28 +26,28 @@ const looksMax = 10
 /** Between two pages of a listing: others ask these pillars too. */
 const pagePauseMs = 100
 
-/** What the pillars say, once it stands still; undefined when less than two are there. */
-export async function settled(parts: RepairParts, collection: string): Promise<Seen | undefined> {
+/** What the pillars say, once it stands still; whether all answered that are there. */
+export async function settled(
+  parts: RepairParts,
+  collection: string,
+): Promise<{ seen: Seen; all: boolean }> {
   const { client, signal, settleMs } = parts
   let before: string | undefined
   for (let look = 1; ; look++) {
-    const seen = await present(parts, collection)
-    if (seen.size < 2) return undefined
+    const seen = new Map<string, Status>()
+    for (const [pillar, status] of await statuses(client, collection, signal))
+      if (status && client.line.presence(pillar) === 'online') seen.set(pillar, status)
+    // One that is there and silent may not have heard yet that it keeps this collection.
+    const all = client
+      .policy(collection)
+      .pillars.every((one) => seen.has(one) || client.line.presence(one) !== 'online')
     const now = JSON.stringify(digestsOf(seen))
-    if (isEqual(seen) || look === looksMax) return seen
-    if (now === before && !(await owesAny(parts, seen))) return seen
+    if (look === looksMax || (all && (seen.size < 2 || isEqual(seen)))) return { seen, all }
+    if (all && now === before && !(await owesAny(parts, seen))) return { seen, all }
     before = now
     await client.world.clock.sleep(settleMs, signal)
     signal.throwIfAborted()
   }
-}
-
-/** The collection's pillars that are there and answer. */
-async function present({ client, signal }: RepairParts, collection: string): Promise<Seen> {
-  const seen = new Map<string, Status>()
-  for (const [pillar, status] of await statuses(client, collection, signal))
-    if (status && client.line.presence(pillar) === 'online') seen.set(pillar, status)
-  return seen
 }
 
 /** What clients have put meanwhile is on its way already. */
