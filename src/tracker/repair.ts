@@ -196,9 +196,9 @@ async function compareOnce(kit: Kit, collection: string, seen: Seen): Promise<nu
   )
   const findings = await found(parts, collection, compared)
   const told = tellNew(parts, collection, findings, await memory.told(collection))
-  const isHeard = compared.heard.length === pillars.length
+  const isDone = fresh === 0 && compared.heard.length === pillars.length && doubted.size === 0
   // Once nothing can be done that was not done before, the same digests need not be compared again.
-  await memory.keep(collection, { digests: fresh === 0 && isHeard ? digests : {}, findings, told })
+  await memory.keep(collection, { digests: isDone ? digests : {}, findings, told })
   return cleared(kit, collection, compared.heard, doubted)
 }
 
