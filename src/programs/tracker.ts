@@ -31,7 +31,8 @@ export async function runTracker(
   const broker = config['broker.listen'] === '' ? undefined : await openBroker(world, config)
   const member = await openMember(world, config, state, broker?.broker.connectLocal)
   broker?.serveFor(member)
-  const tracker = await startTracker({ ...member, world, version, state, spool })
+  const repair = { everyMs: config['repair.every'], settleMs: config['repair.settle'] }
+  const tracker = await startTracker({ ...member, world, version, state, spool, repair })
   const watching = watchDocument(documentBeside(config), member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })

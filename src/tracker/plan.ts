@@ -3,7 +3,8 @@
  * listed once more, and of each file of that second listing who is to get it. In between only a few bytes a file are
  * kept, whatever its id.
  */
-import { digestOf, type World } from '../world/world.ts'
+import { textDigest } from '../world/hashing.ts'
+import type { World } from '../world/world.ts'
 import { type Mark, openRows, type Rows } from './rows.ts'
 
 /** What a pillar has under an id; times are milliseconds since 1970 by the pillar's own clock. */
@@ -85,8 +86,8 @@ interface Stone {
 
 export function comparing(world: World, options: CompareOptions): Comparing {
   const salt = [...world.random.bytes(16)].map((byte) => byte.toString(16)).join('.')
-  const markOf = (...parts: string[]): Mark => {
-    const hex = digestOf(world, [salt, ...parts].join('\0'))
+  const markOf = (text: string): Mark => {
+    const hex = textDigest(`${salt}\0${text}`)
     return [Number.parseInt(hex.slice(0, 8), 16), Number.parseInt(hex.slice(8, 16), 16)]
   }
   const rows = openRows(options.pillars, options.expected)
@@ -99,13 +100,13 @@ export function comparing(world: World, options: CompareOptions): Comparing {
     stones: new Map(),
     rowOf({ id, checksum }) {
       const row = rows.find(markOf(id))
-      return row !== undefined && rows.isAbout(row, markOf(id, checksum)) ? row : undefined
+      return row !== undefined && rows.isAbout(row, markOf(`${id}\0${checksum}`)) ? row : undefined
     },
   }
   const { counts, differing, differingIds, stones } = told
   return {
     holds(pillar, file) {
-      const substance = markOf(file.id, file.checksum)
+      const substance = markOf(`${file.id}\0${file.checksum}`)
       const id = markOf(file.id)
       const row = rows.find(id) ?? rows.add(id, substance)
       counts[pillar] = (counts[pillar] ?? 0) + 1

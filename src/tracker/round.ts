@@ -50,9 +50,9 @@ export async function settled(
   }
 }
 
-/** What clients have put meanwhile is on its way already. */
+/** What is on its way already. */
 async function owesAny({ ledger }: RepairParts, seen: Seen): Promise<boolean> {
-  for (const pillar of seen.keys()) if ((await ledger.count(pillar, 'owed')) > 0) return true
+  for (const pillar of seen.keys()) if ((await ledger.count(pillar)) > 0) return true
   return false
 }
 

@@ -41,11 +41,14 @@ export function tally({ client, ledger }: Pick<RepairParts, 'client' | 'ledger'>
       for (const [n, pillar] of pillars.entries()) {
         const files = lacking[n] ?? 0
         if (files === 0) continue
+        const known = lines.get(keyOf(collection, pillar))
         lines.set(keyOf(collection, pillar), {
-          ...{ collection, pillar, files, toCome: files },
-          since: clock.monotonic(),
+          ...{ collection, pillar, toCome: files },
+          // Found again in the middle: it began with more.
+          files: Math.max(files, known?.files ?? 0),
+          since: known?.since ?? clock.monotonic(),
         })
-        log.info('repair.begun', { collection, pillar, files })
+        if (!known) log.info('repair.begun', { collection, pillar, files })
       }
       return (pillar) => {
         const line = lines.get(keyOf(collection, pillar))
