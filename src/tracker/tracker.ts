@@ -52,7 +52,8 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     })
 
   async function mail({ message, from }: Mail): Promise<void> {
-    if (from.role !== 'client') return
+    // We ask ourselves, too: the command on the tracker's own machine.
+    if (from.role !== 'client' && from.name !== name) return
     if (message.type === 'GetAlarmsRequest')
       await client.line.post().send(message.replyTo, await alarms.answer(message))
     if (message.type === 'DeliverOwedCopiesRequest') await take(message)

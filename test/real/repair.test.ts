@@ -1,5 +1,6 @@
 // A disk dies: a new, empty one is adopted under the same name, and everything comes back to it by itself.
 
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -13,6 +14,7 @@ import { until } from '../support/until.ts'
 
 const archive = await makeArchive(t)
 const { home, pillars, tracker } = archive
+const root = join(import.meta.dirname, '..', '..')
 const source = join(home, 'source')
 const filesCount = 203
 
@@ -46,11 +48,23 @@ t.test(
     // It holds still, so that there is time to look.
     pillars['pillar-3'].pause()
     const status = await (await archive.colonnade(['status', '--check'])).ended
+    const asked = spawnSync(
+      process.execPath,
+      [
+        join(root, 'src', 'tracker.ts'),
+        'status',
+        '--config',
+        join(home, 'tracker', 'tracker.toml'),
+      ],
+      { encoding: 'utf8' },
+    )
     await tracker.kill()
     tracker.start()
     pillars['pillar-3'].goOn()
     t.equal(status.code, 1, 'it is not safe meanwhile')
     t.match(status.output, /repairing: \d+ of 203 files to pillar-3/)
+    t.match(asked.stdout, /^home: .*pillar-1 203 files/, asked.stderr)
+    t.match(asked.stdout, /repairing: \d+ of 203 files to pillar-3/)
     await until('it has them all', () => there() === filesCount, 120_000)
     t.same(snapshot(data()), before, 'the same bytes, names and times')
     await until('all is well again', async () => {

@@ -121,6 +121,7 @@ t.test('[REP-1] an empty disk under the same name is filled again, and nobody as
 t.test('[REP-1] a pillar that is added to a collection gets all its files', async (t) => {
   const { fleet, boards, putMany, until } = await setting(t, { keepers: 2 })
   const items = await putMany('a', 40)
+  await fleet.time.advance(hour)
   t.equal(await held(boards[2], items), 0)
   await fleet.time.finish(fleet.keepOn(fleet.boards.map(({ name }) => name)))
   await until('it has them', async () => (await held(boards[2], items)) === 40)
