@@ -79,6 +79,10 @@ export const limits = {
   alarmTextMax: 1_900,
   /** Alarms that the tracker keeps; the oldest are forgotten. */
   alarmsKeptMax: 10_000,
+  /** Repairs of one pillar that the tracker has in its ledger at a time; the rest stays in the listing it comes from. */
+  repairsOpenMax: 2_000,
+  /** Files that are named of each finding. */
+  findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */
   skewMs: 10 * 60_000,
 

@@ -9,6 +9,7 @@ import * as sums from './checksums.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
+import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
 
@@ -261,6 +262,8 @@ export const Message = v.variant('type', [
   Alarm,
   GetAlarmsRequest,
   GetAlarmsFinalResponse,
+  GetRepairsRequest,
+  GetRepairsFinalResponse,
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,
