@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
+import { trackerStatus } from './programs/tracker-status.ts'
 import {
   add,
   type CollectionOptions,
@@ -10,7 +11,7 @@ import {
   type InitOptions,
   init,
 } from './setup/found.ts'
-import { Command } from './system/commands.ts'
+import { Command, Option } from './system/commands.ts'
 import { trackerShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
 
@@ -44,6 +45,11 @@ program
   .option('--out <folder>', 'where; a folder of its name in the archive folder otherwise')
   .option('--site <place>', 'where the pillar stands')
   .option('--mount <path>', 'of a pillar: where its disk is mounted', '/mnt/colonnade')
+  .addOption(
+    new Option('--kind <kind>', 'of a pillar: what it keeps, the files or their checksums only')
+      .choices(['file', 'checksum'])
+      .default('file'),
+  )
   .addHelpText(
     'after',
     '\nExample:\n  colonnade-tracker add pillar attic /srv/colonnade --site home --mount /mnt/disk',
@@ -53,18 +59,19 @@ program
       role: string,
       name: string,
       folder: string,
-      options: { out?: string; site?: string; mount: string },
+      options: { out?: string; site?: string; mount: string; kind: string },
     ) => {
       if (role !== 'pillar' && role !== 'client')
         throw new Error('a member is a pillar or a client')
       const out = options.out ?? join(folder, name)
       const place: Record<string, string> = options.site === undefined ? {} : { site: options.site }
+      const kind: Record<string, string> = options.kind === 'checksum' ? { kind: 'checksum' } : {}
       await add(
         folder,
         role,
         name,
         out,
-        role === 'pillar' ? { ...place, 'volume.mount': options.mount } : place,
+        role === 'pillar' ? { ...place, ...kind, 'volume.mount': options.mount } : place,
       )
       process.stdout.write(
         `${out} is all that ${name} needs; bring it there by a safe way, it holds a secret key\n`,
@@ -105,5 +112,18 @@ program
     const config = read(options.config, trackerShape)
     const world = openWorld(config)
     return runProgram('colonnade-tracker', () => runTracker(world, config), options)
+  })
+program
+  .command('status')
+  .description('ask the tracker that runs: who is there, what is being repaired')
+  .option('--config <file>', 'its configuration', 'tracker.toml')
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-tracker status --config /srv/colonnade/tracker/tracker.toml',
+  )
+  .action(async (options: { config: string }) => {
+    const config = read(options.config, trackerShape)
+    const lines = await trackerStatus(openWorld({ ...config, 'log.level': 'silent' }), config)
+    process.stdout.write(`${lines.join('\n')}\n`)
   })
 void parse('colonnade-tracker', program)

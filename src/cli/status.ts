@@ -1,9 +1,11 @@
 /** `colonnade status`: first a verdict, then what it rests on. */
 import { statuses } from '../client/list.ts'
+import { repairsUnderWay } from '../client/repairs.ts'
 import type { Status } from '../protocol/messages.ts'
 import { formatBytes } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, many, table } from './output.ts'
+import { findingLine, repairLine } from './repairs.ts'
 
 export interface Verdict {
   readonly safe: boolean
@@ -18,21 +20,25 @@ export interface Seen {
 
 type There = Seen & { readonly status: Status }
 
+/** A checksum pillar bears witness, and has no copy. */
+const hasCopies = ({ status }: There): boolean => status.kind !== 'checksum'
+
 /** The verdict is pure: what is known of every pillar in, one sentence out. */
 export function verdict(seen: readonly Seen[], copiesMin: number): Verdict {
   const there = seen.filter((one): one is There => one.status !== undefined)
   const trouble = troubleOf(there, seen, copiesMin)
   if (trouble !== undefined) return { safe: false, sentence: `Attention: ${trouble}` }
+  const keepers = there.filter(hasCopies)
   const files = there[0]?.status.files ?? 0
   if (files === 0)
     return {
       safe: true,
       sentence: `Safe: there are no files yet, ${many(there.length, 'pillar')} ready`,
     }
-  const places = new Set(there.map((one) => one.site ?? '')).size
-  const proofs = there.flatMap(({ status }) => status.oldestProof ?? []).sort()
+  const places = new Set(keepers.map((one) => one.site ?? '')).size
+  const proofs = keepers.flatMap(({ status }) => status.oldestProof ?? []).sort()
   const since = proofs[0] === undefined ? '' : `, each proven since ${proofs[0].slice(0, 10)}`
-  const copies = `${many(there.length, 'copy', 'copies')} in ${many(places, 'place')}`
+  const copies = `${many(keepers.length, 'copy', 'copies')} in ${many(places, 'place')}`
   return { safe: true, sentence: `Safe: ${many(files, 'file')}, ${copies}${since}` }
 }
 
@@ -51,14 +57,15 @@ function troubleOf(
   const fullest = Math.max(...there.map(({ status }) => status.files))
   const behind = there.filter(({ status }) => status.files < fullest)
   if (behind.length > 0)
-    return `${names(behind)} ${behind.length === 1 ? 'has' : 'have'} fewer files than the others; leave it running for a while, or repeat the last put`
+    return `${names(behind)} ${behind.length === 1 ? 'has' : 'have'} fewer files than the others; they are brought to it while all are running`
   if (new Set(there.map(({ status }) => status.digest)).size > 1)
     return 'the pillars have different files; look with `colonnade checksums` which'
   const silent = seen.filter(({ status }) => status === undefined)
   if (silent.length > 0)
     return `${names(silent)} did not answer, ${many(fullest, 'file')} on ${many(there.length, 'other')}; switch it on, or look after its link`
-  if (there.length < copiesMin)
-    return `only ${there.length} of ${many(copiesMin, 'copy', 'copies')}; add a pillar`
+  const keepers = there.filter(hasCopies).length
+  if (keepers < copiesMin)
+    return `only ${keepers} of ${many(copiesMin, 'copy', 'copies')}; add a pillar`
   const warned = there.find(({ status }) => status.verdict === 'WARNING')
   if (warned) return `${warned.pillar}: ${warned.status.text}; give it a larger disk`
   return undefined
@@ -78,6 +85,9 @@ export async function status(
   for (const collection of collections) pillarsOf(desk, collection)
   let safe = true
   let nobody = true
+  const asked = repairsUnderWay(client, signal)
+  // Waited for below; the pillars are asked meanwhile.
+  asked.catch(() => undefined)
   for (const collection of collections) {
     const found = await statuses(client, collection, signal)
     const { pillars, copiesMin } = client.policy(collection)
@@ -91,7 +101,13 @@ export async function status(
     nobody &&= seen.every((one) => one.status === undefined)
     out.line(collections.length > 1 ? `${collection}: ${sentence}` : sentence)
     if (!out.quiet) for (const line of table(seen.map(rowOf))) out.line(`  ${line}`)
-    out.object({ collection, safe: well, verdict: sentence, pillars: seen })
+    const told = await asked
+    const of = <T extends { readonly collection: string }>(some: readonly T[] = []): T[] =>
+      some.filter((one) => one.collection === collection)
+    const [repairs, findings] = [of(told?.repairs), of(told?.findings)]
+    for (const line of [...repairs.map(repairLine), ...findings.map(findingLine)])
+      out.line(`  ${line}`)
+    out.object({ collection, safe: well, verdict: sentence, pillars: seen, repairs, findings })
   }
   if (nobody) return exitCodes.nobody
   return options.check && !safe ? exitCodes.failed : exitCodes.done
@@ -107,6 +123,9 @@ function rowOf({ pillar, site, status: one }: Seen): string[] {
   const aside = one.volumes.reduce((sum, { bytesRetained }) => sum + bytesRetained, 0)
   const kept = aside > 0 ? `, ${formatBytes(aside)} of deleted files kept aside` : ''
   const receiving = one.receiving > 0 ? `, ${one.receiving} on their way` : ''
-  const held = `${many(one.files, 'file')}, ${formatBytes(one.bytes)}${receiving}${kept}`
+  const what = one.kind === 'checksum' ? 'checksum' : 'file'
+  const old = one.proofAges?.find(({ days, files }) => days === 90 && files > 0)
+  const unproven = old ? `, ${old.files} not proven for 90 days` : ''
+  const held = `${many(one.files, what)}, ${formatBytes(one.bytes)}${receiving}${kept}${unproven}`
   return [pillar, site ?? '', held, free, `${one.verdict}: ${one.text}`]
 }

@@ -4,8 +4,8 @@ import type { Client } from '../client/client.ts'
 import { getBatch } from '../client/get.ts'
 import { fragmentFileId } from '../protocol/fragments.ts'
 import { digestOf } from '../world/world.ts'
-import { memoryLanding } from './chaos.ts'
 import type { Fleet } from './fleet.ts'
+import { memoryLanding } from './memory.ts'
 
 export const piecesName = 'pieces'
 const hour = 3_600_000

@@ -3,48 +3,41 @@
  * lose their power and come back, and everything follows from one seed.
  */
 
-import type { ConnectBus } from '../bus/bus.ts'
 import { type Client, startClient } from '../client/client.ts'
 import type { Disk } from '../disk/disk.ts'
-import { openSpool } from '../exchange/spool.ts'
 import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
-import type { ArchiveDocument } from '../protocol/document.ts'
-import { topicsUnder } from '../protocol/topics.ts'
+import type { PillarKind } from '../protocol/scalars.ts'
 import { openState } from '../state/sqlite.ts'
-import type { State } from '../state/state.ts'
+import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
-import type { FragmentParts } from '../tracker/fragments.ts'
-import { startTracker, type Tracker } from '../tracker/tracker.ts'
-import type { Dial, Serve } from '../transfer/transfer.ts'
-import { openDirectory, sealDocument } from '../trust/directory.ts'
-import { openView } from '../view/sqlite.ts'
-import type { View } from '../view/view.ts'
+import type { Serve } from '../transfer/transfer.ts'
+import { openDirectory } from '../trust/directory.ts'
 import { hashingInThread } from '../world/hashing.ts'
 import { type BusFaults, type SimBroker, simBroker } from './bus.ts'
 import { type BoardClock, type SimClock, simClock } from './clock.ts'
 import { type SimDisk, simDisk } from './disk.ts'
-import { simKeys, simSigner } from './keys.ts'
-import { type Life, life, mortal } from './mortal.ts'
+import {
+  alive,
+  archive,
+  documentFor,
+  type FleetOptions,
+  type Ground,
+  keys,
+  owner,
+  topics,
+  undying,
+  version,
+} from './fleet-ground.ts'
+import { type TrackerBoard, trackerBoard } from './fleet-tracker.ts'
+import { simSigner } from './keys.ts'
+import { life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
 import { type SimRandom, simRandom } from './random.ts'
-import { type SimWorld, simWorld } from './world.ts'
-
-export interface FleetOptions {
-  readonly seed: number | string
-  readonly pillars: number
-  readonly copiesMin: number
-  readonly capacity?: number
-  readonly spoolBytes?: number
-  /** False: the clients have no exchange of their own that anybody could reach. */
-  readonly lan?: boolean
-  /** A second collection, `pieces`, is kept in fragments. */
-  readonly fragments?: { readonly bytes: number; readonly copies: number }
-  /** How long a pillar that is away counts there, milliseconds; a day when absent. */
-  readonly graceMs?: number
-}
+import { slowDisk } from './slow-disk.ts'
+import type { SimWorld } from './world.ts'
 
 export interface Board {
   readonly name: string
@@ -57,6 +50,8 @@ export interface Board {
   stop(): Promise<void>
   /** The index as it is on the disk. */
   readonly index: Index
+  /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
+  newDisk(): void
 }
 
 export interface Fleet {
@@ -67,68 +62,18 @@ export interface Fleet {
   readonly net: SimNet
   readonly netFaults: NetFaults
   readonly boards: readonly Board[]
-  readonly tracker: {
-    start(): Promise<void>
-    crash(): void
-    running(): Tracker | undefined
-    readonly disk: SimDisk
-    /** While it does not run: its disk for collections in fragments is lost, with catalogue and view. */
-    lose(): void
-    /** What is on that disk now. */
-    vault(): { readonly disk: SimDisk; readonly index: Index; readonly view: View }
-  }
+  readonly tracker: TrackerBoard
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
   /** Of the collection in fragments. */
   readonly pieces: { readonly copies: number }
+  /** The owner decides which pillars keep it: signed, and taken by the tracker at once. */
+  keepOn(pillars: readonly string[]): Promise<void>
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
   /** The last lines of every log, for the report of a failure. */
   lines(): string[]
-}
-
-const archive = 'test'
-const version = '0-sim'
-const relayUrl = 'https://203.0.113.1:443'
-const owner = simSigner('owner')
-const keys = simKeys()
-const topics = topicsUnder('colonnade')
-
-function documentFor(options: FleetOptions, names: readonly string[]): Uint8Array {
-  const identity = (name: string, role: 'pillar' | 'client' | 'tracker') => ({
-    name,
-    role,
-    publicKey: simSigner(name).publicKey,
-  })
-  const policy = { pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' as const }
-  const document: ArchiveDocument = {
-    archive,
-    version: 1,
-    issuedAt: '2026-01-01T00:00:00.000Z',
-    identities: [
-      ...names.map((name) => identity(name, 'pillar')),
-      identity('ann', 'client'),
-      identity('bob', 'client'),
-      identity('tracker', 'tracker'),
-    ],
-    collections: [
-      { name: 'home', ...policy },
-      ...(options.fragments ? [{ name: 'pieces', ...policy, fragments: options.fragments }] : []),
-    ],
-    exchanges: [{ identity: 'tracker', urls: [relayUrl] }],
-  }
-  return sealDocument(document, owner)
-}
-
-/** What all members of a fleet share. */
-interface Ground {
-  readonly time: SimClock
-  readonly random: SimRandom
-  readonly broker: SimBroker
-  readonly net: SimNet
-  readonly sealed: Uint8Array
-  readonly worlds: SimWorld[]
 }
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -153,14 +98,22 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     random,
     broker,
     net,
-    sealed: documentFor(options, names),
+    sealed: documentFor(options, names, names.slice(0, options.keepers)),
     worlds: [],
   }
   const tracker = trackerBoard(ground, options)
   await tracker.start()
-  const boards = names.map((name) => pillarBoard(ground, name, options.capacity ?? 1 << 30))
+  const files = names.length - (options.checksumPillars ?? 0)
+  const boards = names.map((name, n) =>
+    pillarBoard(ground, name, options.capacity ?? 1 << 30, {
+      kind: n < files ? 'file' : 'checksum',
+      told: options.told ?? false,
+      ...(options.slow ? { slow: options.slow } : {}),
+    }),
+  )
   for (const board of boards) await time.finish(board.start())
   let runs = 0
+  let decisions = 1
   return {
     random,
     time,
@@ -173,6 +126,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     collection: 'home',
     pieces: { copies: options.fragments?.copies ?? 0 },
     hashing: hashingInThread(),
+    async keepOn(pillars) {
+      ground.sealed = documentFor(options, names, pillars, ++decisions)
+      await tracker.decided()
+    },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
     lines: () =>
@@ -182,37 +139,15 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-/** What a member has of the world while it lives. */
-function alive(
+function pillarBoard(
   ground: Ground,
   name: string,
-  own: Life,
-  clock: BoardClock,
-): { world: SimWorld; connect: ConnectBus; dial: Dial } {
-  const world = simWorld(
-    { ...clock, sleep: (ms, signal) => own.own(clock.sleep(ms, signal)) },
-    ground.random.fork(`${name}/${ground.worlds.length}`),
-    name,
-  )
-  ground.worlds.push(world)
-  const dial = ground.net.dialAs(name)
-  return {
-    world,
-    connect: ground.broker.connectAs(name),
-    dial: (to, request, dialOptions) =>
-      own.dead() ? new Promise(() => undefined) : own.own(dial(to, request, dialOptions)),
-  }
-}
-
-const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({
-  ...inner,
-  close: async () => undefined,
-})
-
-function pillarBoard(ground: Ground, name: string, capacity: number): Board {
+  capacity: number,
+  { kind, told, slow }: Pick<FleetOptions, 'slow' | 'told'> & { readonly kind: PillarKind },
+): Board {
   const clock = ground.time.board()
-  const disk = simDisk({ capacity, clock })
-  const index = asyncIndex(openIndex(':memory:'))
+  let disk = simDisk({ capacity, clock })
+  let index = asyncIndex(openIndex(':memory:'))
   const state = openState(':memory:')
   const signer = simSigner(name)
   let pillar: Pillar | undefined
@@ -221,18 +156,19 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
     const own = life()
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine: Disk = disk.disk
+    const mine: Disk = slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk
     if ((await mine.stat('volume.json')) === undefined)
-      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}` })
+      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
     const directory = await openDirectory(
       { keys, owner: owner.publicKey, archive, state },
       ground.sealed,
     )
-    const store = await openVolume(world, mine, mortal(own, undying(index)), {
-      pillar: name,
-      archive,
-      reserveBytes: 0,
-    })
+    const volume = { pillar: name, archive, reserveBytes: 0 }
+    const rows = mortal(own, undying(index))
+    const store =
+      kind === 'file'
+        ? await openVolume(world, mine, rows, volume)
+        : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
     const begun = await startPillar({
       world,
       name,
@@ -245,17 +181,26 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
       topics,
       connect,
       dial,
-      refresh: async () => undefined,
+      refresh: async () => void (await directory.accept(ground.sealed)),
       retainMs: 30 * 24 * 3_600_000,
+      scrubMs: 90 * 24 * 3_600_000,
     })
     if (!own.dead()) pillar = begun
   }
   return {
     name,
-    disk,
+    get disk() {
+      return disk
+    },
     clock,
     start,
-    index,
+    get index() {
+      return index
+    },
+    newDisk() {
+      disk = simDisk({ capacity, clock })
+      index = asyncIndex(openIndex(':memory:'))
+    },
     running: () => pillar,
     crash() {
       current.die()
@@ -271,95 +216,6 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
     },
   }
 }
-
-function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
-  const name = 'tracker'
-  const clock = ground.time.board()
-  const disk = simDisk({ capacity: 1 << 30, clock })
-  const state: State = openState(':memory:')
-  const vault = vaultGround(clock, name)
-  let running: Tracker | undefined
-  let current = life()
-  let server: { close(): void } | undefined
-  async function start(): Promise<void> {
-    const own = life()
-    current = own
-    const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine = mortal(own, undying(state))
-    const directory = await openDirectory(
-      { keys, owner: owner.publicKey, archive, state },
-      ground.sealed,
-    )
-    const spool = await openSpool(world, disk.disk, mine, {
-      quotaBytes: options.spoolBytes ?? 512 << 20,
-      expiryMs: 7 * 24 * 3600_000,
-    })
-    running = await startTracker({
-      ...{ world, name, version, state: mine, spool },
-      ...(options.fragments ? { fragments: await vault.open(world, own, options.graceMs) } : {}),
-      directory,
-      keys,
-      signer: simSigner(name),
-      topics,
-      connect,
-      dial,
-      refresh: async () => undefined,
-    })
-    server = ground.net.serveAs(name, relayUrl, guarded(own, running.serve))
-  }
-  return {
-    disk,
-    start,
-    running: () => running,
-    crash() {
-      current.die()
-      server?.close()
-      ground.broker.kill(name)
-      disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
-      vault.disk().crash(ground.random.fork(`vault/crash/${ground.time.clock.monotonic()}`))
-      running = undefined
-    },
-    lose: vault.lose,
-    vault: vault.now,
-  }
-}
-
-/** The tracker's disk for collections in fragments. */
-function vaultGround(clock: BoardClock, name: string) {
-  const fresh = () => ({
-    disk: simDisk({ capacity: 1 << 30, clock }),
-    index: asyncIndex(openIndex(':memory:')),
-    view: openView(':memory:'),
-    state: openState(':memory:'),
-  })
-  let on = fresh()
-  return {
-    disk: () => on.disk,
-    now: () => on,
-    /** Everything on it is gone. */
-    lose() {
-      on = fresh()
-    },
-    async open(world: SimWorld, own: Life, graceMs?: number): Promise<FragmentParts> {
-      const { disk } = on.disk
-      if ((await disk.stat('volume.json')) === undefined)
-        await adoptVolume(world, disk, { pillar: name, archive, volume: `volume-of-${name}` })
-      const index = mortal(own, undying(on.index))
-      const options = { pillar: name, archive, reserveBytes: 0, passing: true }
-      return {
-        ...{ disk, index, volume: await openVolume(world, disk, index, options) },
-        ...{ view: mortal(own, undying(on.view)), state: mortal(own, undying(on.state)) },
-        retainMs: 30 * 24 * 3_600_000,
-        ...(graceMs === undefined ? {} : { graceMs }),
-      }
-    },
-  }
-}
-
-const guarded =
-  (own: Life, serve: Serve): Serve =>
-  (peer, request, signal) =>
-    own.own(serve(peer, request, signal))
 
 async function simClient(ground: Ground, name: string, run: number, lan: boolean): Promise<Client> {
   const clock = ground.time.board()
@@ -380,7 +236,7 @@ async function simClient(ground: Ground, name: string, run: number, lan: boolean
     topics,
     connect,
     dial,
-    refresh: async () => undefined,
+    refresh: async () => void (await directory.accept(ground.sealed)),
     ...(lan
       ? {
           serve: async (serve: Serve) => ({

@@ -9,10 +9,11 @@ import type { MessageOf } from '../protocol/messages.ts'
 import { type EventType, pillarEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
-import { openAlarms } from './alarms.ts'
+import { type Alarms, openAlarms } from './alarms.ts'
 import { careForFragments, type FragmentCare, type FragmentParts } from './fragments.ts'
-import { type Debt, ledger } from './ledger.ts'
-import { owedCopies } from './owed.ts'
+import { type Debt, type Ledger, ledger } from './ledger.ts'
+import type { RepairOptions } from './repair.ts'
+import { type Upkeep, upkeep } from './upkeep.ts'
 
 export interface TrackerParts
   extends Omit<ClientParts, 'serve' | 'instance' | 'onAlarm' | 'onPresence' | 'service'> {
@@ -21,6 +22,9 @@ export interface TrackerParts
   readonly spool: Spool
   /** For collections in fragments. */
   readonly fragments?: FragmentParts
+  /** The owner has sent a newer archive document: to be kept where it is looked for at the next start. */
+  keepDocument?(sealed: Uint8Array): void
+  readonly repair?: RepairOptions
 }
 
 export interface Tracker {
@@ -39,33 +43,23 @@ export interface Tracker {
 /** What pillars say, and other trackers. */
 const heardEvents: readonly EventType[] = [...pillarEvents, 'TrackerHello']
 const expireEveryMs = 10 * 60_000
+const repairDefaults: RepairOptions = { everyMs: 24 * 3_600_000, settleMs: 60_000 }
 
 export async function startTracker(parts: TrackerParts): Promise<Tracker> {
-  const { world, name, topics, state, spool, directory, keys } = parts
+  const { world, name, topics, state, spool, directory } = parts
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
-  const presence = await presenceOf(parts)
+  const presence = presenceOf(parts, await nextSession(parts))
   let care: FragmentCare | undefined
   /** Who was there before there was anybody to care. */
   const early: MessageOf<'Presence'>[] = []
+
   async function mail(mail: Mail): Promise<void> {
     const { message, from } = mail
-    if (from.role !== 'client') return care?.hear(mail)
-    if (message.type === 'GetAlarmsRequest')
-      await client.line.post().send(message.replyTo, await alarms.answer(message))
-    if (message.type === 'DeliverOwedCopiesRequest') await take(message)
-  }
-  async function take(message: MessageOf<'DeliverOwedCopiesRequest'>): Promise<void> {
-    await debts.owe(debtsOf(message))
-    const type = 'DeliverOwedCopiesFinalResponse' as const
-    const answer = compose<typeof type>(world, name, {
-      type,
-      ...answering(message, name, 'OPERATION_COMPLETED'),
-    })
-    await client.line.post().send(message.replyTo, answer)
-    for (const pillar of message.owed)
-      if (client.line.presence(pillar) === 'online') owed.remind(pillar)
+    // We ask ourselves, too: the command on the tracker's own machine.
+    if (from.role !== 'client' && from.name !== name) return care?.hear(mail)
+    await answerTo(message, { client, alarms, debts, keeping })
   }
   const client: Client = await startClient({
     ...parts,
@@ -73,17 +67,14 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     onAlarm: alarms.hear,
     onPresence(one) {
       if (one.from === name) return
-      if (one.state === 'online') owed.remind(one.from)
+      if (one.state === 'online') keeping.arrived(one.from)
       if (care) care.notice(one)
       else early.push(one)
     },
     // The exchange is opened by whoever runs us; what we offer and take for ourselves stands beside the spool.
     serve: async () => ({ urls: urlsOf(directory, name), close: async () => undefined }),
     service: {
-      subscriptions: [
-        topics.trackerRequests(),
-        ...(parts.fragments ? heardEvents.map(topics.event) : []),
-      ],
+      subscriptions: subscriptionsOf(parts),
       will: { topic: topics.trackerState(), message: presence(false) },
       mail,
       notUnderstood(head, why) {
@@ -97,10 +88,24 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       },
     },
   })
-  const owed = owedCopies(client, debts, stop.signal)
+  const { repair: options = repairDefaults } = parts
+  const keeping: Upkeep = upkeep({
+    ...{ client, ledger: debts, state, options },
+    ...{ signal: stop.signal, hear: alarms.hear },
+  })
   const expiring = expire(parts, stop.signal)
+  const say = (online: boolean): Promise<unknown> =>
+    client.line.post().send(topics.trackerState(), presence(online), true)
+  const announce = (): void => {
+    void say(true)
+    keeping.decided()
+  }
+  const newDocument = (): void => {
+    parts.keepDocument?.(directory.sealed())
+    announce()
+  }
   const shelf = benchBeside(name, client.bench, spool)
-  const serve = exchange({ world, identity: name, directory, keys, shelf, relay: true })
+  const serve = exchange({ ...parts, identity: name, shelf, relay: true, newDocument })
   if (parts.fragments) care = await careForFragments(client, parts.version, parts.fragments, serve)
   for (const one of early.splice(0)) care?.notice(one)
   return {
@@ -109,28 +114,59 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
-    announce: () => void client.line.post().send(topics.trackerState(), presence(true), true),
+    announce,
     async stop() {
       stop.abort()
       await care?.stop()
-      await client.line.post().send(topics.trackerState(), presence(false), true)
+      await say(false)
       await client.close()
-      await owed.idle()
+      await keeping.idle()
       await expiring
     },
   }
 }
 
-async function presenceOf({
-  world,
-  name,
-  state,
-  version,
-  directory,
-}: TrackerParts): Promise<(online: boolean) => MessageOf<'Presence'>> {
+const subscriptionsOf = ({ topics, fragments }: TrackerParts): string[] => [
+  topics.trackerRequests(),
+  ...(fragments ? heardEvents.map(topics.event) : []),
+]
+
+/** What clients ask of the tracker itself. */
+async function answerTo(
+  message: Mail['message'],
+  ours: { client: Client; alarms: Alarms; debts: Ledger; keeping: Upkeep },
+): Promise<void> {
+  const { client, alarms, debts, keeping } = ours
+  const { world, name, line } = client
+  switch (message.type) {
+    case 'GetAlarmsRequest':
+      return void (await line.post().send(message.replyTo, await alarms.answer(message)))
+    case 'GetRepairsRequest':
+      return void (await line.post().send(message.replyTo, await keeping.answer(message)))
+    case 'DeliverOwedCopiesRequest': {
+      await debts.owe(debtsOf(message))
+      const type = 'DeliverOwedCopiesFinalResponse' as const
+      const answer = compose<typeof type>(world, name, {
+        type,
+        ...answering(message, name, 'OPERATION_COMPLETED'),
+      })
+      await line.post().send(message.replyTo, answer)
+      for (const pillar of message.owed)
+        if (line.presence(pillar) === 'online') keeping.remind(pillar)
+    }
+  }
+}
+
+/** max(clock, last + 1), as of every member. */
+async function nextSession({ world, state }: TrackerParts): Promise<number> {
   const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
   await state.change([['session', `${session}`]])
-  return (online) =>
+  return session
+}
+
+const presenceOf =
+  ({ world, name, version, directory }: TrackerParts, session: number) =>
+  (online: boolean): MessageOf<'Presence'> =>
     compose<'Presence'>(world, name, {
       type: 'Presence',
       conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
@@ -139,7 +175,6 @@ async function presenceOf({
       version,
       document: directory.document().version,
     })
-}
 
 const debtsOf = ({
   collection,

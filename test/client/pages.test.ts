@@ -7,8 +7,8 @@ import { putBatch } from '../../src/client/put.ts'
 import type { Index, StoredFile } from '../../src/index/index.ts'
 import { limits } from '../../src/limits.ts'
 import { bytesOf } from '../../src/protocol/scalars.ts'
-import { memoryItem } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem } from '../../src/sim/memory.ts'
 import { digestOf } from '../../src/world/world.ts'
 
 const { signal } = new AbortController()

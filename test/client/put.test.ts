@@ -4,8 +4,8 @@ import t from 'tap'
 import { getBatch } from '../../src/client/get.ts'
 import { statuses, survey } from '../../src/client/list.ts'
 import { putBatch } from '../../src/client/put.ts'
-import { memoryItem, memoryLanding } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem, memoryLanding } from '../../src/sim/memory.ts'
 
 const forever = new AbortController().signal
 const options = { signal: forever }

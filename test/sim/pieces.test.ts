@@ -4,9 +4,10 @@ import t from 'tap'
 import { getBatch } from '../../src/client/get.ts'
 import { listPillar } from '../../src/client/list.ts'
 import { putBatch } from '../../src/client/put.ts'
-import { chaos, memoryItem, memoryLanding } from '../../src/sim/chaos.ts'
+import { chaos } from '../../src/sim/chaos.ts'
 import { checkPieces, isScarce } from '../../src/sim/chaos-pieces.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem, memoryLanding } from '../../src/sim/memory.ts'
 
 const { signal } = new AbortController()
 const seeds = Number(process.env.PIECES_SEEDS ?? 20)

@@ -2,8 +2,8 @@
 
 import t from 'tap'
 import { putBatch } from '../../src/client/put.ts'
-import { memoryItem } from '../../src/sim/chaos.ts'
 import { startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem } from '../../src/sim/memory.ts'
 import { settleMs } from '../../src/tracker/keeper.ts'
 
 const options = { signal: new AbortController().signal }

@@ -7,8 +7,8 @@ import { survey } from '../../src/client/list.ts'
 import { putBatch } from '../../src/client/put.ts'
 import { remove, restore } from '../../src/client/remove.ts'
 import { replaceFile } from '../../src/client/replace.ts'
-import { memoryItem, memoryLanding } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem, memoryLanding } from '../../src/sim/memory.ts'
 
 const collection = 'pieces'
 const bytes = 65_536

@@ -8,8 +8,8 @@ import { limits } from '../../src/limits.ts'
 import { uuid7 } from '../../src/post/compose.ts'
 import { checksumAlgorithms } from '../../src/protocol/checksums.ts'
 import type { MessageOf } from '../../src/protocol/messages.ts'
-import { memoryItem } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem } from '../../src/sim/memory.ts'
 import { topics, type Wire, wire } from './wire.ts'
 
 type SumsRequest = MessageOf<'GetChecksumsRequest'>

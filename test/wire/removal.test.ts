@@ -5,8 +5,8 @@ import { putBatch } from '../../src/client/put.ts'
 import { deleted, remove, restore, stand } from '../../src/client/remove.ts'
 import { answering, compose, uuid7 } from '../../src/post/compose.ts'
 import { timeText } from '../../src/protocol/scalars.ts'
-import { memoryItem } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem } from '../../src/sim/memory.ts'
 import { topics, type Wire, wire } from './wire.ts'
 
 const requests = topics.pillarRequests('pillar-1')

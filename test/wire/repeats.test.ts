@@ -7,8 +7,8 @@ import { deleted, remove, restore } from '../../src/client/remove.ts'
 import { replaceFile } from '../../src/client/replace.ts'
 import { audit } from '../../src/client/trail.ts'
 import { parse, unseal } from '../../src/protocol/envelope.ts'
-import { memoryItem } from '../../src/sim/chaos.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem } from '../../src/sim/memory.ts'
 import { topics } from './wire.ts'
 
 const { signal } = new AbortController()

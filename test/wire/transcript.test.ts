@@ -6,8 +6,8 @@ import t from 'tap'
 import { getBatch } from '../../src/client/get.ts'
 import { putBatch } from '../../src/client/put.ts'
 import { unseal } from '../../src/protocol/envelope.ts'
-import { memoryItem, memoryLanding } from '../../src/sim/chaos.ts'
 import { startFleet } from '../../src/sim/fleet.ts'
+import { memoryItem, memoryLanding } from '../../src/sim/memory.ts'
 import { topics } from './wire.ts'
 
 const { signal } = new AbortController()

@@ -33,9 +33,9 @@ export interface FragmentsParts {
   say(event: FragmentEvent): Promise<void>
 }
 
-/** How often leftovers are offered again, and the states are looked at. */
+/** How often leftovers are offered again, and how often it is looked whether there are any. */
 const offerMs = 10 * 60_000
-const tickMs = 1_000
+const lookMs = 6 * 3_600_000
 const offeredMax = 200
 
 export function fragments(parts: FragmentsParts): Fragments {
@@ -47,16 +47,19 @@ export function fragments(parts: FragmentsParts): Fragments {
     say,
   }
   const deliveries = arrivals(bureau)
-  const membership = joining(parts, bureau)
+  const bell = newBell()
+  const membership = joining(parts, bureau, bell.ring)
   // In the order in which it was said: what a distribution's end says is not overtaken by its start.
   const inOrder = lock()
-  const ticking = tick(desk, bureau, membership)
+  const ticking = tick(bureau, membership, bell)
 
   async function handle({ message, line, key }: Mail): Promise<void> {
     switch (message.type) {
       case 'FragmentDistributionStarted':
         return membership.isRegistered() ? apply(bureau, message) : undefined
       case 'FragmentDistributionDelivered':
+        // What comes of it may be left over.
+        bell.ring()
         return deliveries.take(message, line, key)
       case 'FragmentDistributionEnded':
         return end(bureau, message, key)
@@ -94,21 +97,46 @@ export function fragments(parts: FragmentsParts): Fragments {
 
 type Membering = ReturnType<typeof joining>
 
-/** Wakes what waits for its time; offers what is here for the time being only, and was never ended. */
-async function tick(desk: Desk, bureau: Bureau, membership: Membering): Promise<void> {
-  const { clock } = desk.world
-  let offerAt = 0
-  while (!desk.stopping.aborted) {
-    await clock.sleep(tickMs, desk.stopping)
-    if (desk.stopping.aborted) return
-    await membership.time()
-    if (!membership.isRegistered() || clock.monotonic() < offerAt) continue
-    offerAt = clock.monotonic() + offerMs
-    await offer(bureau)
+/** Something may be due earlier than it was. */
+function newBell() {
+  let rung = new AbortController()
+  return {
+    ring: (): void => rung.abort(),
+    /** Aborted by the first ring since it was asked for last. */
+    next(): AbortSignal {
+      if (rung.signal.aborted) rung = new AbortController()
+      return rung.signal
+    },
   }
 }
 
-async function offer(bureau: Bureau): Promise<void> {
+/** Wakes what waits for its time; offers what is here for the time being only, and was never ended. */
+async function tick(
+  bureau: Bureau,
+  membership: Membering,
+  bell: ReturnType<typeof newBell>,
+): Promise<void> {
+  const { world, stopping } = bureau.desk
+  const { clock } = world
+  let offeredAt = Number.NEGATIVE_INFINITY
+  let offerAt = 0
+  while (!stopping.aborted) {
+    const due = Math.min(membership.dueAt(), membership.isRegistered() ? offerAt : Infinity)
+    const ms = Math.min(lookMs, Math.max(0, due - clock.monotonic()))
+    const rung = bell.next()
+    await clock.sleep(ms, AbortSignal.any([rung, stopping]))
+    if (stopping.aborted) return
+    if (rung.aborted) offerAt = Math.min(offerAt, offeredAt + offerMs)
+    await membership.time()
+    if (!membership.isRegistered() || clock.monotonic() < offerAt) continue
+    offeredAt = clock.monotonic()
+    const isLeft = await offer(bureau)
+    offerAt = offeredAt + (isLeft || rung.aborted ? offerMs : lookMs)
+  }
+}
+
+/** False when there was nothing to offer. */
+async function offer(bureau: Bureau): Promise<boolean> {
   const { desk, notes } = bureau
   const epoch = await notes.epoch()
   const left = new Map<string, string[]>()
@@ -122,10 +150,11 @@ async function offer(bureau: Bureau): Promise<void> {
         'temporary',
         hashes.slice(at, at + offeredMax),
       )
+  return left.size > 0
 }
 
 /** Drives the pure machine of joining. */
-function joining(parts: FragmentsParts, { desk, notes }: Bureau) {
+function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => void) {
   let state: Joining = { at: 'waiting' }
 
   async function step(event: JoinEvent): Promise<void> {
@@ -133,6 +162,7 @@ function joining(parts: FragmentsParts, { desk, notes }: Bureau) {
     const next = joinStep(state, event, desk.world.clock.monotonic(), attempt)
     if (next.state.at !== state.at)
       desk.world.log.info('fragments.joining', { at: next.state.at, was: state.at })
+    if (next.state !== state) changed()
     state = next.state
     if (next.say) await sayIt(next.say)
   }
@@ -156,6 +186,8 @@ function joining(parts: FragmentsParts, { desk, notes }: Bureau) {
   }
   return {
     isRegistered: () => state.at === 'registered',
+    /** When it wants to be told of the time, monotonic milliseconds. */
+    dueAt: () => ('nextAt' in state ? state.nextAt : Infinity),
     connected: () => step({ is: 'connected' }),
     time: () => step({ is: 'time' }),
     async hear(message: Mail['message']): Promise<void> {

@@ -1,0 +1,138 @@
+/** The tracker of a simulated fleet, with its disks. */
+import { openSpool } from '../exchange/spool.ts'
+import type { Index } from '../index/index.ts'
+import { asyncIndex, openIndex } from '../index/sqlite.ts'
+import { openState } from '../state/sqlite.ts'
+import type { State } from '../state/state.ts'
+import { adoptVolume } from '../store/identity.ts'
+import { openVolume } from '../store/volume.ts'
+import type { FragmentParts } from '../tracker/fragments.ts'
+import { startTracker, type Tracker } from '../tracker/tracker.ts'
+import type { Serve } from '../transfer/transfer.ts'
+import { type Directory, openDirectory } from '../trust/directory.ts'
+import { openView } from '../view/sqlite.ts'
+import type { View } from '../view/view.ts'
+import type { BoardClock } from './clock.ts'
+import { type SimDisk, simDisk } from './disk.ts'
+import {
+  alive,
+  archive,
+  type FleetOptions,
+  type Ground,
+  keys,
+  owner,
+  relayUrl,
+  topics,
+  undying,
+  version,
+} from './fleet-ground.ts'
+import { simSigner } from './keys.ts'
+import { type Life, life, mortal } from './mortal.ts'
+import type { SimWorld } from './world.ts'
+
+export interface TrackerBoard {
+  start(): Promise<void>
+  crash(): void
+  running(): Tracker | undefined
+  /** It takes the newest archive document. */
+  decided(): Promise<void>
+  readonly disk: SimDisk
+  /** While it does not run: its disk for collections in fragments is lost, with catalogue and view. */
+  lose(): void
+  /** What is on that disk now. */
+  vault(): { readonly disk: SimDisk; readonly index: Index; readonly view: View }
+}
+
+export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoard {
+  const name = 'tracker'
+  const clock = ground.time.board()
+  const disk = simDisk({ capacity: 1 << 30, clock })
+  const state: State = openState(':memory:')
+  const vault = vaultGround(clock, name)
+  let running: Tracker | undefined
+  let directory: Directory | undefined
+  let current = life()
+  let server: { close(): void } | undefined
+  async function start(): Promise<void> {
+    const own = life()
+    current = own
+    const { world, connect, dial } = alive(ground, name, own, clock)
+    const mine = mortal(own, undying(state))
+    const opened = await openDirectory(
+      { keys, owner: owner.publicKey, archive, state },
+      ground.sealed,
+    )
+    directory = opened
+    const spool = await openSpool(world, disk.disk, mine, {
+      quotaBytes: options.spoolBytes ?? 512 << 20,
+      expiryMs: 7 * 24 * 3600_000,
+    })
+    running = await startTracker({
+      ...{ world, name, version, state: mine, spool },
+      ...(options.fragments ? { fragments: await vault.open(world, own, options.graceMs) } : {}),
+      directory: opened,
+      keys,
+      signer: simSigner(name),
+      topics,
+      connect,
+      dial,
+      refresh: async () => void (await opened.accept(ground.sealed)),
+    })
+    server = ground.net.serveAs(name, relayUrl, guarded(own, running.serve))
+  }
+  return {
+    disk,
+    start,
+    running: () => running,
+    async decided() {
+      if (await directory?.accept(ground.sealed)) running?.announce()
+    },
+    crash() {
+      current.die()
+      server?.close()
+      ground.broker.kill(name)
+      disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
+      vault.disk().crash(ground.random.fork(`vault/crash/${ground.time.clock.monotonic()}`))
+      running = undefined
+    },
+    lose: vault.lose,
+    vault: vault.now,
+  }
+}
+
+/** The tracker's disk for collections in fragments. */
+function vaultGround(clock: BoardClock, name: string) {
+  const fresh = () => ({
+    disk: simDisk({ capacity: 1 << 30, clock }),
+    index: asyncIndex(openIndex(':memory:')),
+    view: openView(':memory:'),
+    state: openState(':memory:'),
+  })
+  let on = fresh()
+  return {
+    disk: () => on.disk,
+    now: () => on,
+    /** Everything on it is gone. */
+    lose() {
+      on = fresh()
+    },
+    async open(world: SimWorld, own: Life, graceMs?: number): Promise<FragmentParts> {
+      const { disk } = on.disk
+      if ((await disk.stat('volume.json')) === undefined)
+        await adoptVolume(world, disk, { pillar: name, archive, volume: `volume-of-${name}` })
+      const index = mortal(own, undying(on.index))
+      const options = { pillar: name, archive, reserveBytes: 0, passing: true }
+      return {
+        ...{ disk, index, volume: await openVolume(world, disk, index, options) },
+        ...{ view: mortal(own, undying(on.view)), state: mortal(own, undying(on.state)) },
+        retainMs: 30 * 24 * 3_600_000,
+        ...(graceMs === undefined ? {} : { graceMs }),
+      }
+    },
+  }
+}
+
+const guarded =
+  (own: Life, serve: Serve): Serve =>
+  (peer, request, signal) =>
+    own.own(serve(peer, request, signal))
