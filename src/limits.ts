@@ -10,6 +10,9 @@ export const limits = {
   batchBytesMax: 64 * 1024 * 1024,
   /** Results in one page of a listing. */
   pageResultsMax: 10_000,
+  /** Results that a pillar delivers as one object, and their bytes. */
+  resultItemsMax: 10_000,
+  resultBytesMax: 8 * 1024 * 1024,
   /** Entries of a trail, or alarms, in one answer: no message holds more. */
   trailResultsMax: 250,
   /** Characters that a request may add to the audit trail. */

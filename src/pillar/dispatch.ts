@@ -4,12 +4,13 @@ import type { Mail } from '../post/post.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
 import { identifyRead } from './identify.ts'
-import { list } from './listings.ts'
+import { unsupported } from './kind.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
 import { identifyPut, identifyReplace, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
+import type { results } from './results.ts'
 import { status } from './status.ts'
 import { listTombstones } from './tombstones.ts'
 import type { trails } from './trail.ts'
@@ -20,6 +21,7 @@ export interface Work {
   readonly removals: ReturnType<typeof removals>
   readonly trails: ReturnType<typeof trails>
   readonly sums: ReturnType<typeof proofs>
+  readonly results: ReturnType<typeof results>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
@@ -28,6 +30,8 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
     if (!isRequest(message) || !concerns(desk, message)) return
     // Closed by default: pillars ask nothing of pillars.
     if (from.role === 'pillar') return
+    const refused = unsupported(desk, message)
+    if (refused) return refused
     // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
     switch (message.type) {
       case 'IdentifyPillarsForPutFileRequest':
@@ -57,7 +61,7 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return work.sums.accept(message)
       case 'GetFileIDsRequest':
       case 'GetFileInfosRequest':
-        return list(desk, message)
+        return work.results.accept(message)
       case 'GetTombstonesRequest':
         return listTombstones(desk, message)
       case 'GetStatusRequest':

@@ -11,9 +11,11 @@ import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import type { ArchiveDocument } from '../protocol/document.ts'
+import type { PillarKind } from '../protocol/scalars.ts'
 import { topicsUnder } from '../protocol/topics.ts'
 import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
+import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
@@ -27,6 +29,7 @@ import { simKeys, simSigner } from './keys.ts'
 import { type Life, life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
 import { type SimRandom, simRandom } from './random.ts'
+import { type SlowReading, slowDisk } from './slow-disk.ts'
 import { type SimWorld, simWorld } from './world.ts'
 
 export interface FleetOptions {
@@ -35,6 +38,12 @@ export interface FleetOptions {
   readonly copiesMin: number
   readonly capacity?: number
   readonly spoolBytes?: number
+  /** The last so many of the pillars keep checksums only. */
+  readonly checksumPillars?: number
+  /** These are told the checksums, and fetch no bytes. */
+  readonly told?: boolean
+  /** All pillars read the files from such a disk. */
+  readonly slow?: SlowReading
   /** How many of them keep the collection at first; all when absent. */
   readonly keepers?: number
   /** False: the clients have no exchange of their own that anybody could reach. */
@@ -157,7 +166,14 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
   const tracker = trackerBoard(ground, options)
   await tracker.start()
-  const boards = names.map((name) => pillarBoard(ground, name, options.capacity ?? 1 << 30))
+  const files = names.length - (options.checksumPillars ?? 0)
+  const boards = names.map((name, n) =>
+    pillarBoard(ground, name, options.capacity ?? 1 << 30, {
+      kind: n < files ? 'file' : 'checksum',
+      told: options.told ?? false,
+      ...(options.slow ? { slow: options.slow } : {}),
+    }),
+  )
   for (const board of boards) await time.finish(board.start())
   let runs = 0
   let decisions = 1
@@ -212,7 +228,12 @@ const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({
   close: async () => undefined,
 })
 
-function pillarBoard(ground: Ground, name: string, capacity: number): Board {
+function pillarBoard(
+  ground: Ground,
+  name: string,
+  capacity: number,
+  { kind, told, slow }: Pick<FleetOptions, 'slow' | 'told'> & { readonly kind: PillarKind },
+): Board {
   const clock = ground.time.board()
   let disk = simDisk({ capacity, clock })
   let index = asyncIndex(openIndex(':memory:'))
@@ -224,18 +245,19 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
     const own = life()
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine: Disk = disk.disk
+    const mine: Disk = slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk
     if ((await mine.stat('volume.json')) === undefined)
-      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}` })
+      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
     const directory = await openDirectory(
       { keys, owner: owner.publicKey, archive, state },
       ground.sealed,
     )
-    const store = await openVolume(world, mine, mortal(own, undying(index)), {
-      pillar: name,
-      archive,
-      reserveBytes: 0,
-    })
+    const volume = { pillar: name, archive, reserveBytes: 0 }
+    const rows = mortal(own, undying(index))
+    const store =
+      kind === 'file'
+        ? await openVolume(world, mine, rows, volume)
+        : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
     const begun = await startPillar({
       world,
       name,
@@ -250,6 +272,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
       dial,
       refresh: async () => void (await directory.accept(ground.sealed)),
       retainMs: 30 * 24 * 3_600_000,
+      scrubMs: 90 * 24 * 3_600_000,
     })
     if (!own.dead()) pillar = begun
   }

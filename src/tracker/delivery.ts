@@ -83,7 +83,9 @@ async function standing(
 export function holdersOf({ line, directory }: Client, debt: Debt): string[] {
   const { pillars = [] } = directory.collection(debt.collection) ?? {}
   const all = [...new Set([...debt.holders, ...pillars])]
-  return all.filter((one) => one !== debt.pillar && line.presence(one) === 'online')
+  return all.filter(
+    (one) => one !== debt.pillar && line.presence(one) === 'online' && line.keepsFiles(one),
+  )
 }
 
 async function passThrough(delivery: Delivery, debts: readonly Debt[]): Promise<Debt[]> {

@@ -17,6 +17,8 @@ export interface TrackerParts
   readonly version: string
   readonly state: State
   readonly spool: Spool
+  /** The owner has sent a newer archive document: to be kept where it is looked for at the next start. */
+  keepDocument?(sealed: Uint8Array): void
   readonly repair?: RepairOptions
 }
 
@@ -35,21 +37,13 @@ const expireEveryMs = 10 * 60_000
 const repairDefaults: RepairOptions = { everyMs: 24 * 3_600_000, settleMs: 60_000 }
 
 export async function startTracker(parts: TrackerParts): Promise<Tracker> {
-  const { world, name, topics, state, spool, directory, keys } = parts
+  const { world, name, topics, state, spool, directory } = parts
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
   const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
   await state.change([['session', `${session}`]])
-  const presence = (online: boolean): MessageOf<'Presence'> =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
-      state: online ? 'online' : 'offline',
-      session,
-      version: parts.version,
-      document: directory.document().version,
-    })
+  const presence = (online: boolean) => presenceOf(parts, session, online)
 
   async function mail({ message, from }: Mail): Promise<void> {
     // We ask ourselves, too: the command on the tracker's own machine.
@@ -96,18 +90,25 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     ...{ signal: stop.signal, hear: alarms.hear },
   })
   const expiring = expire(parts, stop.signal)
+  const say = (online: boolean): Promise<unknown> =>
+    client.line.post().send(topics.trackerState(), presence(online), true)
+  const announce = (): void => {
+    void say(true)
+    keeping.decided()
+  }
+  const newDocument = (): void => {
+    parts.keepDocument?.(directory.sealed())
+    announce()
+  }
   return {
-    serve: exchange({ world, identity: name, directory, keys, shelf: spool, relay: true }),
+    serve: exchange({ ...parts, identity: name, shelf: spool, relay: true, newDocument }),
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
-    announce() {
-      void client.line.post().send(topics.trackerState(), presence(true), true)
-      keeping.decided()
-    },
+    announce,
     async stop() {
       stop.abort()
-      await client.line.post().send(topics.trackerState(), presence(false), true)
+      await say(false)
       await client.close()
       await keeping.idle()
       await expiring
@@ -115,6 +116,19 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   }
 }
 
+const presenceOf = (
+  { world, name, version, directory }: TrackerParts,
+  session: number,
+  online: boolean,
+): MessageOf<'Presence'> =>
+  compose<'Presence'>(world, name, {
+    type: 'Presence',
+    conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
+    state: online ? 'online' : 'offline',
+    session,
+    version,
+    document: directory.document().version,
+  })
 const debtsOf = (message: MessageOf<'DeliverOwedCopiesRequest'>): Debt[] =>
   message.owed.flatMap((pillar) =>
     message.files.map((file) => ({
