@@ -377,3 +377,25 @@ t.test('[REP-8] what clients have put has its turn while a repair goes on', asyn
   t.ok((await held(three, items)) < 300, 'also to the pillar that is repaired')
   await until('all are back', async () => (await held(three, items)) === 300)
 })
+
+t.test('[REP-8] one delivery at a time, in turn for two pillars', async (t) => {
+  const { fleet, boards, putMany, until } = await setting(t)
+  const [, two, three] = boards
+  const items = await putMany('a', 96, 5_000)
+  await emptied(two, fleet)
+  await emptied(three, fleet)
+  const both = async () => (await held(two, items)) + (await held(three, items)) === 192
+  await until('all are back', both)
+  await fleet.time.advance(minute)
+  const steps = fleet
+    .lines()
+    .flatMap((line) => /get\.accepted|owed\.delivered.*pillar-\d/.exec(line)?.[0] ?? [])
+  const pillars = steps.flatMap((step) => /pillar-\d/.exec(step)?.[0] ?? [])
+  t.equal(pillars.length, 6, 'three batches to each')
+  t.ok(
+    steps.every((step, n) => (step === 'get.accepted') === (n % 2 === 0)),
+    steps.join(', '),
+  )
+  t.not(pillars.indexOf('pillar-3'), -1)
+  t.ok(pillars.indexOf('pillar-3') < pillars.lastIndexOf('pillar-2'), 'neither waits to the end')
+})
