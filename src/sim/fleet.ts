@@ -116,8 +116,7 @@ function documentFor(
     issuedAt: '2026-01-01T00:00:00.000Z',
     identities: [
       ...names.map((name) => identity(name, 'pillar')),
-      identity('ann', 'client'),
-      identity('bob', 'client'),
+      ...['ann', 'bob'].map((name) => identity(name, 'client')),
       identity('tracker', 'tracker'),
     ],
     collections: [
@@ -175,8 +174,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     }),
   )
   for (const board of boards) await time.finish(board.start())
-  let runs = 0
-  let decisions = 1
+  let [runs, decisions] = [0, 1]
   return {
     random,
     time,
