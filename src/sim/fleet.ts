@@ -112,8 +112,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     }),
   )
   for (const board of boards) await time.finish(board.start())
-  let runs = 0
-  let decisions = 1
+  let [runs, decisions] = [0, 1]
   return {
     random,
     time,

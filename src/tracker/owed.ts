@@ -6,12 +6,12 @@ import type { Client } from '../client/client.ts'
 import { limits } from '../limits.ts'
 import { lock } from '../world/lock.ts'
 import { deliver, holdersOf } from './delivery.ts'
-import { type Debt, debtKey, type Ledger } from './ledger.ts'
-import { refusals as newRefusals } from './refusals.ts'
+import { type Debt, type DebtKind, debtKey, type Ledger } from './ledger.ts'
+import { refusals as newRefusals, type Refusals } from './refusals.ts'
 
 export interface Owed {
   /** This pillar is there, or is owed something new. */
-  remind(pillar: string): void
+  remind(pillar: string, what?: DebtKind): void
   idle(): Promise<void>
 }
 
@@ -33,6 +33,8 @@ const againMsMax = 10 * 60_000
 interface Course {
   /** Aborted by a new reminder: no pause is waited out then. */
   again: AbortController
+  /** What a client has put is owed since: repairs wait. */
+  urgent: boolean
   ended: Promise<void>
 }
 
@@ -42,21 +44,12 @@ export function owedCopies(parts: OwedParts): Owed {
   const courses = new Map<string, Course>()
   const one = lock()
   const refusals = newRefusals(world.clock)
-  /** Told already. */
-  const told = new Set<string>()
-
-  /** All that are there and could have it have refused it. */
-  const isHopeless = (debt: Debt): boolean => {
-    const holders = holdersOf(client, debt)
-    return holders.length > 0 && holders.every((holder) => refusals.has(debt, holder))
-  }
-  const pillarsOf = ({ collection }: Debt): readonly string[] =>
-    client.directory.collection(collection)?.pillars ?? []
+  const hope = hopeFor(parts, refusals)
 
   async function work(pillar: string, course: Course): Promise<void> {
     let pauseMs = againMsMin
     for (;;) {
-      await deliverAll(pillar).catch((error) =>
+      await deliverAll(pillar, course).catch((error) =>
         world.log.warn('owed.failed', { pillar, why: String(error) }),
       )
       const left = await ledger.count(pillar)
@@ -70,13 +63,17 @@ export function owedCopies(parts: OwedParts): Owed {
     courses.delete(pillar)
     if (!signal.aborted && line.presence(pillar) === 'online') parts.paid(pillar)
   }
-  async function deliverAll(pillar: string): Promise<void> {
+  async function deliverAll(pillar: string, course: Course): Promise<void> {
+    course.urgent = false
     for await (const page of ledger.to(pillar)) {
       // The owner has decided otherwise since.
-      await ledger.settle(page.filter((debt) => !pillarsOf(debt).includes(pillar)))
-      const wanted = page.filter((debt) => pillarsOf(debt).includes(pillar) && !isHopeless(debt))
+      await ledger.settle(page.filter((debt) => !hope.keepers(debt).includes(pillar)))
+      const wanted = page.filter(
+        (debt) => hope.keepers(debt).includes(pillar) && !hope.isLost(debt),
+      )
       for (const batch of batches(wanted)) {
         if (signal.aborted || line.presence(pillar) !== 'online') return
+        if (course.urgent && batch[0]?.repair) return
         const delivery = {
           client,
           collection: batch[0]?.collection ?? '',
@@ -89,30 +86,53 @@ export function owedCopies(parts: OwedParts): Owed {
         const settled = await one(() => deliver(delivery, batch))
         await ledger.settle(settled)
         world.log.info('owed.delivered', { pillar, files: settled.length, of: batch.length })
-        sayHopeless(
+        hope.tell(
           pillar,
           batch.filter((debt) => !settled.includes(debt)),
         )
       }
     }
   }
-  function sayHopeless(pillar: string, debts: readonly Debt[]): void {
-    const lost = debts.filter((debt) => {
-      const allThere = pillarsOf(debt).every((other) => line.presence(other) === 'online')
-      return allThere && isHopeless(debt) && !told.has(debtKey(debt))
-    })
-    for (const debt of lost) told.add(debtKey(debt))
-    if (lost.length > 0) parts.hopeless(pillar, lost)
-  }
   return {
-    remind(pillar) {
+    remind(pillar, what = 'owed') {
       const known = courses.get(pillar)
-      if (known) return known.again.abort()
-      const course: Course = { again: new AbortController(), ended: Promise.resolve() }
+      if (known) {
+        known.urgent ||= what === 'owed'
+        known.again.abort()
+        return
+      }
+      const ended = Promise.resolve()
+      const course: Course = { again: new AbortController(), urgent: false, ended }
       courses.set(pillar, course)
       course.ended = work(pillar, course)
     },
     idle: async () => void (await Promise.all([...courses.values()].map((course) => course.ended))),
+  }
+}
+
+/** What can not be delivered at all, whoever is asked. */
+function hopeFor({ client, hopeless }: OwedParts, refusals: Refusals) {
+  const { line, directory } = client
+  const told = new Set<string>()
+  const keepers = ({ collection }: Debt): readonly string[] =>
+    directory.collection(collection)?.pillars ?? []
+  /** All that are there and could have it have refused it. */
+  const isLost = (debt: Debt): boolean => {
+    const holders = holdersOf(client, debt)
+    return holders.length > 0 && holders.every((holder) => refusals.has(debt, holder))
+  }
+  return {
+    keepers,
+    isLost,
+    /** Once for each debt, and only when nobody is away who might have it. */
+    tell(pillar: string, debts: readonly Debt[]): void {
+      const lost = debts.filter((debt) => {
+        const allThere = keepers(debt).every((other) => line.presence(other) === 'online')
+        return allThere && isLost(debt) && !told.has(debtKey(debt))
+      })
+      for (const debt of lost) told.add(debtKey(debt))
+      if (lost.length > 0) hopeless(pillar, lost)
+    },
   }
 }
 

@@ -54,14 +54,14 @@ export function upkeep({ client, ledger, state, options, signal, hear }: UpkeepP
     state,
     signal,
     alarm,
-    remind: owed.remind,
+    remind: (pillar) => owed.remind(pillar, 'repair'),
   })
   return {
     arrived(pillar) {
       owed.remind(pillar)
       repairing.arrived(pillar)
     },
-    remind: owed.remind,
+    remind: (pillar) => owed.remind(pillar),
     decided: repairing.decided,
     async answer({ conversation, page, from }) {
       const under = await repairing.under()
