@@ -33,6 +33,8 @@ export interface FleetOptions {
   readonly seed: number | string
   readonly pillars: number
   readonly copiesMin: number
+  /** Beside `home`, which all pillars keep: by whom others are kept. */
+  readonly collections?: Readonly<Record<string, readonly string[]>>
   readonly capacity?: number
   readonly spoolBytes?: number
   /** False: the clients have no exchange of their own that anybody could reach. */
@@ -98,9 +100,10 @@ function documentFor(options: FleetOptions, names: readonly string[]): Uint8Arra
       identity('bob', 'client'),
       identity('tracker', 'tracker'),
     ],
-    collections: [
-      { name: 'home', pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' },
-    ],
+    collections: Object.entries({ home: names, ...options.collections }).map(([name, pillars]) => ({
+      ...{ name, pillars: [...pillars], copiesMin: options.copiesMin },
+      algorithm: 'sha256',
+    })),
     exchanges: [{ identity: 'tracker', urls: [relayUrl] }],
   }
   return sealDocument(document, owner)
