@@ -71,7 +71,10 @@ const marks: Record<Result['is'], string> = {
 }
 
 function told(result: Result, ms: number, json: boolean): void {
-  if (json) return say(JSON.stringify({ ...result, ms: Math.round(ms) }))
+  if (json) {
+    say(JSON.stringify({ ...result, ms: Math.round(ms) }))
+    return
+  }
   const why =
     result.is === 'passed' ? '' : `\n          ${result.why.replaceAll('\n', '\n          ')}`
   say(`${marks[result.is]}  ${result.name}  [${result.sources.join(', ')}]${why}`)

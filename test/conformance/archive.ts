@@ -31,6 +31,7 @@ export async function realPillar(
   decide(home, { ...common, name: 'second', pillars: ['pillar-1'] })
   decide(home, { ...common, name: 'elsewhere', pillars: ['pillar-2'] })
   const agent = agentOf?.(archive) ?? archive.pillars['pillar-1']
+  t.teardown(() => agent.kill())
   for (const one of [mosquitto, tracker, agent]) {
     one?.start()
     await one?.ready()

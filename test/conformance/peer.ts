@@ -134,6 +134,8 @@ export interface Peer extends Ground {
 }
 
 const againMs = 2_000
+/** So much of a file is offered at a time. */
+export const chunk = 512 * 1024
 
 export async function openPeer(ground: Ground): Promise<Peer> {
   const { world, identity, signer, keys, directory, topics, pillar } = ground
@@ -280,7 +282,13 @@ export async function openPeer(ground: Ground): Promise<Peer> {
   }
   const object = (): string => hex(world.random.bytes(11))
   const sha256 = (bytes: Uint8Array): string => digestOf(world, bytes)
-  const noise = (size: number): Uint8Array => world.random.bytes(size)
+  /** No two kibibytes of it are alike. */
+  function noise(size: number): Uint8Array {
+    const block = world.random.bytes(Math.min(size, 1_024))
+    const bytes = Buffer.alloc(size, block)
+    for (let at = 1_024; at + 4 <= size; at += 1_024) bytes.writeUInt32BE(at / 1_024, at)
+    return bytes
+  }
 
   function transmission(
     claims: Pick<TokenClaims, 'dir' | 'obj'> & Partial<TokenClaims>,
@@ -297,8 +305,8 @@ export async function openPeer(ground: Ground): Promise<Peer> {
   }
   function offer(name: string, bytes: Uint8Array, read?: PutOptions['offer']): void {
     async function* parts(offset: number, length: number): AsyncGenerator<Uint8Array> {
-      for (let at = offset; at < offset + length; at += 65_536)
-        yield bytes.slice(at, Math.min(at + 65_536, offset + length))
+      for (let at = offset; at < offset + length; at += chunk)
+        yield bytes.slice(at, Math.min(at + chunk, offset + length))
     }
     bench.offer(name, { size: bytes.length, read: read ?? parts })
   }

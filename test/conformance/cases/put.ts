@@ -3,7 +3,7 @@
 import { strict as is } from 'node:assert'
 import { createHash } from 'node:crypto'
 import { uuid7 } from '../../../src/post/compose.ts'
-import type { Item, Peer } from '../peer.ts'
+import { chunk, type Item, type Peer } from '../peer.ts'
 import type { Case } from '../suite.ts'
 
 const offered = ({ id, size, checksum, mtime }: Item) => ({ id, size, checksum, mtime })
@@ -364,14 +364,14 @@ export const put: readonly Case[] = [
     name: 'a transfer that is cut goes on where it stopped: no more than a page comes twice',
     sources: ['gap: restart', '[XFER-5]', '[XFER-4]'],
     async run(peer) {
-      const item = peer.item('cut.bin', 20 * 1024 * 1024)
+      const item = peer.item('cut.bin', 12 * 1024 * 1024)
       let read = 0
       let cuts = 0
       async function* cut(offset: number, length: number): AsyncGenerator<Uint8Array> {
-        for (let at = offset; at < offset + length; at += 65_536) {
-          const part = item.bytes.slice(at, Math.min(at + 65_536, offset + length))
+        for (let at = offset; at < offset + length; at += chunk) {
+          const part = item.bytes.slice(at, Math.min(at + chunk, offset + length))
           read += part.length
-          if (cuts < 1 && read > 12 * 1024 * 1024) {
+          if (cuts < 1 && read > 9 * 1024 * 1024) {
             cuts++
             throw new Error('the line is cut')
           }
@@ -381,7 +381,7 @@ export const put: readonly Case[] = [
       const final = await peer.put([item], { offer: cut })
       is.equal(final.responseInfo.code, 'OPERATION_COMPLETED')
       is.equal(cuts, 1)
-      is.ok(read <= item.size + 8 * 1024 * 1024 + 65_536, `${read} bytes for ${item.size}`)
+      is.ok(read <= item.size + 8 * 1024 * 1024 + chunk, `${read} bytes for ${item.size}`)
       await holds(peer, item)
     },
   },
