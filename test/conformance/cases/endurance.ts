@@ -77,6 +77,7 @@ export const endurance: readonly Case[] = [
       is.ok(Buffer.from(item.bytes).equals(got.bytes))
       const { items } = await peer.ask('GetAuditTrailsRequest', { fileId: item.id })
       is.equal(items.length, 1, 'stored once')
+      is.deepEqual([items[0]?.actor, items[0]?.key], [peer.identity, peer.signer.keyId])
     },
   },
   {

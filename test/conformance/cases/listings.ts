@@ -156,6 +156,7 @@ export const listings: readonly Case[] = [
         [{ algorithm: 'HMAC-MD5', salt: 'xy' }, not],
         [{ algorithm: 'HMAC-MD5', salt: '00'.repeat(257) }, not],
         [{ algorithm: 'CRC-32' }, 'REQUEST_NOT_SUPPORTED'],
+        [{ algorithm: 'sha256' }, 'REQUEST_NOT_SUPPORTED'],
       ]
       await peer.stored('a')
       for (const [checksumSpec, code] of bad) {
@@ -165,6 +166,9 @@ export const listings: readonly Case[] = [
         is.equal(final.responseInfo.code, code, JSON.stringify(checksumSpec))
         is.deepEqual(final.items, [])
       }
+      const checksumSpec = { algorithm: 'HMAC-MD5', salt: 'ab'.repeat(256) }
+      const longest = await peer.ask('GetChecksumsRequest', { checksumSpec, prefix: peer.prefix })
+      is.equal(longest.items.length, 1, 'the longest salt')
     },
   },
   ...computed.map(({ kind, query }): Case => {
