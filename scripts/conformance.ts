@@ -8,7 +8,7 @@ import { type ClientConfig, clientShape } from '../src/system/config-shapes.ts'
 import { systemWorld } from '../src/system/world.ts'
 import { cases } from '../test/conformance/cases.ts'
 import { groundOf } from '../test/conformance/member.ts'
-import { type Result, runCases } from '../test/conformance/suite.ts'
+import { type Result, runCases, sourceText } from '../test/conformance/suite.ts'
 
 const usage = `usage: npm run conformance -- --config CLIENT.toml --pillar ID [OPTION]...
 
@@ -21,7 +21,7 @@ Holds a pillar to what is written of it, by messages and HTTPS alone.
   --other FILE        configuration of a second client of the archive, for what one alone cannot try
   --only PATTERN      cases with this regular expression in their name or source
   --timeout SECONDS   a pillar without a sign for so long has not answered; 10
-  --list              only says which cases there are, and where they come from
+  --list              only says which cases there are, and where each comes from, in words
   --json              one object a line
   --help
 
@@ -88,8 +88,14 @@ function configOf(path: string, broker: string | undefined): ClientConfig {
 async function run(given: Options): Promise<number> {
   const some = chosen(given)
   if (given.list) {
-    for (const { name, sources } of some)
-      say(given.json ? JSON.stringify({ name, sources }) : `${name}  [${sources.join(', ')}]`)
+    for (const { name, sources } of some) {
+      const texts = sources.map(sourceText)
+      say(
+        given.json
+          ? JSON.stringify({ name, sources: texts })
+          : `${name}\n    ${texts.join('\n    ')}`,
+      )
+    }
     return 0
   }
   const { config: path, pillar, broker, json } = given

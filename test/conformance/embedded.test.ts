@@ -82,5 +82,8 @@ t.test('wrong usage is said, with what would be right', async (t) => {
   t.match(broker.errors, /a broker is named by mqtts/)
   t.match((await conformance('--help')).output, /--only PATTERN/)
   const listed = await conformance('--list', '--only', '\\[GET-1\\]')
-  t.match(listed.output, /^a damaged file is never delivered whole/m)
+  t.match(
+    listed.output,
+    /^a damaged file is never delivered whole, and alarmed\n {4}not in theirs: flip/m,
+  )
 })

@@ -13,6 +13,35 @@ export type Source =
   | `fault ${number}`
   | `[${string}-${number}]`
 
+/** The rows of their acceptance suite: class and test. */
+export const rows: Readonly<Record<number, string>> = {
+  1: 'DefaultPillarMessagingTest.missingCollectionID',
+  2: 'DefaultPillarMessagingTest.otherCollection',
+  3: 'DefaultPillarIdentificationTest.irrelevantCollection',
+  4: 'IdentifyPillarsForPutFileIT.normal',
+  5: 'IdentifyPillarsForPutFileIT.identificationTestForChecksumPillar',
+  6: 'IdentifyPillarsForPutFileIT.fileExists',
+  7: 'PutFileRequestIT.normalPutFile',
+  8: 'PutFileRequestIT.putFileWithMD5ReturnChecksum',
+  9: 'PutFileRequestIT.putFileOperationAcceptedProgress',
+  10: 'IdentifyPillarsForGetFileIT',
+  11: 'GetFileRequestIT.normal',
+  12: 'GetFileRequestIT.getFileWithFilePart',
+  13: 'GetFileRequestIT.getMissingFile, missingCollectionID, otherCollection',
+  14: 'IdentifyPillarsForGetChecksumsIT',
+  15: 'GetChecksumTest',
+  16: 'GetChecksumQueryTest',
+  17: 'IdentifyPillarsForGetFileIDsIT',
+  18: 'GetFileIDsTest',
+  19: 'GetFileIDsQueryTest',
+  20: 'IdentifyPillarsForDeleteFileIT',
+  21: 'DeleteFileRequestIT',
+  22: 'IdentifyPillarsForReplaceFileIT, ReplaceFileRequestIT',
+  23: 'GetAuditTrailsTest',
+  24: 'IdentifyContributorsForGetStatusIT, GetStatusRequestIT',
+  25: 'MultipleCollectionIT',
+}
+
 export const gaps = {
   values: 'checksums are compared with the bytes',
   ranges: 'edges of ranges: zero, beyond the end, over 2^31 and 2^53',
@@ -99,18 +128,29 @@ async function runCase(one: Case, peer: Peer): Promise<Result> {
   }
 }
 
+/** A source in words. */
+export function sourceText(source: Source): string {
+  const [kind = '', what = ''] = source.split(/:? /)
+  if (kind === 'theirs') return `Bitrepository.org ${what}: ${rows[Number(what)]}`
+  if (kind === 'fault') return `not as theirs: ${faults[Number(what)]}`
+  return kind === 'gap' ? `not in theirs: ${gaps[what as Gap]}` : `DESIGN ${source}`
+}
+
 /** How many cases come from where, as a table in Markdown; one case may have several sources. */
 export function sourceTable(cases: readonly Case[]): string {
   const having = (prefix: string): Case[] =>
     cases.filter(({ sources }) => sources.some((one) => one.startsWith(prefix)))
-  const rows = new Set(
+  const theirs = new Set(
     cases.flatMap(({ sources }) => sources.filter((one) => one.startsWith('theirs '))),
   )
   const line = (what: string, prefix: string): string => `| ${what} | ${having(prefix).length} |`
   return [
     '| cases by source; a case may have several | cases |',
     '|---|---|',
-    line(`the acceptance suite of Bitrepository.org, ${rows.size} rows of 25`, 'theirs '),
+    line(
+      `the acceptance suite of Bitrepository.org, ${theirs.size} rows of ${Object.keys(rows).length}`,
+      'theirs ',
+    ),
     ...Object.entries(gaps).map(([name, what]) => line(`not in it: ${what}`, `gap: ${name}`)),
     line('faults of their pillar, as far as they show on the wire', 'fault '),
     line('clauses of DESIGN.md', '['),
