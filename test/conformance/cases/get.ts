@@ -173,11 +173,14 @@ export const get: readonly Case[] = [
     async run(peer) {
       const { id } = await peer.stored('secret')
       for (const url of ['file:///tmp/stolen', 'http://10.0.0.1:80', 'https://198.51.100.7:443']) {
+        const began = peer.world.clock.monotonic()
         const final = await peer.ask('GetFileRequest', {
           files: [{ id }],
           transmission: peer.transmission({ dir: 'up', obj: [[peer.object(), -1]] }, [url]),
         })
         is.equal(final.files[0]?.code, 'FILE_TRANSFER_FAILURE', url)
+        // Whoever has tried it says so late.
+        is.ok(peer.world.clock.monotonic() - began < 4_000, `at once: ${url}`)
       }
     },
   },

@@ -398,6 +398,7 @@ export const put: readonly Case[] = [
         'ftp://127.0.0.1:21',
         'https://127.0.0.1:443/path',
       ]) {
+        const began = peer.world.clock.monotonic()
         const object = peer.object()
         peer.offer(object, item.bytes)
         const final = await peer.ask('PutFileRequest', {
@@ -405,6 +406,8 @@ export const put: readonly Case[] = [
           transmission: peer.transmission({ dir: 'down', obj: [[object, item.size]] }, [url]),
         })
         is.equal(final.files[0]?.code, 'FILE_TRANSFER_FAILURE', url)
+        // Whoever has tried it says so late.
+        is.ok(peer.world.clock.monotonic() - began < 4_000, `at once: ${url}`)
       }
       await absent(peer, item.id)
     },
