@@ -1,6 +1,7 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ConnectBus } from '../bus/bus.ts'
 import type { Disk } from '../disk/disk.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
@@ -21,8 +22,15 @@ const stateFile = '.state.sqlite'
 /** Where a volume lives on its mount. */
 const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
-/** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
-export async function runAgent(world: World, config: AgentConfig): Promise<() => Promise<void>> {
+/**
+ * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
+ * the place of the bus that the configuration names.
+ */
+export async function runAgent(
+  world: World,
+  config: AgentConfig,
+  connect?: ConnectBus,
+): Promise<() => Promise<void>> {
   const root = volumeRoot(config['volume.mount'])
   // Before anything is opened: an unplugged disk must never mean writing to the disk below.
   if (!existsSync(join(root, 'volume.json')))
@@ -37,7 +45,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
   })
   const index = await thread.openIndex(indexFile)
   const state = openState(join(root, stateFile))
-  const member = await openMember(world, config, state)
+  const member = await openMember(world, config, state, connect)
   const { name, archive } = config
   const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
   const store =

@@ -69,7 +69,8 @@ async function renewDocument(world: World, config: ClientConfig, member: Member)
   }
 }
 
-async function ownExchange(
+/** Opens our own exchange as the configuration says. */
+export async function ownExchange(
   world: World,
   config: ClientConfig,
   tls: Parameters<typeof httpsServe>[0]['tls'],

@@ -17,6 +17,8 @@ export interface FleetOptions {
   readonly seed: number | string
   readonly pillars: number
   readonly copiesMin: number
+  /** Beside `home`, which all pillars keep: by whom others are kept. */
+  readonly collections?: Readonly<Record<string, readonly string[]>>
   readonly capacity?: number
   readonly spoolBytes?: number
   /** The last so many of the pillars keep checksums only. */
@@ -65,7 +67,9 @@ export function documentFor(
       identity('tracker', 'tracker'),
     ],
     collections: [
-      { name: 'home', ...policy, pillars: [...keepers] },
+      ...Object.entries({ home: keepers, ...options.collections }).map(([name, pillars]) => ({
+        ...{ name, ...policy, pillars: [...pillars] },
+      })),
       ...(options.fragments ? [{ name: 'pieces', ...policy, fragments: options.fragments }] : []),
     ],
     exchanges: [{ identity: 'tracker', urls: [relayUrl] }],

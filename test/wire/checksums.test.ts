@@ -5,8 +5,6 @@ import { createHash, createHmac } from 'node:crypto'
 import t from 'tap'
 import { putBatch } from '../../src/client/put.ts'
 import { limits } from '../../src/limits.ts'
-import { uuid7 } from '../../src/post/compose.ts'
-import { checksumAlgorithms } from '../../src/protocol/checksums.ts'
 import type { MessageOf } from '../../src/protocol/messages.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
@@ -63,25 +61,6 @@ function expected(algorithm: string, bytes: Uint8Array): string {
   return hasher.update(bytes).digest('hex')
 }
 
-t.test('[SUM-1] every algorithm, with and without a salt, by the stored bytes', async (t) => {
-  const { ask, bytes } = await setting('all', ['a.txt', 'b/c.bin'])
-  t.equal(checksumAlgorithms.length, 10)
-  for (const algorithm of checksumAlgorithms) {
-    const checksumSpec = algorithm.startsWith('HMAC-') ? { algorithm, salt } : { algorithm }
-    const final = await ask({ checksumSpec })
-    t.equal(final.responseInfo.code, 'OPERATION_COMPLETED')
-    t.same(final.checksumSpec, checksumSpec, 'the answer says how')
-    t.same(
-      new Map(final.items.map((item) => [item.id, item.checksum])),
-      new Map([...bytes].map(([id, one]) => [id, expected(algorithm, one)])),
-      algorithm,
-    )
-  }
-  const plain = await ask({})
-  t.equal(plain.checksumSpec, undefined)
-  t.equal(plain.items.length, 2)
-})
-
 t.test('[SUM-1] what the index has is answered from it, not computed', async (t) => {
   const { ask, progress, bytes, fleet } = await setting('index', ['a.txt'])
   fleet.boards[0]?.disk.faults.failNext('read', 'EIO', { times: 9 })
@@ -91,38 +70,6 @@ t.test('[SUM-1] what the index has is answered from it, not computed', async (t)
       ...spec,
     })
   t.same(progress(), [])
-})
-
-t.test('[SUM-1] salt and algorithm must fit, when identified and when asked', async (t) => {
-  const { ask, ann } = await setting('faults', ['a.txt'])
-  const not = 'REQUEST_NOT_UNDERSTOOD_FAILURE'
-  const bad: [spec: { algorithm: string; salt?: string }, code: string, text: RegExp][] = [
-    [{ algorithm: 'HMAC-SHA-256' }, not, /HMAC-SHA-256 needs a salt/],
-    [{ algorithm: 'SHA-256', salt }, not, /SHA-256 takes no salt/],
-    [{ algorithm: 'MD5', salt: '' }, not, /MD5 takes no salt/],
-    [{ algorithm: 'HMAC-MD5', salt: '' }, not, /1 to 256 bytes/],
-    [{ algorithm: 'HMAC-MD5', salt: 'abc' }, not, /1 to 256 bytes/],
-    [{ algorithm: 'HMAC-MD5', salt: 'xy' }, not, /1 to 256 bytes/],
-    [{ algorithm: 'HMAC-MD5', salt: '00'.repeat(257) }, not, /1 to 256 bytes/],
-    [{ algorithm: 'CRC-32' }, 'REQUEST_NOT_SUPPORTED', /no checksum algorithm CRC-32/],
-    [{ algorithm: 'sha256' }, 'REQUEST_NOT_SUPPORTED', /no checksum algorithm sha256/],
-  ]
-  for (const [n, [checksumSpec, code, text]] of bad.entries()) {
-    const final = await ask({ checksumSpec })
-    t.match(final, { responseInfo: { code, text }, items: [] }, JSON.stringify(checksumSpec))
-    t.equal(final.checksumSpec, undefined)
-    const identify = ann.make<'IdentifyPillarsForGetChecksumsRequest'>({
-      type: 'IdentifyPillarsForGetChecksumsRequest',
-      checksumSpec,
-    })
-    await ann.say(requests, identify)
-    const answer = await ann.wait('IdentifyPillarsForGetChecksumsResponse', n + 1)
-    t.match(answer.responseInfo, { code, text })
-  }
-  t.equal(
-    (await ask({ checksumSpec: { algorithm: 'HMAC-MD5', salt: 'ab'.repeat(256) } })).items.length,
-    1,
-  )
 })
 
 t.test('[SUM-2] damaged and unreadable files get no value, and raise an alarm', async (t) => {
@@ -285,28 +232,4 @@ t.test('[SUM-3] a page ends before it reads too much, but for a single file', as
   const second = await ask({ checksumSpec: hmac, ...(after ? { after } : {}) })
   // There is nothing behind these rows, so that they cost no time.
   t.match(second, { items: [], failed: [{ id: 'huge' }, { id: 'huge too' }], partialResult: false })
-})
-
-t.test('[SUM-3] pages of computed checksums are exact, by count, bytes and message', async (t) => {
-  const ids = Array.from({ length: 230 }, (_, n) => `${'x'.repeat(240)}/${'y'.repeat(240)}${n}`)
-  const { ask, ann } = await setting('pages', ids, 10)
-  for (const maxResults of [7, 1_000]) {
-    const seen: string[] = []
-    const conversation = uuid7(ann.world)
-    let after: SumsRequest['after']
-    for (let page = 0; page === 0 || after; page++) {
-      const final = await ask({
-        conversation,
-        page,
-        maxResults,
-        checksumSpec: { algorithm: 'HMAC-SHA-512', salt },
-        ...(after ? { after } : {}),
-      })
-      t.ok(final.items.length <= maxResults)
-      seen.push(...final.items.map((item) => item.id))
-      t.equal(final.partialResult, seen.length < ids.length)
-      after = final.after
-    }
-    t.same(seen.toSorted(), ids.toSorted())
-  }
 })

@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import { putBatch } from '../../src/client/put.ts'
 import { deleted, remove, restore, stand } from '../../src/client/remove.ts'
-import { answering, compose, uuid7 } from '../../src/post/compose.ts'
+import { answering, compose } from '../../src/post/compose.ts'
 import { timeText } from '../../src/protocol/scalars.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
@@ -51,79 +51,6 @@ const asking = ({ ann, checksum }: Setting, version: number) =>
     ...{ type: 'DeleteFileRequest', to: ['pillar-1'] },
     files: [{ id: 'a.txt', checksum, version }],
   })
-
-t.test('[RM-2] a delete that is said ten times has one effect and one answer', async (t) => {
-  const on = await setting(t)
-  const { ann, fleet } = on
-  const request = asking(on, await on.version())
-  for (let n = 0; n < 9; n++) await ann.say(requests, request)
-  const first = await ann.wait('DeleteFileFinalResponse')
-  t.equal(first.responseInfo.code, 'OPERATION_COMPLETED')
-  t.match(ann.answers('DeleteFileProgressResponse')[0]?.responseInfo, {
-    code: 'OPERATION_ACCEPTED_PROGRESS',
-  })
-  await on.put()
-  await ann.say(requests, request)
-  await fleet.time.advance(30_000)
-  const all = ann.answers('DeleteFileFinalResponse')
-  t.ok(all.length >= 2)
-  for (const one of all) t.same({ ...one, sentAt: '' }, { ...first, sentAt: '' })
-  t.equal(await on.stored(), true, 'what was put after it is not deleted by saying it again')
-  const entries = (await fleet.boards[0]?.index.audit(0, 100)) ?? []
-  t.equal(entries.filter(({ event }) => event === 'deletion').length, 1)
-})
-
-t.test(
-  '[RM-1] a delete is refused, and nothing changes, unless all that it names is so',
-  async (t) => {
-    const on = await setting(t)
-    const { ann, fleet } = on
-    const version = await on.version()
-    const [file = { id: 'a.txt', checksum: '', version: 0 }] = asking(on, version).files
-    const { to: _, ...unnamed } = asking(on, version)
-    const other = '0'.repeat(64)
-    const cases: [object, string][] = [
-      [unnamed, 'REQUEST_NOT_UNDERSTOOD_FAILURE'],
-      [
-        { ...asking(on, version), expiresAt: timeText(fleet.time.clock.now() - 1) },
-        'REQUEST_NOT_UNDERSTOOD_FAILURE',
-      ],
-      [
-        { ...asking(on, version), files: [{ ...file, checksum: other }] },
-        'EXISTING_FILE_CHECKSUM_FAILURE',
-      ],
-      [asking(on, version + 1), 'FAILURE'],
-      [asking(on, version - 1), 'FAILURE'],
-      [{ ...asking(on, version), files: [{ ...file, id: 'b.txt' }] }, 'FILE_NOT_FOUND_FAILURE'],
-    ]
-    for (const [n, [request, code]] of cases.entries()) {
-      await ann.say(requests, request)
-      const answer = await ann.wait('DeleteFileFinalResponse', n + 1)
-      t.equal(answer.responseInfo.code, code)
-      t.notMatch(JSON.stringify(answer), on.checksum, 'the right checksum is not disclosed')
-    }
-    t.equal(await on.stored(), true)
-    const known = asking(on, version)
-    await ann.say(requests, known)
-    await ann.wait('DeleteFileFinalResponse', cases.length + 1)
-    await ann.say(requests, { ...known, files: [{ ...file, id: 'c.txt' }] })
-    const contradiction = await ann.wait('DeleteFileFinalResponse', cases.length + 2)
-    t.match(contradiction.responseInfo, { text: /another request had this conversation/ })
-  },
-)
-
-t.test('[RM-1] a late delete does not reach what was put after it was made', async (t) => {
-  const on = await setting(t)
-  const late = asking(on, await on.version())
-  const now = asking(on, await on.version())
-  await on.ann.say(requests, now)
-  await on.ann.wait('DeleteFileFinalResponse')
-  await on.put()
-  await on.ann.say(requests, { ...late, conversation: uuid7(on.ann.world) })
-  const answer = await on.ann.wait('DeleteFileFinalResponse', 2)
-  t.match(answer.responseInfo, { code: 'FAILURE', text: /stored or confirmed again/ })
-  t.equal(await on.stored(), true)
-})
 
 t.test('[RM-3] tombstones say until when the bytes are kept, and these come back', async (t) => {
   const on = await setting(t)

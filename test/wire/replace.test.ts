@@ -4,13 +4,9 @@ import t, { type Test } from 'tap'
 import type { Client } from '../../src/client/client.ts'
 import { type PutItem, putBatch } from '../../src/client/put.ts'
 import { replaceFile } from '../../src/client/replace.ts'
-import { uuid7 } from '../../src/post/compose.ts'
-import { parse, unseal } from '../../src/protocol/envelope.ts'
-import type { MessageOf } from '../../src/protocol/messages.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
-import { memoryItem } from '../../src/sim/memory.ts'
+import { memoryItem, memoryItem } from '../../src/sim/memory.ts'
 import { retainedPath } from '../../src/store/removal.ts'
-import { topics, wire } from './wire.ts'
 
 const { signal } = new AbortController()
 const all = ['pillar-1', 'pillar-2', 'pillar-3']
@@ -86,53 +82,4 @@ t.test('[RM-6] nothing is replaced unless every pillar that is named agrees', as
   const silent = await replace(old.checksum, fresh, all)
   t.match(silent, [{ pillar: 'pillar-3', is: 'silent' }])
   t.same(await sums(), before)
-})
-
-t.test('[RM-6] a late or repeated replace does not reach what was stored since', async (t) => {
-  const { fleet, client, old, fresh, sums, replace } = await setting(t)
-  const requests: MessageOf<'ReplaceFileRequest'>[] = []
-  const spy = fleet.broker.connectAs('spy')({
-    clientId: 'spy.1',
-    persistent: false,
-    subscriptions: [topics.pillarRequests('pillar-1')],
-    receive(_topic, payload) {
-      const sealed = unseal(payload)
-      const parsed = sealed && parse(sealed.line)
-      if (parsed?.is === 'message' && parsed.message.type === 'ReplaceFileRequest')
-        requests.push(parsed.message)
-    },
-    connected: () => undefined,
-    closed: () => undefined,
-  })
-  await fleet.time.advance(1_000)
-  await replace(old.checksum, fresh, all.slice(0, 1))
-  const [request] = requests
-  if (!request) throw new Error('nobody asked')
-  // Back to what it was, so that all but the version is as the request says.
-  await replace(fresh.checksum, old, all.slice(0, 1))
-  await fleet.time.finish(putBatch(client, 'home', [old], { signal }))
-  const ann = await wire(fleet)
-  await ann.say(topics.pillarRequests('pillar-1'), {
-    ...request,
-    replyTo: topics.replies('ann', 'wire'),
-  })
-  t.match(await ann.wait('ReplaceFileFinalResponse'), {
-    responseInfo: { code: 'OPERATION_COMPLETED' },
-  })
-  t.same((await sums())[0], old.checksum, 'the same request gets its old answer, and does nothing')
-  const late = {
-    ...request,
-    conversation: uuid7(ann.world),
-    replyTo: topics.replies('ann', 'wire'),
-  }
-  await ann.say(topics.pillarRequests('pillar-1'), late)
-  const answer = await ann.wait('ReplaceFileFinalResponse', 2)
-  t.match(answer.files[0], { code: 'FAILURE', text: /stored or confirmed again/ })
-  const { to: _, ...unnamed } = late
-  await ann.say(topics.pillarRequests('pillar-1'), { ...unnamed, conversation: uuid7(ann.world) })
-  t.match(await ann.wait('ReplaceFileFinalResponse', 3), {
-    responseInfo: { code: 'REQUEST_NOT_UNDERSTOOD_FAILURE' },
-  })
-  t.same((await sums())[0], old.checksum)
-  await spy.close()
 })

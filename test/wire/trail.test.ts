@@ -98,43 +98,6 @@ t.test(
   },
 )
 
-t.test('[AUD-2] a trail is answered by sequence, file and window, in exact pages', async (t) => {
-  const fleet = await fleetOf(t)
-  const { index } = boardOf(fleet)
-  const ids = Array.from({ length: 12 }, (_, n) => (n % 3 === 0 ? 'a' : `b${n}`))
-  await index.commit(ids.map((id, n) => entry(id, 1000 * (n + 1))))
-  await index.commit([entry('elsewhere', 1, { collection: 'other' })])
-  const ann = await wire(fleet)
-  let asked = 0
-  const ask = async (more: object) => {
-    await ann.say(requests, {
-      ...ann.make<'GetAuditTrailsRequest'>({ type: 'GetAuditTrailsRequest' }),
-      ...more,
-    })
-    const answer = await ann.wait('GetAuditTrailsFinalResponse', ++asked)
-    const sequences = answer.items.map(({ sequence }) => sequence).join(' ')
-    return [sequences, answer.partialResult, answer.after]
-  }
-  t.same(await ask({}), ['1 2 3 4 5 6 7 8 9 10 11 12', false, undefined])
-  t.same(await ask({ maxResults: 1 }), ['1', true, 1])
-  t.same(await ask({ minSequenceNumber: 11 }), ['11 12', false, undefined], 'inclusive')
-  t.same(await ask({ maxSequenceNumber: 2 }), ['1 2', false, undefined], 'inclusive')
-  t.same(await ask({ fileId: 'a', maxResults: 3 }), ['1 4 7', true, 7])
-  t.same(await ask({ fileId: 'a', maxResults: 3, after: 7 }), ['10', false, undefined])
-  t.same(await ask({ fileId: 'a', maxResults: 1, after: 7 }), ['10', false, undefined])
-  const window = { minTimestamp: timeText(3000), maxTimestamp: timeText(5000) }
-  t.same(await ask(window), ['3 4 5', false, undefined])
-  t.same(await ask({ fileId: 'nothing' }), ['', false, undefined])
-  await ann.say(
-    requests,
-    ann.make<'IdentifyContributorsForGetAuditTrailsRequest'>({
-      type: 'IdentifyContributorsForGetAuditTrailsRequest',
-    }),
-  )
-  const { responseInfo } = await ann.wait('IdentifyContributorsForGetAuditTrailsResponse')
-  t.equal(responseInfo.code, 'IDENTIFICATION_POSITIVE')
-})
-
 t.test(
   '[AUD-2] a page ends where a message does, and the pages together are everything',
   async (t) => {

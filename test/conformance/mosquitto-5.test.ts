@@ -1,0 +1,3 @@
+import { onMosquitto } from './mosquitto.ts'
+
+await onMosquitto(5)
