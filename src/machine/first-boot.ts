@@ -69,6 +69,7 @@ export async function firstBoot(path: string, steps: Steps): Promise<void> {
   if (existsSync(installed))
     await openDisk(values, readConfig(installed, agentShape).values['volume.mount'], steps)
   renameSync(path, join(dirname(path), 'colonnade.done'))
+  computer.run('sync', [])
   say('done; the secrets are wiped from the boot partition')
 }
 
@@ -138,10 +139,9 @@ function wipe(path: string, values: FirstBoot): void {
     rmSync(values.member, { recursive: true })
   }
   if (values['wifi.password'] === undefined) return
-  const text = readFileSync(path, 'utf8').replace(
-    /^\s*password\s*=.*$/gm,
-    '# password: wiped after use',
-  )
+  // The name goes with it: at another try the network would be taken for an open one.
+  const lines = /^\s*(ssid|password)\s*=.*$/gm
+  const text = readFileSync(path, 'utf8').replace(lines, '# $1: used, and wiped')
   overwrite(path)
   writeFileSync(path, text, { flush: true })
 }

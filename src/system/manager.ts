@@ -19,14 +19,14 @@ export function serviceManager(environment: Environment = process.env): Manager 
   let watch: NodeJS.Timeout | undefined
   return {
     ready() {
-      say('READY=1')
+      say('READY=1', environment)
       const everyMs = watchdogMs(environment) / 3
       // Said by the event loop: one that stands still says nothing, and is ended.
-      if (everyMs > 0) watch = setInterval(() => say('WATCHDOG=1'), everyMs).unref()
+      if (everyMs > 0) watch = setInterval(() => say('WATCHDOG=1', environment), everyMs).unref()
     },
     stopping() {
       clearInterval(watch)
-      say('STOPPING=1')
+      say('STOPPING=1', environment)
     },
   }
 }
@@ -36,8 +36,8 @@ function watchdogMs({ WATCHDOG_USEC: time, WATCHDOG_PID: pid }: Environment): nu
   return ours ? Number(time ?? 0) / 1000 : 0
 }
 
-function say(what: string): void {
-  const child = spawn('systemd-notify', [what], { stdio: 'ignore' })
+function say(what: string, environment: Environment): void {
+  const child = spawn('systemd-notify', [what], { stdio: 'ignore', env: { ...environment } })
   child.on('error', () => undefined)
   child.unref()
 }

@@ -9,7 +9,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -59,7 +58,7 @@ t.test('programs and packages are there for both processors, with their digests'
   // Of Node.js 24 stripped; a whole megabyte more is a bundle that has grown by something that it should not have.
   for (const name of Object.values(names))
     t.ok(statSync(join(dist, `${name}-linux-arm64`)).size < 107e6, name)
-  t.match(readFileSync(join(dist, 'LICENCES'), 'utf8'), /^mqtt 5[^]*MIT/m)
+  t.match(readFileSync(join(dist, 'LICENCES'), 'utf8'), /^mqtt 5\.\d+\.\d+\n\nThe MIT License/m)
 })
 
 t.test('a build from another folder gives the same bytes', async (t) => {
@@ -85,9 +84,13 @@ t.test('the x64 programs do the whole work with nothing beside them', (t) =>
 
 const emulation = needs(t, ['qemu-aarch64-static', 'mmdebstrap'])
 const sysroot = join(base, 'arm64-root')
+// Its loader and libraries are named, not `-L`: that would also lead the program's own paths into the root.
 const emulated: CommandOf = (program) => [
   '/usr/bin/qemu-aarch64-static',
-  ...['-L', sysroot, join(dist, `${names[program]}-linux-arm64`)],
+  join(sysroot, 'lib/ld-linux-aarch64.so.1'),
+  '--library-path',
+  ['lib', 'usr/lib'].map((lib) => join(sysroot, lib, 'aarch64-linux-gnu')).join(':'),
+  join(dist, `${names[program]}-linux-arm64`),
 ]
 
 t.test('the arm64 programs do it together with x64 ones', emulation, async (t) => {
@@ -168,5 +171,4 @@ t.test('the packages install, upgrade, and leave all data when they go', install
   for (const path of [...kept, 'var/lib/colonnade-tracker/archive/owner.key'])
     t.ok(existsSync(join(system, path)), `${path} is left`)
   t.match(inside('getent', 'passwd', 'colonnade'), /nologin/)
-  writeFileSync(join(base, 'done'), '')
 })

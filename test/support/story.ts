@@ -64,6 +64,12 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
   const bytes = Buffer.from('red and gold, '.repeat(100_000))
   writeFileSync(join(base, 'sunset.txt'), bytes)
   const config = ['--config', join(home, 'laptop', 'client.toml')]
+  const there = (): boolean => {
+    const [command, ...first] = cast.getter('cli')
+    const said = spawnSync(command, [...first, 'status', ...config], { cwd: empty, env: {} })
+    return names.every((name) => new RegExp(`^ +${name} .* OK: `, 'm').test(`${said.stdout}`))
+  }
+  for (const end = Date.now() + 120_000; !there() && Date.now() < end; );
   run(cast.putter, 'cli', 'put', 'photos', join(base, 'sunset.txt'), '--wait', 'all', ...config)
   for (const name of names) {
     const back = join(base, `from-${name}.txt`)
