@@ -1,16 +1,18 @@
 /** `npm run measure -- NAME`: what takes too long or too much for a test run, as a table for the README. */
 import { release } from 'node:os'
+import { binaries } from './measure/binaries.ts'
 import { lan } from './measure/lan.ts'
 import { memory } from './measure/memory.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
 
-const measurements: Readonly<Record<string, Measurement>> = { lan, memory, small, spool }
+const measurements: Readonly<Record<string, Measurement>> = { binaries, lan, memory, small, spool }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 
 NAME is one of ${Object.keys(measurements).join(', ')}. --small moves a hundredth of the bytes. Options of
-Node.js are given to the tracker and the pillars. lan and spool need root and iproute2.
+Node.js are given to the tracker and the pillars. lan and spool need root and iproute2, binaries what
+npm run build makes.
 `
 
 const args = process.argv.slice(2)

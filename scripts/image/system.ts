@@ -45,7 +45,7 @@ const quiet = [
 const files: Readonly<Record<string, string>> = {
   'etc/fstab': [
     'LABEL=colonnade-root / ext4 noatime,commit=60,errors=remount-ro 0 1',
-    'LABEL=COLONNADE /boot/firmware vfat noatime,umask=0077,nofail,x-systemd.device-timeout=10s 0 2',
+    'LABEL=COLONNADE /boot/firmware vfat noatime,umask=0077,nofail,x-systemd.device-timeout=60s 0 2',
     'tmpfs /tmp tmpfs nodev,nosuid,size=64M 0 0',
     '',
   ].join('\n'),
@@ -53,7 +53,7 @@ const files: Readonly<Record<string, string>> = {
   'etc/systemd/journald.conf.d/colonnade.conf': '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n',
   'etc/systemd/timesyncd.conf.d/colonnade.conf': '[Time]\nSaveIntervalSec=infinity\n',
   // The board starts again when its kernel hangs; a Raspberry Pi can count no further than 15 s.
-  'etc/systemd/system.conf.d/colonnade.conf': '[Manager]\nRuntimeWatchdogSec=14s\n',
+  'etc/systemd/system.conf.d/colonnade.conf': '[Manager]\nRuntimeWatchdogSec=14s\nRebootWatchdogSec=14s\n',
   'etc/systemd/network/80-dhcp.network':
     '[Match]\nName=en* eth* end* wlan*\n\n[Network]\nDHCP=yes\n\n[Link]\nRequiredForOnline=no\n',
   'etc/hostname': 'colonnade\n',

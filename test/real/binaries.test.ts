@@ -102,12 +102,6 @@ t.test('the arm64 programs do it together with x64 ones', emulation, async (t) =
     putter: emulated,
     getter: native,
   })
-  await tellStory(t, join(base, 'arm64-client'), {
-    tracker: native,
-    pillars: { attic: native, cellar: emulated },
-    putter: native,
-    getter: emulated,
-  })
 })
 
 const installing = needs(t, ['mmdebstrap', 'dpkg-deb', 'systemd-analyze', 'chroot'], true)

@@ -1,5 +1,6 @@
 /** The whole way that README describes, by programs that are given as commands: founded, joined, used. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -35,11 +36,13 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
     t.equal(status, 0, `${program} ${args[0]}: ${stdout}${stderr}${error ?? ''}`)
     return stdout
   }
-  const start = (by: CommandOf, program: ProgramName, config: string): void => {
+  const start = (by: CommandOf, program: ProgramName, config: string): ChildProcess => {
     const [command, ...first] = by(program)
     const args = [...first, 'run', '--config', config, '--stop-with-parent']
     const options = { cwd: empty, env: {}, stdio: ['pipe', 'ignore', 'ignore'] } as const
-    running.push(spawn(command, args, { ...options, stdio: [...options.stdio] }))
+    const child = spawn(command, args, { ...options, stdio: [...options.stdio] })
+    running.push(child)
+    return child
   }
 
   mkdirSync(empty, { recursive: true })
@@ -58,8 +61,11 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
 
   start(cast.tracker, 'tracker', join(home, 'tracker', 'tracker.toml'))
   await listening(exchange)
-  for (const [name, by] of Object.entries(cast.pillars))
-    start(by, 'agent', join(home, name, 'agent.toml'))
+  const pillars = Object.entries(cast.pillars).map(([name, by]) => {
+    const config = join(home, name, 'agent.toml')
+    const child = start(by, 'agent', config)
+    return { child, doctor: () => run(by, 'agent', 'doctor', '--config', config) }
+  })
 
   const bytes = Buffer.from('red and gold, '.repeat(100_000))
   writeFileSync(join(base, 'sunset.txt'), bytes)
@@ -82,6 +88,16 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
     run(cast.getter, 'cli', 'verify', 'photos', ...config),
     /^proven on attic, cellar: 1 of 1 file/,
   )
+
+  for (const { child, doctor } of pillars) {
+    const up = doctor()
+    for (const check of ['board', 'cipher', 'member', 'broker', 'exchange', 'space', 'index'])
+      t.match(up, new RegExp(`^ok +${check} `, 'm'), up)
+    t.match(up, /^ok +index +photos \d files? \(the index is in use/m)
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    t.match(doctor(), /^ok +index +photos 1 file$/m)
+  }
 }
 
 async function listening(port: number): Promise<void> {
