@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type AlarmsOptions, alarmFeed, alarms } from './cli/alarms.ts'
 import { type ChecksumsOptions, checksums, specOf } from './cli/checksums.ts'
 import { checkName } from './cli/chosen.ts'
-import { collections } from './cli/collections.ts'
+import { type CollectionOptions, changeCollection, showCollections } from './cli/collection.ts'
 import { checkDelete, type DeleteOptions, deleteFile, lsDeleted, undelete } from './cli/delete.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
@@ -31,6 +31,10 @@ const duration = parsed((text) => parseDuration(text) || undefined, 'a duration,
 const time = parsed(
   parseTime,
   'a time like 2026-11-22 or 2026-11-22T10:00Z, or how long ago, like 3d',
+)
+const count = parsed(
+  (text) => (/^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined),
+  'a number, like 2',
 )
 const list = (value: string, before: string[] = []): string[] => [...before, value]
 
@@ -65,8 +69,13 @@ ${exits}`,
   .configureOutput({ outputError: () => undefined })
 
 /** Flags that every command has. */
-function command(syntax: string, description: string, example: string): Command {
-  return program
+function command(
+  syntax: string,
+  description: string,
+  example: string,
+  parent: Command = program,
+): Command {
+  return parent
     .command(syntax)
     .description(description)
     .option('--json', 'one object a line, for programs')
@@ -88,13 +97,14 @@ command(
   .addOption(
     new Option(
       '--changed <what>',
-      'a file that differs from the stored one: leave it, or store it beside',
+      'a file that differs from the stored one: leave it, store it beside, or in its place',
     )
-      .choices(['refuse', 'keep-both'])
+      .choices(['refuse', 'keep-both', 'replace'])
       .default('refuse'),
   )
   .option('--note <text>', 'say why; it is kept in the audit trail, see history')
   .option('--checksum', 'read every file again, also those whose size and time are known')
+  .option('--prove', 'what pillars have already they read again, too, before it counts')
   .addOption(new Option('--wait <what>', 'wait for pillars that are away').choices(['all']))
   .action(
     (
@@ -250,13 +260,42 @@ command(
     ),
   )
 
+const collection = program
+  .command('collection')
+  .description('What is kept in the archive, and by which rules; the owner changes them.')
 command(
-  'collections [name]',
-  'Shows what is kept in the archive: on which pillars, and at how many copies a file is safe.',
-  'colonnade collections home',
-).action((name: string | undefined, options: CommonOptions) =>
-  session(options, async (desk) => collections(desk, name)),
+  'ls',
+  'Shows all collections: on which pillars, and at how many copies a file is safe.',
+  'colonnade collection ls',
+  collection,
+).action((options: CommonOptions) =>
+  session(options, async (desk) => showCollections(desk, undefined)),
 )
+command(
+  'show <name>',
+  'Shows one collection.',
+  'colonnade collection show home',
+  collection,
+).action((name: string, options: CommonOptions) =>
+  session(options, async (desk) => showCollections(desk, name)),
+)
+for (const [how, description, example] of [
+  ['add', 'Adds a collection; on all pillars, when none is named.', 'add photos --copies 3'],
+  [
+    'set',
+    'Changes the rules of a collection; what is not named stays.',
+    'set photos --copies-min 2',
+  ],
+] as const)
+  command(`${how} <name>`, description, `colonnade collection ${example}`, collection)
+    .option('--pillar <id>', 'who keeps it; may be repeated', list)
+    .option('--copies <n>', 'so many pillars, in as many places as can be', count)
+    .option('--copies-min <n>', 'a put is done when so many have confirmed it', count)
+    .option('--sites <n>', 'refuse unless they stand in so many places', count)
+    .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
+    .action((name: string, options: CommonOptions & CollectionOptions) =>
+      session(options, (desk) => changeCollection(desk, how, name, options)),
+    )
 
 command(
   'status [collections...]',

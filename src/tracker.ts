@@ -4,7 +4,7 @@ import { giveTo, thisComputer } from './machine/computer.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { add, decide, type InitOptions, init } from './setup/found.ts'
-import { Command } from './system/commands.ts'
+import { Command, Option } from './system/commands.ts'
 import { trackerShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
 
@@ -40,6 +40,11 @@ program
   .option('--out <folder>', 'where; a folder of its name in the archive folder otherwise')
   .option('--site <place>', 'where the pillar stands')
   .option('--mount <path>', 'of a pillar: where its disk is mounted', '/mnt/colonnade')
+  .addOption(
+    new Option('--kind <kind>', 'of a pillar: what it keeps, the files or their checksums only')
+      .choices(['file', 'checksum'])
+      .default('file'),
+  )
   .addHelpText(
     'after',
     '\nExample:\n  colonnade-tracker add pillar attic /srv/colonnade --site home --mount /mnt/disk',
@@ -49,18 +54,19 @@ program
       role: string,
       name: string,
       folder: string,
-      options: { out?: string; site?: string; mount: string },
+      options: { out?: string; site?: string; mount: string; kind: string },
     ) => {
       if (role !== 'pillar' && role !== 'client')
         throw new Error('a member is a pillar or a client')
       const out = options.out ?? join(folder, name)
       const place: Record<string, string> = options.site === undefined ? {} : { site: options.site }
+      const kind: Record<string, string> = options.kind === 'checksum' ? { kind: 'checksum' } : {}
       await add(
         folder,
         role,
         name,
         out,
-        role === 'pillar' ? { ...place, 'volume.mount': options.mount } : place,
+        role === 'pillar' ? { ...place, ...kind, 'volume.mount': options.mount } : place,
       )
       process.stdout.write(
         `${out} is all that ${name} needs; bring it there by a safe way, it holds a secret key\n`,

@@ -36,6 +36,8 @@ export async function foundBox(home: string): Promise<'founded' | 'there'> {
   await add(home, 'client', 'client', join(home, 'client'), {
     'exchange.listen': '127.0.0.1:0',
     'exchange.advertise': ['127.0.0.1'],
+    // One computer, one owner: a trial.
+    'owner-key': '../archive/owner.key',
   })
   decide(home, { name: collection, pillars: [...pillars], copiesMin: 2, algorithm: 'sha256' })
   writeFileSync(join(home, marker), `${JSON.stringify({ box: 1 })}\n`, { flush: true })

@@ -45,19 +45,24 @@ export function queriesFor(names: readonly string[] | 'all'): ListQuery[] {
 }
 
 /** Asks the pillars; who did not answer is said, and when nobody did that is the end. */
-export async function ask(
+export const ask = async (...asking: Parameters<typeof askWhole>): Promise<readonly Known[]> =>
+  (await askWhole(...asking)).files
+
+/** The same, and which pillars did not answer. */
+export async function askWhole(
   desk: Desk,
   collection: string,
   query: ListQuery,
   pillar?: string,
-): Promise<readonly Known[]> {
+): Promise<{ readonly files: readonly Known[]; readonly silent: readonly string[] }> {
   const { client, out, signal } = desk
   const pillars = pillarsOf(desk, collection, pillar)
   const { files, silent } = await survey(client, collection, query, signal, pillars)
   if (silent.length === pillars.length) throw nobodyAnswered()
   if (silent.length > 0) out.note(`without ${silent.join(', ')}, which did not answer`)
   // What comes from outside is no path until it is known to stay below ours.
-  return [...files.values()].filter(({ id }) => fileIdFault(id) === undefined)
+  const named = [...files.values()].filter(({ id }) => fileIdFault(id) === undefined)
+  return { files: named, silent }
 }
 
 export const byId = (files: Iterable<Known>): Known[] =>

@@ -10,6 +10,8 @@ export interface Desk {
   readonly disk: Disk
   readonly out: Output
   readonly signal: AbortSignal
+  /** Where the owner's private key lies, if the configuration says it. */
+  readonly ownerKey?: string | undefined
 }
 
 /** Paths on the disk port have no leading slash. */

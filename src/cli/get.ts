@@ -168,7 +168,7 @@ async function toDisk(run: Run, single: boolean): Promise<Complaint | undefined>
 async function fetchAll(run: Run, restore: Restore, bar: Progress): Promise<void> {
   const { desk, files, options, collection } = run
   const { client, signal } = desk
-  const pillars = client.policy(collection).pillars
+  const pillars = client.policy(collection).pillars.filter(client.line.keepsFiles)
   const batches = batcher<Fetching>(filesEach(files.length, pillars.length))
   const lanes = several(limits.conversationsOpenMax)
   const load = new Map<string, number>()

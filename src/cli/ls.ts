@@ -23,9 +23,9 @@ export async function ls(
   }
   const listed = await ask(desk, collection, query, options.pillar)
   const files = byId(listed.filter(({ id }) => isAtOrBelow(id, name)))
-  for (const { id, size, mtime, checksum, pillars, differing } of files) {
+  for (const { id, size, mtime, checksum, copies, differing } of files) {
     const time = new Date(mtime).toISOString()
-    desk.out.object({ id, size, mtime: time, checksum, copies: pillars, differing })
+    desk.out.object({ id, size, mtime: time, checksum, copies, differing })
   }
   for (const line of table(files.map(rowOf), [0])) desk.out.line(line)
   if (files.length === 0)
@@ -37,9 +37,9 @@ export async function ls(
 const isAtOrBelow = (id: string, name: string | undefined): boolean =>
   name === undefined || name.endsWith('/') || id === name || id.startsWith(`${name}/`)
 
-function rowOf({ id, size, mtime, pillars, differing }: Known): string[] {
+function rowOf({ id, size, mtime, copies: held, differing }: Known): string[] {
   const time = `${new Date(mtime).toISOString().slice(0, -8)}Z`
-  const copies = many(pillars.length, 'copy', 'copies')
+  const copies = many(held.length, 'copy', 'copies')
   const others = differing.length === 0 ? '' : `, ${differing.join(' and ')} has other bytes`
   return [formatBytes(size), time, `${copies}${others}`, idText(id)]
 }

@@ -66,9 +66,21 @@ export function counted(
 
 /** What came of a file that was sent. */
 export function told(out: Output, result: PutResult, summary: PutSummary): void {
-  const { id, size, outcome, copies, owed, known, why } = result
+  const { id, size, outcome, copies, checked, damaged, owed, known, why } = result
   const said = outcome === 'stored' && known ? 'known' : outcome
-  out.object({ id, size, outcome: said, copies, owed, ...(why === undefined ? {} : { why }) })
+  const witnesses = {
+    ...(checked.length > 0 ? { checked } : {}),
+    ...(damaged.length > 0 ? { damaged } : {}),
+  }
+  out.object({
+    id,
+    size,
+    outcome: said,
+    copies,
+    ...witnesses,
+    owed,
+    ...(why === undefined ? {} : { why }),
+  })
   if (outcome === 'stored') {
     if (known) summary.known++
     else {
@@ -76,6 +88,10 @@ export function told(out: Output, result: PutResult, summary: PutSummary): void 
       summary.storedBytes += size
     }
     for (const pillar of owed) summary.owed.set(pillar, (summary.owed.get(pillar) ?? 0) + 1)
+    if (damaged.length > 0) {
+      summary.problems++
+      out.warn(`${idText(id)}: the copy on ${damaged.join(', ')} is damaged`)
+    }
     if (owed.length > 0 && !result.handedOver) summary.notHandedOver++
     return
   }

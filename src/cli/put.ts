@@ -6,11 +6,12 @@ import { limits } from '../limits.ts'
 import { fileIdFault } from '../protocol/scalars.ts'
 import { batcher, several } from './batches.ts'
 import { besideId } from './beside.ts'
-import { ask } from './chosen.ts'
+import { askWhole } from './chosen.ts'
 import { type Desk, onDisk, pillarsOf } from './desk.ts'
 import { gather } from './gather.ts'
 import { Complaint, type ExitCode, exitCodes, idText, reasonOf } from './output.ts'
 import { type Progress, progress } from './progress.ts'
+import { replaceEverywhere } from './put-replace.ts'
 import {
   codeOf,
   counted,
@@ -27,9 +28,11 @@ export type { PutSummary } from './put-summary.ts'
 
 export interface PutOptions extends WalkOptions {
   readonly dryRun?: boolean
-  readonly changed?: 'refuse' | 'keep-both'
+  readonly changed?: 'refuse' | 'keep-both' | 'replace'
   /** Read all files again, also those whose size and time are known. */
   readonly checksum?: boolean
+  /** Have pillars hash again what they have already. */
+  readonly prove?: boolean
   /** Waits for pillars that are away, as long as `--idle-timeout` says. */
   readonly waitAll?: boolean
   /** Kept in the audit trail. */
@@ -49,6 +52,8 @@ interface Run {
   readonly options: PutOptions
   readonly pillars: readonly string[]
   readonly remote: ReadonlyMap<string, Known>
+  /** Pillars that did not say what they have. */
+  readonly silent: readonly string[]
   readonly summary: PutSummary
   readonly bar: Progress
   readonly meter: Meter
@@ -68,11 +73,13 @@ export async function put(
   const found = await gather(desk, paths, options, summary)
   const { quiet: still, json } = desk.out
   const quiet = still || json || options.dryRun === true || found.length === 0
-  const remote = found.length > 0 ? await known(desk, collection, found, options) : new Map()
+  const nobody = { remote: new Map<string, Known>(), silent: [] }
+  const there = found.length > 0 ? await known(desk, collection, found, options) : nobody
   const bar = progress({ verb: 'put', bytes: summary.bytes, files: found.length, quiet })
   const lanes = several(limits.conversationsOpenMax)
   const meter = newMeter(bar, pillars.length)
-  const run = { desk, collection, options, pillars, remote, summary, bar, meter, lanes, again: [] }
+  const about = { desk, collection, options, pillars, ...there }
+  const run = { ...about, summary, bar, meter, lanes, again: [] }
   try {
     await pass(run, found, false)
     const again = await secondLook(run)
@@ -102,14 +109,14 @@ async function known(
   collection: string,
   found: readonly FoundFile[],
   { as, changed }: PutOptions,
-): Promise<ReadonlyMap<string, Known>> {
+): Promise<Pick<Run, 'remote' | 'silent'>> {
   const ids = found.map(({ id }) => id)
   if (changed === 'keep-both')
     ids.push(...found.map(({ id, mtime }) => besideId(id, mtime)).filter(isId))
   const few = found.length <= askedByIdMax
   const prefix = as === undefined ? {} : { prefix: `${as.replace(/\/+$/, '')}/` }
-  const listed = await ask(desk, collection, few ? { ids } : prefix)
-  return new Map(listed.map((one) => [one.id, one]))
+  const { files, silent } = await askWhole(desk, collection, few ? { ids } : prefix)
+  return { remote: new Map(files.map((one) => [one.id, one])), silent }
 }
 
 const isId = (id: string): boolean => fileIdFault(id) === undefined
@@ -132,7 +139,15 @@ async function pass(run: Run, files: readonly FoundFile[], last: boolean): Promi
   await run.lanes.all()
 }
 
-interface Sending extends PutItem {
+/** Under which id a file goes. */
+interface Named {
+  readonly id: string
+  readonly checksum: string
+  /** What it shall take the place of. */
+  readonly replaces?: Known
+}
+
+interface Sending extends PutItem, Named {
   readonly file: FoundFile
 }
 
@@ -143,8 +158,8 @@ async function prepare(run: Run, file: FoundFile, last: boolean): Promise<Sendin
     const named = await nameAndChecksum(run, file)
     if (!named) return undefined
     const has = remote.get(named.id)?.pillars ?? []
-    const complete = pillars.every((pillar) => has.includes(pillar))
-    if (complete || run.options.dryRun) {
+    const complete = !named.replaces && pillars.every((pillar) => has.includes(pillar))
+    if ((complete && !run.options.prove) || run.options.dryRun) {
       counted(desk.out, { ...named, size: file.size }, complete, summary)
       return undefined
     }
@@ -162,14 +177,13 @@ const changing = 'it is being changed while it is read'
 const changeOr = (error: unknown): string => (error instanceof Changed ? changing : reasonOf(error))
 
 /** Under which id a file goes, and its checksum; undefined when it is not to be stored, and that was said. */
-async function nameAndChecksum(
-  run: Run,
-  file: FoundFile,
-): Promise<{ id: string; checksum: string } | undefined> {
+async function nameAndChecksum(run: Run, file: FoundFile): Promise<Named | undefined> {
   const { desk, remote, options, summary } = run
   const { id } = file
   const there = remote.get(id)
-  const same = asKnown(file, there, options)
+  const replace = options.changed === 'replace'
+  // Where pillars differ, size and time do not tell whose bytes these are.
+  const same = replace && there?.others ? undefined : asKnown(file, there, options)
   if (same) return { id, checksum: same.checksum }
   const keepBoth = options.changed === 'keep-both'
   const beside = besideId(id, file.mtime)
@@ -183,13 +197,15 @@ async function nameAndChecksum(
       file.path,
       keepBoth
         ? `it differs from what the archive has under ${idText(id)} and ${idText(beside)}`
-        : `it differs from what the archive has under ${idText(id)}; --changed keep-both stores it beside`,
+        : `it differs from what the archive has under ${idText(id)}; --changed keep-both stores it beside, --changed replace in its place`,
       'differs',
     )
   // No need to read it to know that it is another.
-  if (there && there.size !== file.size && !keepBoth) return differs()
+  if (there && there.size !== file.size && !keepBoth && !replace) return differs()
   if (!there && options.dryRun) return { id, checksum: '' }
   const checksum = await hashed(run, file)
+  if (replace && there && (there.checksum !== checksum || there.others))
+    return { id, checksum, replaces: there }
   if (!there || there.checksum === checksum) return { id, checksum }
   const free = isId(beside) && (!copy || copy.checksum === checksum)
   if (!keepBoth || !free) return differs()
@@ -212,14 +228,30 @@ function hashed({ desk, meter }: Run, file: FoundFile): Promise<string> {
 
 function send(run: Run, batch: readonly Sending[], last: boolean): Promise<void> {
   return run.lanes.add(async () => {
-    const results = await putAll(run, batch)
+    const going = await replaced(run, batch)
+    const results = going.length > 0 ? await putAll(run, going) : []
     for (const [n, result] of results.entries()) {
-      const file = batch[n]?.file
+      const { file, replaces } = going[n] ?? {}
       if (file && result.outcome === 'changed' && !last) run.again.push({ file, offered: true })
-      else told(run.desk.out, result, run.summary)
+      else told(run.desk.out, replaces ? { ...result, known: false } : result, run.summary)
     }
     run.meter.done(batch)
   })
+}
+
+/** Puts files in the place of others, where that is wished; those that may go on. */
+async function replaced(run: Run, batch: readonly Sending[]): Promise<readonly Sending[]> {
+  const { desk, collection, options, silent, summary } = run
+  const going: Sending[] = []
+  for (const item of batch) {
+    const { note } = options
+    const why =
+      item.replaces &&
+      (await replaceEverywhere(desk, collection, item, item.replaces, { silent, note }))
+    if (why === undefined) going.push(item)
+    else passedOver(desk.out, summary, item.file.path, why, 'differs')
+  }
+  return going
 }
 
 /** Puts a batch; with `--wait all` again and again, until nothing is owed or nothing comes for too long. */
@@ -229,9 +261,10 @@ async function putAll(run: Run, batch: readonly Sending[]): Promise<readonly Put
   const { clock } = client.world
   const waitAll = options.waitAll === true
   const noted = options.note === undefined ? {} : { information: options.note }
+  const proved = options.prove ? { prove: true } : {}
   const progress = (bytes: number): void => meter.moved(batch, bytes)
   const once = (items: readonly Sending[]): Promise<PutResult[]> =>
-    putBatch(client, collection, items, { signal, waitAll, progress, ...noted })
+    putBatch(client, collection, items, { signal, waitAll, progress, ...noted, ...proved })
   let results: readonly PutResult[] = await once(batch)
   for (let heard = clock.monotonic(); waitAll && clock.monotonic() - heard < client.idleMs; ) {
     const owed = new Set(results.flatMap((one) => one.owed))

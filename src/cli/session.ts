@@ -101,7 +101,10 @@ async function run(
   try {
     const { client, disk } = opened
     await reached(client, values['broker.url'], stop.signal)
-    return await work({ client, disk, out, signal: stop.signal })
+    return await work({
+      ...{ client, disk, out, signal: stop.signal },
+      ownerKey: values['owner-key'],
+    })
   } finally {
     await opened.close()
     for (const signal of signals) process.off(signal, interrupt)

@@ -18,21 +18,25 @@ export interface Seen {
 
 type There = Seen & { readonly status: Status }
 
+/** A checksum pillar bears witness, and has no copy. */
+const hasCopies = ({ status }: There): boolean => status.kind !== 'checksum'
+
 /** The verdict is pure: what is known of every pillar in, one sentence out. */
 export function verdict(seen: readonly Seen[], copiesMin: number): Verdict {
   const there = seen.filter((one): one is There => one.status !== undefined)
   const trouble = troubleOf(there, seen, copiesMin)
   if (trouble !== undefined) return { safe: false, sentence: `Attention: ${trouble}` }
+  const keepers = there.filter(hasCopies)
   const files = there[0]?.status.files ?? 0
   if (files === 0)
     return {
       safe: true,
       sentence: `Safe: there are no files yet, ${many(there.length, 'pillar')} ready`,
     }
-  const places = new Set(there.map((one) => one.site ?? '')).size
-  const proofs = there.flatMap(({ status }) => status.oldestProof ?? []).sort()
+  const places = new Set(keepers.map((one) => one.site ?? '')).size
+  const proofs = keepers.flatMap(({ status }) => status.oldestProof ?? []).sort()
   const since = proofs[0] === undefined ? '' : `, each proven since ${proofs[0].slice(0, 10)}`
-  const copies = `${many(there.length, 'copy', 'copies')} in ${many(places, 'place')}`
+  const copies = `${many(keepers.length, 'copy', 'copies')} in ${many(places, 'place')}`
   return { safe: true, sentence: `Safe: ${many(files, 'file')}, ${copies}${since}` }
 }
 
@@ -57,8 +61,9 @@ function troubleOf(
   const silent = seen.filter(({ status }) => status === undefined)
   if (silent.length > 0)
     return `${names(silent)} did not answer, ${many(fullest, 'file')} on ${many(there.length, 'other')}; switch it on, or look after its link`
-  if (there.length < copiesMin)
-    return `only ${there.length} of ${many(copiesMin, 'copy', 'copies')}; add a pillar`
+  const keepers = there.filter(hasCopies).length
+  if (keepers < copiesMin)
+    return `only ${keepers} of ${many(copiesMin, 'copy', 'copies')}; add a pillar`
   const warned = there.find(({ status }) => status.verdict === 'WARNING')
   if (warned) return `${warned.pillar}: ${warned.status.text}; give it a larger disk`
   return undefined
@@ -107,6 +112,9 @@ function rowOf({ pillar, site, status: one }: Seen): string[] {
   const aside = one.volumes.reduce((sum, { bytesRetained }) => sum + bytesRetained, 0)
   const kept = aside > 0 ? `, ${formatBytes(aside)} of deleted files kept aside` : ''
   const receiving = one.receiving > 0 ? `, ${one.receiving} on their way` : ''
-  const held = `${many(one.files, 'file')}, ${formatBytes(one.bytes)}${receiving}${kept}`
+  const what = one.kind === 'checksum' ? 'checksum' : 'file'
+  const old = one.proofAges?.find(({ days, files }) => days === 90 && files > 0)
+  const unproven = old ? `, ${old.files} not proven for 90 days` : ''
+  const held = `${many(one.files, what)}, ${formatBytes(one.bytes)}${receiving}${kept}${unproven}`
   return [pillar, site ?? '', held, free, `${one.verdict}: ${one.text}`]
 }

@@ -98,7 +98,8 @@ async function verifyArchive(
   const size = sample === undefined ? all.length : (sampleSize(sample, all.length) ?? 0)
   const files = sampled(all, size, client.world.random)
   const sizes = new Map(files.map((file) => [file.id, file.size]))
-  const sums = await proofs(desk, collection, pillars, spec, sizes)
+  checkProvers(desk, pillars)
+  const sums = await proofs(desk, collection, pillars.filter(client.line.keepsFiles), spec, sizes)
   // One pillar alone has no others to be compared with.
   const needed = pillar === undefined ? client.policy(collection).copiesMin : 1
   let good = 0
@@ -106,6 +107,8 @@ async function verifyArchive(
     const file = sums.files.get(id) ?? nothing
     const standing = standingOf(file, sums.answered)
     const reasons = reasonsOf(standing, file)
+    const witnesses = listed.files.get(id)?.differing.filter((one) => !client.line.keepsFiles(one))
+    if (witnesses?.length) reasons.push(`another checksum on ${witnesses.join(', ')}`)
     if (sums.answered.length < needed)
       reasons.push(`only ${sums.answered.length} of ${many(needed, 'pillar')} answered`)
     if (reasons.length === 0) good++
@@ -116,6 +119,16 @@ async function verifyArchive(
   out.tell(`proven on ${sums.answered.join(', ')}: ${of}${how}`)
   out.object({ proven: good, of: files.length, pillars: sums.answered })
   return good === files.length ? exitCodes.done : exitCodes.partly
+}
+
+/** Whoever has no bytes can prove nothing of them. */
+function checkProvers({ client }: Desk, pillars: readonly string[]): void {
+  if (pillars.some(client.line.keepsFiles)) return
+  throw new Complaint(
+    `${pillars.join(', ')} keeps checksums only, and can prove nothing`,
+    exitCodes.failed,
+    'name a pillar that keeps files, or none',
+  )
 }
 
 /** The files here against all pillars. */

@@ -107,6 +107,8 @@ async function choose(
   const answers = await identify(client, request, client.policy(collection).pillars, options.signal)
   const offers = new Map<string, Set<string> | undefined>()
   for (const answer of byTime(answers.values())) {
+    // A checksum pillar has nothing to deliver.
+    if (!line.keepsFiles(answer.from)) continue
     const ids = answer.files
       .filter((file) => file.code === 'IDENTIFICATION_POSITIVE' && agrees(file, items))
       .map((file) => file.id)

@@ -8,6 +8,7 @@ import {
   type MessageOf,
   type RequestMessage,
 } from '../protocol/messages.ts'
+import type { PillarKind } from '../protocol/scalars.ts'
 import type { Topics } from '../protocol/topics.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
@@ -68,6 +69,8 @@ export interface Line {
   readonly replyTo: string
   ask(asking: Asking): Promise<ReadonlyMap<string, Party>>
   presence(pillar: string): 'online' | 'offline' | 'unknown'
+  /** False of a pillar that keeps checksums only: by the archive document, or by its own word. */
+  keepsFiles(pillar: string): boolean
   /** It did not answer and never said that it is there: not waited for until it does. */
   hush(pillar: string): void
   connected(): Promise<void>
@@ -100,6 +103,7 @@ export function openLine(parts: LineParts): Line {
     }
     if (message.type === 'Alarm') return parts.onAlarm?.(message)
     there.heard(from.name)
+    if (isAnswer(message)) there.noticeKind(from.name, message.kind)
     if (!isAnswer(message)) return service?.mail(mail)
     if (from.role !== 'client') for (const one of open) one.hear(message)
   }
@@ -129,6 +133,8 @@ export function openLine(parts: LineParts): Line {
     replyTo,
     ask: (asking) => ask(parts.world, post, open, asking, there.isOffline),
     presence: there.presence,
+    keepsFiles: (pillar) =>
+      parts.directory.identity(pillar)?.kind !== 'checksum' && !there.keepsChecksums(pillar),
     hush: there.hush,
     connected: () => firstConnect,
     isConnected: () => post.isConnected(),
@@ -150,6 +156,11 @@ interface Waiting {
 function whoIsThere(parts: LineParts) {
   const presences = new Map<string, MessageOf<'Presence'>>()
   const hushed = new Set<string>()
+  const checksumPillars = new Set<string>()
+  const noticeKind = (name: string, kind: PillarKind | undefined): void => {
+    if (kind === 'checksum') checksumPillars.add(name)
+    else checksumPillars.delete(name)
+  }
   return {
     /** True when one that we knew has started anew. */
     notice(presence: MessageOf<'Presence'>, topic: string): boolean {
@@ -158,9 +169,12 @@ function whoIsThere(parts: LineParts) {
       // A death that comes late belongs to an older session; a birth of the same session may come again.
       if (known && known.session > presence.session) return false
       presences.set(presence.from, presence)
+      noticeKind(presence.from, presence.kind)
       parts.onPresence?.(presence)
       return presence.state === 'online' && known !== undefined && known.session < presence.session
     },
+    noticeKind,
+    keepsChecksums: (name: string): boolean => checksumPillars.has(name),
     heard: (name: string) => void hushed.delete(name),
     hush: (name: string) => void hushed.add(name),
     presence: (name: string): 'online' | 'offline' | 'unknown' =>

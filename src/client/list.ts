@@ -47,8 +47,12 @@ export async function* listPillar(
 /** One file as the archive has it: what the pillars agree on, and who has it so. */
 export interface Known extends Info {
   readonly pillars: readonly string[]
+  /** Of these, the ones that can give it back. */
+  readonly copies: readonly string[]
   /** Pillars that have other bytes under this id; empty in a sound archive. */
   readonly differing: readonly string[]
+  /** What these have: checksums by pillar. */
+  readonly others?: ReadonlyMap<string, string>
 }
 
 export interface Survey {
@@ -78,7 +82,10 @@ export async function survey(
       if (!answers.has(pillar)) return void silent.push(pillar)
       try {
         for await (const info of listPillar(client, collection, pillar, query, signal))
-          files.set(info.id, merged(files.get(info.id), info, pillar))
+          files.set(
+            info.id,
+            merged(files.get(info.id), info, pillar, client.line.keepsFiles(pillar)),
+          )
       } catch (error) {
         if (!(error instanceof Unable)) throw error
         silent.push(pillar)
@@ -88,13 +95,19 @@ export async function survey(
   return { files, silent: silent.sort() }
 }
 
-function merged(known: Known | undefined, info: Info, pillar: string): Known {
-  if (!known) return { ...info, pillars: [pillar], differing: [] }
+function merged(known: Known | undefined, info: Info, pillar: string, keeps: boolean): Known {
+  const copy = keeps ? [pillar] : []
+  if (!known) return { ...info, pillars: [pillar], copies: copy, differing: [] }
   if (known.checksum !== info.checksum || known.size !== info.size)
-    return { ...known, differing: [...known.differing, pillar].sort() }
+    return {
+      ...known,
+      differing: [...known.differing, pillar].sort(),
+      others: new Map([...(known.others ?? []), [pillar, info.checksum]]),
+    }
   return {
     ...known,
     pillars: [...known.pillars, pillar].sort(),
+    copies: [...known.copies, ...copy].sort(),
     provenAt: Math.min(known.provenAt, info.provenAt),
   }
 }

@@ -32,10 +32,14 @@ export interface PutResult {
    * they were when its checksum was made.
    */
   readonly outcome: 'stored' | 'duplicate' | 'refused' | 'changed' | 'failed'
-  /** Pillars that confirmed that they have it. */
+  /** Pillars that confirmed that they have it, and can give it back. */
   readonly copies: readonly string[]
+  /** Checksum pillars that confirmed its checksum: no copies. */
+  readonly checked: readonly string[]
   /** Pillars that should have it and have not confirmed; the tracker brings it to them. */
   readonly owed: readonly string[]
+  /** Pillars whose copy was read and is damaged. */
+  readonly damaged: readonly string[]
   /** The tracker has taken over what is owed; else repeating the command brings it. */
   readonly handedOver: boolean
   /** True when nothing had to be sent. */
@@ -47,6 +51,8 @@ export interface PutOptions {
   readonly signal: AbortSignal
   /** Waits for all copies, not only for those that are there. */
   readonly waitAll?: boolean
+  /** What pillars have already they hash again before they confirm it. */
+  readonly prove?: boolean
   /** Only these pillars. */
   readonly pillars?: readonly string[]
   /** Why, in free words: ends in the audit trail. */
@@ -66,6 +72,8 @@ interface Tally {
   readonly changed: Map<string, string>
   readonly reasons: Map<string, string>
   readonly sent: Set<string>
+  /** Pillars whose copy is damaged: nobody can bring it to them while it stands there. */
+  readonly damaged: Map<string, Set<string>>
 }
 
 /** Puts one batch: at most `batchFilesMax` files. Always resolves with one result a file, or rejects with `Stopped`. */
@@ -84,29 +92,41 @@ export async function putBatch(
     changed: new Map(),
     reasons: new Map(),
     sent: new Set(),
+    damaged: new Map(),
   }
   for (let round = 0; round < triesMax; round++) {
     const retry = await putOnce(client, collection, items, pillars, options, tally)
     if (!retry) break
   }
-  const results = items.map((item) => resultOf(item, tally, pillars, policy.copiesMin))
+  const wanted = copiesWanted(client, pillars, policy.copiesMin)
+  const results = items.map((item) => resultOf(client, item, tally, pillars, wanted))
   const taken = await oweRest(client, collection, items, results, options.signal)
   return results.map((result) => ({ ...result, handedOver: taken.has(result.id) }))
 }
 
+/** How many copies make a put a success; a checksum pillar's word is none, unless no others were named. */
+const copiesWanted = ({ line }: Client, pillars: readonly string[], copiesMin: number): number =>
+  pillars.some(line.keepsFiles) ? Math.min(copiesMin, pillars.length) : 0
+
 function resultOf(
+  { line }: Client,
   item: PutItem,
   tally: Tally,
   pillars: readonly string[],
   copiesMin: number,
 ): PutResult {
   const { id, size } = item
-  const copies = [...(tally.copies.get(id) ?? [])].sort()
-  const missing = pillars.filter((pillar) => !copies.includes(pillar))
-  const base = { id, size, copies, known: !tally.sent.has(id), handedOver: false }
+  const confirmed = [...(tally.copies.get(id) ?? [])].sort()
+  const copies = confirmed.filter(line.keepsFiles)
+  const checked = confirmed.filter((pillar) => !line.keepsFiles(pillar))
+  const damaged = [...(tally.damaged.get(id) ?? [])].sort()
+  const missing = pillars.filter(
+    (pillar) => !confirmed.includes(pillar) && !damaged.includes(pillar),
+  )
+  const base = { id, size, copies, checked, damaged, known: !tally.sent.has(id), handedOver: false }
   const duplicate = tally.stopped.get(id)
   if (duplicate !== undefined) return { ...base, outcome: 'duplicate', owed: [], why: duplicate }
-  if (copies.length >= Math.min(copiesMin, pillars.length))
+  if (confirmed.length > 0 && copies.length >= copiesMin)
     return { ...base, outcome: 'stored', owed: missing }
   const changed = tally.changed.get(id)
   if (changed !== undefined) return { ...base, outcome: 'changed', owed: [], why: changed }
@@ -145,6 +165,7 @@ async function putOnce(
     type: 'IdentifyPillarsForPutFileRequest',
     ...head,
     expiresAt: expiryText(world, limits.identifyExpiryMs),
+    ...(options.prove ? { prove: true } : {}),
   })
   const answers = await identify(client, asked, pillars, options.signal)
   const able = judge(answers, tally)
@@ -154,9 +175,12 @@ async function putOnce(
     .map(([pillar]) => pillar)
   // A pillar that is there and has not answered in time is busy: asked again before we give up for the lack of it.
   const busy = pillars.some((one) => !answers.has(one) && line.presence(one) === 'online')
-  const copiesMin = Math.min(client.policy(collection).copiesMin, pillars.length)
+  const wantedCopies = copiesWanted(client, pillars, client.policy(collection).copiesMin)
   const short = (): boolean =>
-    busy && going.some(({ id }) => (tally.copies.get(id)?.size ?? 0) < copiesMin)
+    busy &&
+    going.some(
+      ({ id }) => [...(tally.copies.get(id) ?? [])].filter(line.keepsFiles).length < wantedCopies,
+    )
   if (takers.length === 0) return short()
   const wanted = going.filter((item) => takers.some((pillar) => able.get(pillar)?.has(item.id)))
   const again = await perform(client, collection, conversation, wanted, takers, options, tally)
@@ -180,7 +204,7 @@ function judge(
         code === 'IDENTIFICATION_POSITIVE' &&
         answer.responseInfo.code === 'IDENTIFICATION_POSITIVE'
       )
-        ids.add(id)
+        !tally.copies.get(id)?.has(pillar) && ids.add(id)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
         tally.refused.add(id)
@@ -224,6 +248,7 @@ async function perform(
     files,
     to: [...takers],
     ...(options.information === undefined ? {} : { auditTrailInformation: options.information }),
+    ...(options.prove ? { prove: true } : {}),
   }
   const make = (sent: Transmission) =>
     compose<'PutFileRequest'>(world, name, {
@@ -285,7 +310,6 @@ function offerAll(
       }
     }
     bench.offer(name, { size: offer.size, read })
-    tally.sent.add(id)
   }
 }
 
@@ -300,9 +324,16 @@ function count(parties: ReadonlyMap<string, Party>, tally: Tally): boolean {
         tally.reasons.set(id, `${pillar}: ${answer.responseInfo.text ?? answer.responseInfo.code}`)
       continue
     }
-    for (const { id, code, text } of answer.files as MessageOf<'PutFileFinalResponse'>['files']) {
-      if (code === 'OPERATION_COMPLETED') tally.copies.get(id)?.add(pillar)
-      else if (code === 'DUPLICATE_FILE_FAILURE')
+    const files: MessageOf<'PutFileFinalResponse'>['files'] = answer.files
+    for (const { id, code, text, provenAt } of files) {
+      if (code === 'OPERATION_COMPLETED') {
+        tally.copies.get(id)?.add(pillar)
+        // What was there already says when it was proven.
+        if (provenAt === undefined) tally.sent.add(id)
+      } else if (code === 'EXISTING_FILE_CHECKSUM_FAILURE') {
+        tally.damaged.set(id, (tally.damaged.get(id) ?? new Set()).add(pillar))
+        tally.reasons.set(id, `${pillar}: ${text ?? code}`)
+      } else if (code === 'DUPLICATE_FILE_FAILURE')
         tally.stopped.set(id, `${pillar} has other bytes under this id`)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? code}`)

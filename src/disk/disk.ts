@@ -9,6 +9,11 @@ export interface Disk {
   write(path: string, offset: number, bytes: Uint8Array): Promise<void>
   /** At most `length` bytes from `offset`; fewer only at the end of the file. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>
+  /**
+   * As `read`, but of what is on the medium, not of what memory remembers of it; as far as the file system can. Leaves
+   * nothing in the system's memory. `offset` and `length` are multiples of 4 096.
+   */
+  readMedium(path: string, offset: number, length: number): Promise<Uint8Array>
   truncate(path: string, size: number): Promise<void>
   /** Sets the modification time, milliseconds since 1970. */
   touch(path: string, mtime: number): Promise<void>

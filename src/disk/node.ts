@@ -21,6 +21,7 @@ import {
 } from 'node:fs'
 import type { Synchronous } from '../world/synchronous.ts'
 import { type Disk, DiskError, type Entry } from './disk.ts'
+import { mediumReader } from './medium.ts'
 import { openFiles } from './open-files.ts'
 
 /** A disk as the volume's own thread sees it. */
@@ -52,6 +53,7 @@ export function nodeDisk(root: string): NodeDisk {
   }
   const at = (path: string): string => below(checkedPath(path))
   const atFolder = (path: string): string => (path === '' ? below('.') : at(path))
+  const medium = mediumReader()
   const files = openFiles({
     open: (path, create) => openSync(at(path), create ? writing | O_CREAT : writing, 0o644),
     close: closeSync,
@@ -65,6 +67,12 @@ export function nodeDisk(root: string): NodeDisk {
     read: (path, offset, length) =>
       tried('read', path, () =>
         withFile(files.known(path), at(path), reading, (file) => readSome(file, offset, length)),
+      ),
+    readMedium: (path, offset, length) =>
+      tried('read', path, () =>
+        withFile(undefined, at(path), reading, (file) =>
+          medium(file, at(path), reading, offset, length),
+        ),
       ),
     truncate(path, size) {
       tried('truncate', path, () => ftruncateSync(files.writable(path, false), size))

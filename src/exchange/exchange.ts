@@ -16,6 +16,7 @@ import type { Request, Response, Serve } from '../transfer/transfer.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { takeDocument } from './document.ts'
 import type { Put, Shelf, Slice, Written } from './shelf.ts'
 
 export interface ExchangeParts {
@@ -26,6 +27,8 @@ export interface ExchangeParts {
   readonly shelf: Shelf
   /** Objects by a token whose issuer is not this exchange: only where it is a relay. */
   readonly relay: boolean
+  /** Takes archive documents by the owner, and tells of a newer one; without it none is taken. */
+  newDocument?(): void
   /** The most that one request may bring; `transferPageBytes` when absent. */
   readonly pageBytes?: number
 }
@@ -42,6 +45,11 @@ export function exchange(parts: ExchangeParts): Serve {
   return async (peer, request, signal) => {
     if (request.path === '/archive-document' && request.method === 'GET')
       return document(parts.directory)
+    if (request.path === '/archive-document' && request.method === 'PATCH' && parts.newDocument) {
+      const [status, why] = await takeDocument(parts.directory, request)
+      if (status === 204) parts.newDocument()
+      return status === 204 ? { status, headers: {} } : refusal(status, why)
+    }
     const grant = authorise(parts, peer, request)
     if ('refused' in grant) {
       parts.world.log.warn('exchange.refused', { peer, path: request.path, why: grant.refused })

@@ -6,6 +6,7 @@ import {
   auditSubstance,
   type Change,
   type CollectionSummary,
+  damagedFact,
   foldPath,
   noAuditHash,
   type StoredFile,
@@ -78,8 +79,14 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
       case 'proven':
         files.proven(change)
         break
+      case 'damaged':
+        if (files.isNewDamage(change)) audit(statements, draft, change.entry)
+        break
       case 'remove':
         files.remove(draft, change)
+        break
+      case 'lose':
+        files.lose(draft, change)
         break
       case 'confirm':
         removals.confirm(change.collection, change.id, ++draft.sequence)
@@ -165,6 +172,8 @@ function prepared(database: DatabaseSync) {
     audit: database.prepare(
       `INSERT INTO audit (${auditColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
+    isFact: database.prepare('SELECT 1 FROM facts WHERE key = ? AND value = ?'),
+    forgetFact: database.prepare('DELETE FROM facts WHERE key = ?'),
     fact: database.prepare('INSERT OR REPLACE INTO facts VALUES (?, ?)'),
   }
 }
@@ -208,6 +217,29 @@ function fileChanges(
       ...[rowDigest(file), foldPath(path)],
     )
   }
+  const version = (collection: string, id: string, sequence: number): StoredFile | undefined => {
+    const row = statements.file.get(collection, id)
+    const file = row && rows.sound(row)
+    return file?.sequence === sequence ? file : undefined
+  }
+  /** Takes the row out of the files; undefined when there is none, or it was altered. */
+  const take = (
+    draft: Draft,
+    collection: string,
+    id: string,
+    now: number,
+  ): StoredFile | undefined => {
+    const row = statements.file.get(collection, id)
+    const file = row && rows.sound(row)
+    if (!file) return undefined
+    draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
+    draft.sequence++
+    statements.remove.run(collection, id)
+    statements.forgetFact.run(damagedFact(collection, id))
+    count(draft, file, -1)
+    statements.fact.run(staleBag(collection), 'yes')
+    return file
+  }
   return {
     receive({ file }: Only<'receive'>): void {
       const { collection, id, size, checksum, mtime, path, safe, since } = file
@@ -229,26 +261,30 @@ function fileChanges(
       const gone = row !== undefined && (old?.checksum !== file.checksum || old.path !== file.path)
       if (removals.stored(file) || gone) statements.fact.run(staleBag(collection), 'yes')
     },
+    lose: (draft: Draft, { collection, id, now }: Only<'lose'>): void =>
+      void take(draft, collection, id, now),
     remove(draft: Draft, { collection, id, now }: Only<'remove'>): void {
-      const row = statements.file.get(collection, id)
-      const file = row && rows.sound(row)
+      const file = take(draft, collection, id, now)
       if (!file) return
-      draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
-      draft.sequence++
-      statements.remove.run(collection, id)
-      count(draft, file, -1)
       const { size, checksum, mtime, sequence: version } = file
       const { timestamp, sequence } = draft
       const about = { collection, id, size, checksum, mtime }
       removals.removed({ ...about, version, removedAt: Math.floor(now), timestamp, sequence })
-      statements.fact.run(staleBag(collection), 'yes')
     },
     /** A row that was altered must not be blessed by a new digest; it stays as it was found. */
-    proven({ collection, id, at }: Only<'proven'>): void {
-      const row = statements.file.get(collection, id)
-      const file = row && rows.sound(row)
+    proven({ collection, id, sequence, at }: Only<'proven'>): void {
+      const file = version(collection, id, sequence)
       if (!file) return
-      statements.proven.run(at, rowDigest({ ...file, provenAt: at }), collection, id)
+      statements.forgetFact.run(damagedFact(collection, id))
+      if (file.provenAt < at)
+        statements.proven.run(at, rowDigest({ ...file, provenAt: at }), collection, id)
+    },
+    /** Notes it; false when it was known, or the file is another by now. */
+    isNewDamage({ collection, id, sequence }: Only<'damaged'>): boolean {
+      const [key, value] = [damagedFact(collection, id), String(sequence)]
+      if (!version(collection, id, sequence) || statements.isFact.get(key, value)) return false
+      statements.fact.run(key, value)
+      return true
     },
   }
 }

@@ -27,6 +27,12 @@ export interface Index {
   retained(query: RetainedQuery): Promise<RetainedFile[]>
   /** How many bytes are kept aside on this volume. */
   retainedBytes(): Promise<number>
+  /** When the file was proven whose proof is the oldest, milliseconds since 1970; 0 when it never was. */
+  oldestProof(collection: string): Promise<number | undefined>
+  /** The stored files whose proofs are the oldest, the oldest first. */
+  leastProven(collection: string, limit: number): Promise<StoredFile[]>
+  /** How many files were proven before each of these times (milliseconds since 1970), in their order. */
+  proofAges(collection: string, before: readonly number[]): Promise<number[]>
   /** Counts per collection, kept up to date with each change: no walk. */
   summary(): Promise<CollectionSummary[]>
   /** The answer that was given to a request, by the key of the request. */
@@ -212,6 +218,8 @@ export type Change =
       readonly id: string
       readonly now: number
     }
+  /** A stored file is damaged, and not to be answered with any more; nothing says that it was deleted. */
+  | { readonly do: 'lose'; readonly collection: string; readonly id: string; readonly now: number }
   /** Notes bytes kept aside, or what has become of them. */
   | { readonly do: 'retain'; readonly file: RetainedFile }
   /** Bytes are not kept aside any more. */
@@ -223,8 +231,22 @@ export type Change =
     }
   /** A stored file was offered again and confirmed: its version is a new one. */
   | { readonly do: 'confirm'; readonly collection: string; readonly id: string }
-  /** The bytes were hashed again and are right. */
-  | { readonly do: 'proven'; readonly collection: string; readonly id: string; readonly at: number }
+  /** The bytes of this version were hashed again and are right. */
+  | {
+      readonly do: 'proven'
+      readonly collection: string
+      readonly id: string
+      readonly sequence: number
+      readonly at: number
+    }
+  /** The bytes of this version are not right: an audit entry, unless that is known since they were last proven. */
+  | {
+      readonly do: 'damaged'
+      readonly collection: string
+      readonly id: string
+      readonly sequence: number
+      readonly entry: Omit<AuditEntry, 'sequence' | 'hash'>
+    }
   | { readonly do: 'accept'; readonly request: AcceptedRequest }
   /** The final answer; ends the accepted request of the same key. */
   | { readonly do: 'answer'; readonly key: string; readonly answer: StoredAnswer }
@@ -263,6 +285,10 @@ export interface CollectionSummary {
 
 /** The fact that stands while lines of a collection's bag are about files that are not there any more. */
 export const staleBag = (collection: string): string => `stale ${collection}`
+
+/** The fact that stands while the bytes of a file are known to be wrong: its value is their version. */
+export const damagedFact = (collection: string, id: string): string =>
+  `damaged ${JSON.stringify([collection, id])}`
 
 /** A path as file systems see it that tell no cases apart: two paths that fold alike may be one file there. */
 export const foldPath = (path: string): string =>

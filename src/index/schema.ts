@@ -121,4 +121,6 @@ export const indexUpgrades: readonly string[] = [
   ALTER TABLE audit ADD COLUMN key TEXT;
   ALTER TABLE audit ADD COLUMN information TEXT;
   CREATE INDEX audit_file ON audit (collection, id);`,
+  // Which file was proven the longest ago.
+  `CREATE INDEX files_proven ON files (collection, proven_at);`,
 ]

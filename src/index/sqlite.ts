@@ -3,7 +3,7 @@ import { DiskError } from '../disk/disk.ts'
 import type { Synchronous } from '../world/synchronous.ts'
 import { indexWriter } from './changes.ts'
 import { openDatabase, translated } from './database.ts'
-import type { Index } from './index.ts'
+import type { Index, StoredFile } from './index.ts'
 import { indexLister } from './queries.ts'
 import { removalQueries } from './removals.ts'
 import {
@@ -71,6 +71,21 @@ export function openIndex(path: string): SyncIndex {
     },
     atPath: (collection, folded) => text(files.atPath.get(collection, folded)?.id),
     list,
+    oldestProof(collection) {
+      const row = files.oldestProof.get(collection)
+      return row && Number(row.provenAt)
+    },
+    leastProven(collection, limit) {
+      const found: StoredFile[] = []
+      for (const row of files.leastProven.iterate(collection)) {
+        const file = rows.sound(row)
+        if (file) found.push(file)
+        if (found.length >= limit) break
+      }
+      return found
+    },
+    proofAges: (collection, before) =>
+      before.map((time) => Number(files.provenBefore.get(collection, time)?.files)),
     summary: () => writer.summary(),
     ...requests,
     ...removalQueries(database),
@@ -93,6 +108,9 @@ export function asyncIndex(index: SyncIndex): Index {
     withBytes: async (collection, checksum, size) => index.withBytes(collection, checksum, size),
     atPath: async (collection, folded) => index.atPath(collection, folded),
     list: async (query) => index.list(query),
+    oldestProof: async (collection) => index.oldestProof(collection),
+    leastProven: async (collection, limit) => index.leastProven(collection, limit),
+    proofAges: async (collection, before) => index.proofAges(collection, before),
     summary: async () => index.summary(),
     answer: async (key) => index.answer(key),
     accepted: async () => index.accepted(),
@@ -125,6 +143,18 @@ function fileQueries(database: DatabaseSync) {
     allReceiving: database.prepare(`${receiving} ORDER BY since, collection, id`),
     atPath: database.prepare(
       `${ids('files', 'folded = ?2')} UNION ALL ${ids('receiving', 'folded = ?2')} LIMIT 1`,
+    ),
+    oldestProof: database.prepare(
+      `SELECT proven_at AS provenAt FROM files INDEXED BY files_proven
+        WHERE collection = ? ORDER BY proven_at LIMIT 1`,
+    ),
+    leastProven: fileStatement(
+      database,
+      `${stored} INDEXED BY files_proven WHERE collection = ? ORDER BY proven_at`,
+    ),
+    provenBefore: database.prepare(
+      `SELECT count(*) AS files FROM files INDEXED BY files_proven
+        WHERE collection = ? AND proven_at < ?`,
     ),
     conflict: database.prepare(
       `${ids('files', ancestor)} UNION ALL ${ids('receiving', ancestor)}
@@ -196,6 +226,9 @@ function checked(index: SyncIndex): SyncIndex {
     withBytes: check(index.withBytes),
     atPath: check(index.atPath),
     list: check(index.list),
+    oldestProof: check(index.oldestProof),
+    leastProven: check(index.leastProven),
+    proofAges: check(index.proofAges),
     summary: check(index.summary),
     answer: check(index.answer),
     accepted: check(index.accepted),

@@ -4,6 +4,7 @@ import type { Mail } from '../post/post.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
 import { identifyRead } from './identify.ts'
+import { unsupported } from './kind.ts'
 import { list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
@@ -28,6 +29,8 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
     if (!isRequest(message) || !concerns(desk, message)) return
     // Closed by default: pillars ask nothing of pillars.
     if (from.role === 'pillar') return
+    const refused = unsupported(desk, message)
+    if (refused) return refused
     // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
     switch (message.type) {
       case 'IdentifyPillarsForPutFileRequest':

@@ -6,6 +6,8 @@ export interface Estimate {
   msFor(bytes: number): number
   /** So many bytes wait to be moved. The answer is to be called once, with how many were, when they do not any more. */
   waiting(bytes: number): (moved: number) => void
+  /** Somebody waits for bytes now. */
+  isBusy(): boolean
 }
 
 /** Until something is measured, a slow home link: 2.5 MB/s. */
@@ -28,6 +30,7 @@ export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
     bytesPerMs = newest * (bytesMoved / ms) + (1 - newest) * bytesPerMs
   }
   return {
+    isBusy: () => open > 0,
     msFor: (bytes) => Math.ceil((bytesWaiting + bytes) / bytesPerMs),
     waiting(bytes) {
       if (open++ === 0) [begun, bytesMoved] = [clock.monotonic(), 0]

@@ -5,6 +5,7 @@ import type { ResponseCode } from '../protocol/codes.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import { type Route, route } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
+import { type Findings, findings } from './findings.ts'
 import type { Desk } from './pillar.ts'
 import { contradiction } from './recent.ts'
 
@@ -21,6 +22,7 @@ export interface Run {
   /** Bytes delivered, by place. */
   readonly at: Map<number, number>
   readonly deliveringTo: Set<string>
+  readonly findings: Findings
   ended: Promise<void>
 }
 
@@ -31,6 +33,7 @@ export const newRun = (desk: Desk, request: GetRequest, substance: string): Run 
   results: request.files.map(() => undefined),
   at: new Map(),
   deliveringTo: new Set(),
+  findings: findings(desk, request),
   ended: Promise.resolve(),
 })
 

@@ -98,6 +98,7 @@ export function deliveries(desk: Desk) {
     await Promise.all(all)
     quiet.abort()
     await reporting
+    await run.findings.note()
     if (desk.stopping.aborted) return
     const final = finalOf(desk, run)
     finals.set(key, { substance: run.substance, final })
@@ -129,14 +130,16 @@ async function deliver(
   const whole = offset === 0 && length === size
   const end = offset + length
   const open = (from: number): AsyncIterable<Uint8Array> =>
-    checkedSlice(desk.world, desk.store, row, { offset: offset + from, end, whole })
+    checkedSlice(desk.world, desk.store, row, { offset: offset + from, end, whole }, () =>
+      run.findings.right(row),
+    )
   try {
     await send(desk, run, place, length, open)
     const partChecksum = whole ? checksum : await digestOfSlice(desk, row, offset, length)
     const told = { id, size, checksum, mtime: timeText(row.mtime), offset, length }
     return { ...told, code: 'OPERATION_COMPLETED', partChecksum }
   } catch (error) {
-    return failed(desk, row, error)
+    return failed(desk, run, row, error)
   }
 }
 
@@ -182,10 +185,9 @@ async function digestOfSlice(
   return hasher.hex()
 }
 
-function failed(desk: Desk, row: StoredFile, error: unknown): FileResult {
+function failed(desk: Desk, run: Run, row: StoredFile, error: unknown): FileResult {
   const text = error instanceof Error ? error.message : String(error)
-  if (error instanceof Rotten)
-    desk.alarm('CHECKSUM_ALARM', text, { collection: row.collection, fileId: row.id })
+  if (error instanceof Rotten) run.findings.wrong(row, text)
   else desk.world.log.warn('get.failed', { id: row.id, why: text })
   return {
     id: row.id,

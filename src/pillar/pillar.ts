@@ -4,6 +4,7 @@
  */
 
 import type { ConnectBus } from '../bus/bus.ts'
+import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
@@ -23,6 +24,7 @@ import { deliveries } from './get.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
+import { scrub } from './scrub.ts'
 import { trails } from './trail.ts'
 
 export interface PillarParts {
@@ -32,6 +34,8 @@ export interface PillarParts {
   readonly site?: string | undefined
   /** How long bytes of deleted files are kept aside, milliseconds. */
   readonly retainMs: number
+  /** All stored bytes are read and compared once in this time, milliseconds. */
+  readonly scrubMs: number
   readonly store: Store
   readonly state: State
   readonly directory: Directory
@@ -50,6 +54,8 @@ export interface Desk extends PillarParts {
   alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
   readonly stopping: AbortSignal
   readonly estimate: Estimate
+  /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
+  suspect(file: StoredFile): void
 }
 
 export interface Pillar {
@@ -62,6 +68,8 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const { world, name, store, topics } = parts
   const stop = new AbortController()
   const session = await nextSession(parts)
+  // Said with everything, so that nobody takes what it confirms for a copy.
+  const told = store.kind === 'file' ? {} : { kind: store.kind }
   const presence = (state: 'online' | 'offline') =>
     compose<'Presence'>(world, name, {
       type: 'Presence',
@@ -70,12 +78,15 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       session,
       version: parts.version,
       ...(parts.site === undefined ? {} : { site: parts.site }),
+      ...told,
     })
   const desk: Desk = {
     ...parts,
     stopping: stop.signal,
     estimate: estimate(world.clock),
-    answer: async (request, message) => void (await post.send(request.replyTo, message)),
+    suspect: (file) => scrubbing.suspect(file),
+    answer: async (request, message) =>
+      void (await post.send(request.replyTo, { ...message, ...told })),
     alarm: sparing(world, stop.signal, (alarmCode, alarmText, about = {}) => {
       const alarm = compose<'Alarm'>(world, name, {
         type: 'Alarm',
@@ -94,6 +105,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     trails: trails(desk),
     sums: proofs(desk),
   }
+  const scrubbing = scrub(desk, parts.scrubMs)
   const handle = dispatch(desk, work)
   const post: Post = startPost(
     {
@@ -128,6 +140,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await work.removals.idle()
       await work.trails.idle()
       await work.sums.idle()
+      await scrubbing.idle()
       await housekeeping
       await store.close()
     },

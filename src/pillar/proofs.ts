@@ -12,6 +12,7 @@ import type { MessageOf } from '../protocol/messages.ts'
 import { bytesOf, timeText } from '../protocol/scalars.ts'
 import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
+import { type Findings, findings } from './findings.ts'
 import { idBytes, list, missingOf, queryOf } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { contradiction, recent } from './recent.ts'
@@ -121,19 +122,21 @@ async function compute(desk: Desk, run: Run, moved: () => void): Promise<SumsFin
   const rows = await desk.store.list(queryOf(request, filesPerPage))
   const items: Item[] = []
   const failed: Failed[] = []
+  const seen = findings(desk, request)
   let last: StoredFile | undefined
   let told = idBytes(request)
   for (const file of rows.files) {
     told += bytesOf(JSON.stringify(file.id)) + bytesBeside
     const full = told > limits.pageBytesMax || run.bytesDone + file.size > limits.computedBytesMax
     if (full && last) break
-    const one = await prove(desk, run, file, moved)
+    const one = await prove(desk, run, file, moved, seen)
     if (!one) return undefined
     if ('checksum' in one) items.push(one)
     else failed.push(one)
     run.filesDone++
     last = file
   }
+  await seen.note()
   const partialResult = rows.partial || run.filesDone < rows.files.length
   const { code, missing } = await missingOf(desk, request)
   return finalOf(desk, request, code, {
@@ -153,11 +156,13 @@ async function prove(
   run: Run,
   file: StoredFile,
   moved: () => void,
+  seen: Findings,
 ): Promise<Item | Failed | undefined> {
   const { id, collection } = file
   try {
     const checksum = await checked(desk, run, file, moved)
     if (checksum === undefined) return undefined
+    seen.right(file)
     const provenAt = timeText(desk.world.clock.now())
     return { id, timestamp: timeText(file.timestamp), checksum, provenAt }
   } catch (error) {
@@ -165,8 +170,7 @@ async function prove(
     const text = error instanceof Unproven ? why : `the stored bytes can not be read: ${why}`
     const [now] = await desk.store.stored(collection, [id])
     // Others may have changed or removed it while we read: that is no damage.
-    if (now?.checksum === file.checksum)
-      desk.alarm('CHECKSUM_ALARM', `${id}: ${text}`, { collection, fileId: id })
+    if (now?.checksum === file.checksum) seen.wrong(file, text.slice(0, failureTextMax))
     return { id, code: 'FAILURE', text: text.slice(0, failureTextMax) }
   }
 }

@@ -8,9 +8,12 @@ import type { Message, MessageOf } from '../protocol/messages.ts'
 import type { OfferedFile } from '../protocol/parts.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { NewFile, Replaced, Standing } from '../store/store.ts'
+import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
+import { type Findings, findings } from './findings.ts'
 import type { Desk } from './pillar.ts'
 import type { Promises } from './promises.ts'
+import { proving } from './prove-held.ts'
 import {
   arrived,
   concluded,
@@ -52,6 +55,13 @@ export async function identifyPut(
     const standing = standings[n] ?? { is: 'other' as const }
     const free =
       standing.is !== 'welcome' || promised.promise(request.collection, file.id, file.checksum)
+    // Confirmed only when its bytes have been read: that is for the request to perform.
+    if (request.prove && standing.is === 'held' && desk.store.kind === 'file')
+      return {
+        id: file.id,
+        code: 'IDENTIFICATION_POSITIVE' as const,
+        provenAt: timeText(standing.file.provenAt),
+      }
     return identified(file.id, free ? standing : { is: 'other' })
   })
   const trouble = desk.store.trouble()
@@ -206,17 +216,19 @@ export function receptions(desk: Desk) {
       const why = error instanceof Error ? error.message : 'the volume takes no writes'
       return say(desk, request, 'FAILURE', why)
     }
-    for (const [n, file] of files.entries()) {
-      const standing = standings[n] ?? { is: 'other' as const }
-      if (standing.is === 'welcome') run.receptions.set(file.id, shared.join(file, run, n))
-      else run.results.set(file.id, atOnce(file.id, standing))
-    }
+    const seen = findings(desk, request, run.signer)
+    for (const [n, file] of files.entries())
+      begin(file, standings[n] ?? { is: 'other' as const }, run, n, seen)
     if (run.receptions.size > 0) await progress(desk, run, 'OPERATION_ACCEPTED_PROGRESS')
     await arrived(desk, run)
+    await seen.note()
     shared.leave(files)
     // Stopped in the middle: the next start goes on.
     if (!desk.stopping.aborted) await concluded(desk, run, accepted)
   }
+
+  /** Brings what is welcome, and hashes what is here, if that is wished. */
+  const begin = beginning(desk, shared)
 
   return {
     accept,
@@ -230,6 +242,18 @@ export function receptions(desk: Desk) {
     },
     idle: async (): Promise<void> =>
       void (await Promise.all([...running.values()].map((run) => run.ended))),
+  }
+}
+
+function beginning(desk: Desk, shared: ReturnType<typeof transfers>) {
+  const turn = lock()
+  return (file: NewFile, standing: Standing, run: Run, place: number, seen: Findings): void => {
+    const { request } = run
+    const prove = 'prove' in request && request.prove && desk.store.kind === 'file'
+    if (standing.is === 'welcome') run.receptions.set(file.id, shared.join(file, run, place))
+    else if (standing.is === 'held' && prove)
+      run.receptions.set(file.id, proving(desk, standing.file, seen, turn))
+    else run.results.set(file.id, atOnce(file.id, standing))
   }
 }
 

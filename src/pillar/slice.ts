@@ -17,6 +17,7 @@ export async function* checkedSlice(
   store: Reading,
   file: StoredFile,
   { offset, end, whole }: { offset: number; end: number; whole: boolean },
+  right: () => void,
 ): AsyncGenerator<Uint8Array> {
   if (!whole) return yield* store.read(file, offset, end - offset)
   const hasher = world.hashing.start('sha256')
@@ -27,6 +28,7 @@ export async function* checkedSlice(
     if (held) yield held
     held = bytes
   }
-  if (hasher.hex() !== file.checksum) throw new Rotten(`the stored bytes of ${file.id} are damaged`)
+  if (hasher.hex() !== file.checksum) throw new Rotten('the stored bytes are damaged')
+  right()
   if (held) yield held
 }

@@ -18,13 +18,20 @@ export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>)
   )
 }
 
-async function look({ store, version }: Desk, collection: string): Promise<Status> {
+const dayMs = 24 * 3_600_000
+
+async function look({ store, version, world }: Desk, collection: string): Promise<Status> {
   const trouble = store.trouble()
   const space = await store.space()
   const summary = (await store.summary()).find((one) => one.collection === collection)
   const { bytesFree, bytesTotal, bytesReserved, bytesRetained } = space
-  // Until files are proven again, the oldest proof is that of the file stored first.
-  const oldest = (await store.list({ collection, limit: 1 })).files[0]?.provenAt
+  const days = [30, 60, 90, 365]
+  const now = world.clock.now()
+  const ages = await store.proofAges(
+    collection,
+    days.map((count) => now - count * dayMs),
+  )
+  const oldest = await store.oldestProof(collection)
   const full = space.bytesOpen === 0
   return {
     verdict: trouble !== undefined ? 'ERROR' : full ? 'WARNING' : 'OK',
@@ -43,7 +50,10 @@ async function look({ store, version }: Desk, collection: string): Promise<Statu
     files: summary?.files ?? 0,
     bytes: summary?.bytes ?? 0,
     digest: summary?.digest ?? '',
-    ...(oldest === undefined ? {} : { oldestProof: timeText(oldest) }),
+    // What was only told was never proven.
+    ...(oldest === undefined || oldest === 0 ? {} : { oldestProof: timeText(oldest) }),
+    proofAges: days.map((count, n) => ({ days: count, files: ages[n] ?? 0 })),
     receiving: await store.receivingCount(),
+    ...(store.kind === 'file' ? {} : { kind: store.kind }),
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
+import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, readIdentity } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
@@ -27,16 +28,23 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
       `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
     )
   const thread = await openVolumeThread({ root })
-  await readIdentity(thread.disk, { pillar: config.name, archive: config.archive })
+  await readIdentity(thread.disk, {
+    pillar: config.name,
+    archive: config.archive,
+    kind: config.kind,
+  })
   const index = await thread.openIndex(indexFile)
   const state = openState(join(root, stateFile))
   const member = await openMember(world, config, state)
   const { name, archive } = config
-  const store = await openVolume(world, thread.disk, index, {
-    pillar: name,
-    archive,
-    reserveBytes: config['volume.reserve'],
-  })
+  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
+  const store =
+    config.kind === 'file'
+      ? await openVolume(world, thread.disk, index, options)
+      : await openChecksumVolume(world, thread.disk, index, {
+          ...options,
+          told: config['checksum.told'],
+        })
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
@@ -47,6 +55,7 @@ export async function runAgent(world: World, config: AgentConfig): Promise<() =>
     store,
     state,
     retainMs: config['volume.retain'],
+    scrubMs: config['scrub.period'],
     ...(config.site === undefined ? {} : { site: config.site }),
   })
   world.log.info('agent.started', { pillar: name, volume: store.volume })
@@ -69,6 +78,7 @@ export async function adopt(world: World, config: AgentConfig, mount: string): P
       pillar: config.name,
       archive: config.archive,
       volume: uuid7(world),
+      kind: config.kind,
     })
     return volume
   } finally {

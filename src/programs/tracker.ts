@@ -1,5 +1,5 @@
 /** The tracker, put together from its parts: opened in order, closed in reverse. */
-import { mkdirSync, readFileSync, watch } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, watch, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
 import { openSpool } from '../exchange/spool.ts'
@@ -31,8 +31,13 @@ export async function runTracker(
   const broker = config['broker.listen'] === '' ? undefined : await openBroker(world, config)
   const member = await openMember(world, config, state, broker?.broker.connectLocal)
   broker?.serveFor(member)
-  const tracker = await startTracker({ ...member, world, version, state, spool })
-  const watching = watchDocument(documentBeside(config), member, tracker)
+  const beside = documentBeside(config)
+  const keepDocument = (sealed: Uint8Array): void => {
+    writeFileSync(`${beside}.new`, sealed, { flush: true })
+    renameSync(`${beside}.new`, beside)
+  }
+  const tracker = await startTracker({ ...member, world, version, state, spool, keepDocument })
+  const watching = watchDocument(beside, member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })
   world.log.info('tracker.started', {

@@ -1,11 +1,13 @@
 /** The archive document: one signed, versioned statement of who is who and what is kept where. */
 import * as v from 'valibot'
-import { Count, Name, Time } from './scalars.ts'
+import { Count, Name, PillarKind, Time } from './scalars.ts'
 
 export const Identity = v.object({
   name: Name,
   role: v.picklist(['pillar', 'client', 'tracker']),
   site: v.optional(Name),
+  /** Of pillars: what it keeps of a file; the file when it is not said. */
+  kind: v.optional(PillarKind),
   /** base64 of the SubjectPublicKeyInfo: the key that signs messages and tokens, and of the TLS certificate. */
   publicKey: v.string(),
   /** PEM. */

@@ -9,7 +9,7 @@ import * as sums from './checksums.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
-import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
+import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
@@ -167,7 +167,11 @@ export const Status = v.object({
   bytes: Bytes,
   digest: v.string(),
   oldestProof: v.optional(Time),
+  /** How many files were last proven longer ago than so many days. */
+  proofAges: v.optional(v.array(v.object({ days: Count, files: Count }))),
   receiving: Count,
+  /** Absent of pillars that keep files. */
+  kind: v.optional(PillarKind),
 })
 export type Status = v.InferOutput<typeof Status>
 export const GetStatusFinalResponse = v.object({
@@ -188,6 +192,8 @@ export const Presence = v.object({
   /** Of the tracker: version of the archive document it hands out. */
   document: v.optional(Count),
   site: v.optional(Name),
+  /** Of a pillar that keeps checksums only. */
+  kind: v.optional(PillarKind),
 })
 /** Beyond theirs: the client hands the rest of its work to the tracker and may switch off. */
 export const DeliverOwedCopiesRequest = v.object({

@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { limits } from '../limits.ts'
 import { Code } from './codes.ts'
-import { Bytes, Checksum, Count, FileId, Name, Text, Time, Uuid } from './scalars.ts'
+import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
 
 export const envelope = {
   v: Count,
@@ -33,6 +33,8 @@ export const answer = {
   ...inCollection,
   responseInfo: v.object({ code: Code, text: v.optional(Text) }),
   pillar: Name,
+  /** Of a checksum pillar: what it confirms is no copy. */
+  kind: v.optional(PillarKind),
 }
 /** A page of files. */
 export const files = <T extends v.GenericSchema>(file: T) =>

@@ -56,8 +56,16 @@ function storing<
 /** What is to be replaced: its checksum, and the version that the pillar has told of it. */
 const replaced = { checksum: Checksum }
 
+const putFile = storing('PutFile', {}, {})
+/** What is there already is hashed again before it is confirmed. */
+const proving = { prove: v.optional(v.boolean()) }
+
 export const puts = {
-  PutFile: storing('PutFile', {}, {}),
+  PutFile: {
+    ...putFile,
+    identify: v.object({ ...putFile.identify.entries, ...proving }),
+    request: v.object({ ...putFile.request.entries, ...proving }),
+  },
   ReplaceFile: storing(
     'ReplaceFile',
     { replaces: v.object(replaced) },

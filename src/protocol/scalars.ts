@@ -8,6 +8,8 @@ export const bytesOf = (text: string): number => utf8.encode(text).length
 /** Archives, collections, identities, sites: they become topics and certificate names. */
 export const Name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'not a name'))
 
+export const isName = (text: string): boolean => v.is(Name, text)
+
 /** Why a text can not be a file id, or undefined when it can. */
 export function fileIdFault(id: string): string | undefined {
   if (id === '') return 'an empty file id'
@@ -42,6 +44,10 @@ export const Uuid = v.pipe(
   v.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'not a UUID'),
 )
 export const Text = v.pipe(v.string(), v.maxLength(2_000))
+
+/** What a pillar keeps of a file: the file, or its checksum only, which gives nobody his bytes back. */
+export const PillarKind = v.picklist(['file', 'checksum'])
+export type PillarKind = v.InferOutput<typeof PillarKind>
 
 /** A moment as ISO 8601 in UTC with milliseconds, e.g. `2026-11-22T10:00:00.000Z`. */
 export const Time = v.pipe(

@@ -12,7 +12,7 @@ import {
 } from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
 import { documentBytesMax, sealDocument } from '../trust/directory.ts'
-import { makeKeyPair, nodeSigner } from '../trust/keys.ts'
+import { makeKeyPair, nodeKeys, nodeSigner } from '../trust/keys.ts'
 
 export interface Founding {
   readonly archive: string
@@ -76,6 +76,19 @@ export function changeDocument(
   })
 }
 
+/** Takes a newer document by the same owner in the place of ours. */
+export function takeDocument(folder: string, sealed: Uint8Array): void {
+  const parts = unseal(sealed, documentBytesMax)
+  const document = parts && parseDocument(parts.line)
+  const owner = ownerKey(folder)
+  const known = readDocument(folder).document
+  if (!parts || document?.archive !== known.archive || document.version <= known.version) return
+  if (!nodeKeys().verify(parts.algorithm, owner, parts.line, parts.signature)) return
+  const path = join(folder, files.document)
+  writeFileSync(`${path}.new`, sealed, { flush: true })
+  renameSync(`${path}.new`, path)
+}
+
 function publish(folder: string, document: ArchiveDocument): void {
   const path = join(folder, files.document)
   const owner = nodeSigner(readFileSync(join(folder, files.owner), 'utf8'))
@@ -87,6 +100,7 @@ export interface Member {
   readonly role: Identity['role']
   readonly name: string
   readonly site?: string
+  readonly kind?: Identity['kind']
 }
 
 /** What a member needs to take part: its key, its certificate, the authority, and the document. */
@@ -104,6 +118,7 @@ export async function addMember(folder: string, member: Member, into: string): P
     publicKey: pair.publicKey,
     certificate,
     ...(member.site === undefined ? {} : { site: member.site }),
+    ...(member.kind === 'checksum' ? { kind: member.kind } : {}),
   }
   changeDocument(folder, (document) => {
     if (document.identities.some((one) => one.name === member.name))

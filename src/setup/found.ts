@@ -1,9 +1,16 @@
 /** Founding an archive on a server, and the folders its members need. */
-import { copyFileSync, renameSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig } from '../system/config.ts'
 import { trackerShape } from '../system/config-shapes.ts'
-import { addMember, foundArchive, ownerKey, readDocument, setCollection } from './archive.ts'
+import {
+  addMember,
+  foundArchive,
+  ownerKey,
+  readDocument,
+  setCollection,
+  takeDocument,
+} from './archive.ts'
 import { writeMemberConfig } from './configs.ts'
 
 export interface InitOptions {
@@ -50,9 +57,14 @@ export async function add(
   values: Record<string, string | string[]> = {},
 ): Promise<void> {
   const archive = join(folder, 'archive')
+  takeBack(folder)
   await addMember(
     archive,
-    { role, name, ...(typeof values.site === 'string' ? { site: values.site } : {}) },
+    {
+      ...{ role, name },
+      ...(typeof values.site === 'string' ? { site: values.site } : {}),
+      ...(values.kind === 'checksum' ? { kind: values.kind } : {}),
+    },
     out,
   )
   handOver(folder)
@@ -71,8 +83,15 @@ export async function add(
 
 /** Adds a collection, or gives it another policy. */
 export function decide(folder: string, collection: Parameters<typeof setCollection>[1]): void {
+  takeBack(folder)
   setCollection(join(folder, 'archive'), collection)
   handOver(folder)
+}
+
+/** The owner may have changed the document from elsewhere: what the tracker has since then is gone on from. */
+function takeBack(folder: string): void {
+  const place = join(folder, 'tracker', 'archive-document')
+  if (existsSync(place)) takeDocument(join(folder, 'archive'), readFileSync(place))
 }
 
 /** Gives the tracker the newest document; it watches for it. */

@@ -144,7 +144,14 @@ export function simDisk(options: SimDiskOptions): SimDisk {
   }
 }
 
-const reading: ReadonlySet<string> = new Set(['read', 'list', 'stat', 'free', 'close'])
+const reading: ReadonlySet<string> = new Set([
+  'read',
+  'readMedium',
+  'list',
+  'stat',
+  'free',
+  'close',
+])
 
 type Call = <Result>(method: string, path: string, work: () => Result) => Promise<Result>
 
@@ -163,6 +170,8 @@ function diskOf(tree: ReturnType<typeof simTree>, power: Call): Disk {
       return call('write', path, () => tree.write(path, offset, taken))
     },
     read: (path, offset, length) => call('read', path, () => tree.read(path, offset, length)),
+    readMedium: (path, offset, length) =>
+      call('readMedium', path, () => tree.read(path, offset, length)),
     truncate: (path, size) => call('truncate', path, () => tree.truncate(path, size)),
     touch: (path, mtime) => call('touch', path, () => tree.touch(path, mtime)),
     sync: (path) => call('sync', path, () => tree.sync(path)),

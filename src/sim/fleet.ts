@@ -11,9 +11,11 @@ import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import type { ArchiveDocument } from '../protocol/document.ts'
+import type { PillarKind } from '../protocol/scalars.ts'
 import { topicsUnder } from '../protocol/topics.ts'
 import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
+import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
@@ -35,6 +37,10 @@ export interface FleetOptions {
   readonly copiesMin: number
   readonly capacity?: number
   readonly spoolBytes?: number
+  /** The last so many of the pillars keep checksums only. */
+  readonly checksumPillars?: number
+  /** These are told the checksums, and fetch no bytes. */
+  readonly told?: boolean
   /** False: the clients have no exchange of their own that anybody could reach. */
   readonly lan?: boolean
 }
@@ -143,7 +149,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
   const tracker = trackerBoard(ground, options)
   await tracker.start()
-  const boards = names.map((name) => pillarBoard(ground, name, options.capacity ?? 1 << 30))
+  const files = names.length - (options.checksumPillars ?? 0)
+  const boards = names.map((name, n) =>
+    pillarBoard(ground, name, options.capacity ?? 1 << 30, {
+      kind: n < files ? 'file' : 'checksum',
+      told: options.told ?? false,
+    }),
+  )
   for (const board of boards) await time.finish(board.start())
   let runs = 0
   return {
@@ -193,7 +205,12 @@ const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({
   close: async () => undefined,
 })
 
-function pillarBoard(ground: Ground, name: string, capacity: number): Board {
+function pillarBoard(
+  ground: Ground,
+  name: string,
+  capacity: number,
+  { kind, told }: { readonly kind: PillarKind; readonly told: boolean },
+): Board {
   const clock = ground.time.board()
   const disk = simDisk({ capacity, clock })
   const index = asyncIndex(openIndex(':memory:'))
@@ -207,16 +224,17 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
     const { world, connect, dial } = alive(ground, name, own, clock)
     const mine: Disk = disk.disk
     if ((await mine.stat('volume.json')) === undefined)
-      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}` })
+      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
     const directory = await openDirectory(
       { keys, owner: owner.publicKey, archive, state },
       ground.sealed,
     )
-    const store = await openVolume(world, mine, mortal(own, undying(index)), {
-      pillar: name,
-      archive,
-      reserveBytes: 0,
-    })
+    const volume = { pillar: name, archive, reserveBytes: 0 }
+    const rows = mortal(own, undying(index))
+    const store =
+      kind === 'file'
+        ? await openVolume(world, mine, rows, volume)
+        : await openChecksumVolume(world, mine, rows, { ...volume, told })
     const begun = await startPillar({
       world,
       name,
@@ -231,6 +249,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number): Board {
       dial,
       refresh: async () => undefined,
       retainMs: 30 * 24 * 3_600_000,
+      scrubMs: 90 * 24 * 3_600_000,
     })
     if (!own.dead()) pillar = begun
   }

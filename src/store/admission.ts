@@ -12,7 +12,7 @@ import {
 import type { World } from '../world/world.ts'
 import type { Health } from './health.ts'
 import { partialOf, pathAside, pathOf } from './names.ts'
-import { neededBytes, type Reservations } from './reservations.ts'
+import type { Reservations } from './reservations.ts'
 import type { NewFile, Standing } from './store.ts'
 
 export interface AdmissionParts {
@@ -75,7 +75,7 @@ export function admission(parts: AdmissionParts): Admission {
     const conflict = await index.conflict(collection, id)
     if (conflict !== undefined) return no({ is: 'conflict', with: conflict })
     if (same && reserved.has(file)) return welcome(0)
-    const needed = neededBytes(size) - (same ? receiving.safe : 0)
+    const needed = reserved.needed(size) - (same ? receiving.safe : 0)
     return needed > open ? no({ is: 'noSpace', bytesFree: open }) : welcome(needed)
   }
   /** The row to receive into: the one that is there when it is for these bytes, else a new one. */

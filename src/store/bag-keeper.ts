@@ -17,7 +17,14 @@ export interface BagKeeper {
 /** While files keep coming the manifest follows all the same, after so many times `manifestIdleMs`. */
 const busyTurnsMax = 15
 
-export function bagKeeper(world: World, disk: Disk, index: Index, health: Health): BagKeeper {
+/** `payload` is false where there are checksums only: then the lists are no bag, and do not say so. */
+export function bagKeeper(
+  world: World,
+  disk: Disk,
+  index: Index,
+  health: Health,
+  payload = true,
+): BagKeeper {
   const stopping = new AbortController()
   const one = lock()
   let touched = 0
@@ -28,7 +35,7 @@ export function bagKeeper(world: World, disk: Disk, index: Index, health: Health
       for (const { collection } of await index.summary()) {
         await renewBag(disk, index, health, collection)
         while (await appendToBag(disk, index, health, collection));
-        await describeBag(world, disk, index, health, collection)
+        if (payload) await describeBag(world, disk, index, health, collection)
       }
     })
   async function whenQuiet(): Promise<void> {

@@ -1,6 +1,6 @@
 /** `volume.json`: whose disk this is. Without it nothing is ever written: an unplugged disk is no empty one. */
 import type { Disk } from '../disk/disk.ts'
-import { timeText } from '../protocol/scalars.ts'
+import { type PillarKind, timeText } from '../protocol/scalars.ts'
 import type { World } from '../world/world.ts'
 import type { Health } from './health.ts'
 
@@ -11,6 +11,8 @@ export interface VolumeIdentity {
   readonly pillar: string
   readonly archive: string
   readonly created: string
+  /** Absent where files are kept. */
+  readonly kind?: 'checksum'
 }
 
 export class WrongVolume extends Error {
@@ -20,7 +22,7 @@ export class WrongVolume extends Error {
 /** Reads and checks; rejects with `WrongVolume` and a sentence when this is not the pillar's volume. */
 export async function readIdentity(
   disk: Disk,
-  expected: { pillar: string; archive: string },
+  expected: { pillar: string; archive: string; kind?: PillarKind },
 ): Promise<VolumeIdentity> {
   const stat = await disk.stat('volume.json')
   if (!stat)
@@ -36,16 +38,26 @@ export async function readIdentity(
     throw new WrongVolume(
       `this volume belongs to the pillar ${identity.pillar} of the archive ${identity.archive}, not to ${expected.pillar} of ${expected.archive}`,
     )
+  // An index of checksums would tell of files that are not there, and the other way round.
+  const [found, wanted] = [identity.kind ?? 'file', expected.kind ?? 'file']
+  if (found !== wanted)
+    throw new WrongVolume(
+      `this volume was adopted by a ${found} pillar, and the configuration says \`kind = "${wanted}"\``,
+    )
   return identity
 }
 
 function parseIdentity(text: string): VolumeIdentity | 'newer' | undefined {
   try {
-    const { format, volume, pillar, archive, created } = JSON.parse(text) as Record<string, unknown>
+    const { format, volume, pillar, archive, created, kind } = JSON.parse(text) as Record<
+      string,
+      unknown
+    >
     if (typeof format === 'number' && format > 1) return 'newer'
     if (format !== 1 || typeof volume !== 'string' || typeof pillar !== 'string') return undefined
     if (typeof archive !== 'string' || typeof created !== 'string') return undefined
-    return { format, volume, pillar, archive, created }
+    if (kind !== undefined && kind !== 'checksum') return undefined
+    return { format, volume, pillar, archive, created, ...(kind ? { kind } : {}) }
   } catch {
     return undefined
   }
@@ -58,14 +70,20 @@ function parseIdentity(text: string): VolumeIdentity | 'newer' | undefined {
 export async function adoptVolume(
   world: World,
   disk: Disk,
-  owner: { pillar: string; archive: string; volume: string },
+  owner: { pillar: string; archive: string; volume: string; kind?: PillarKind },
 ): Promise<VolumeIdentity> {
   if (await disk.stat('volume.json')) throw new WrongVolume('this is a volume already')
   for (const { name } of await disk.list(''))
     if (await disk.stat(`${name}/data`))
       throw new WrongVolume(`there are files of a collection ${name} here, and no volume.json`)
   const created = timeText(world.clock.now())
-  const identity: VolumeIdentity = { format: 1, ...owner, created }
+  const { kind = 'file', ...about } = owner
+  const identity: VolumeIdentity = {
+    format: 1,
+    ...about,
+    created,
+    ...(kind === 'checksum' ? { kind } : {}),
+  }
   await writeWhole(disk, 'READ-ME-FIRST.txt', readMe(identity))
   await disk.mkdir('.incoming')
   await disk.mkdir('.retained')
@@ -95,7 +113,27 @@ const unguarded: Pick<Health, 'guard' | 'guardSync'> = {
   guardSync: (step) => step,
 }
 
-const readMe = ({
+const readMe = (identity: VolumeIdentity): string =>
+  identity.kind === 'checksum' ? readMeOfChecksums(identity) : readMeOfFiles(identity)
+
+const readMeOfChecksums = ({
+  pillar,
+  archive,
+  volume,
+  created,
+}: VolumeIdentity): string => `DO NOT FORMAT THIS DISK: it can prove whether copies of somebody's files are right.
+
+This is a volume of a checksum pillar of a Colonnade archive: there are no files here, only their checksums.
+  archive  ${archive}
+  pillar   ${pillar}
+  volume   ${volume}
+  since    ${created}
+
+To check a copy of a collection that stands on another disk of this archive, on any computer with the usual tools:
+  cd OTHER-DISK/colonnade/COLLECTION && sha256sum -c THIS-DISK/colonnade/COLLECTION/manifest-sha256.txt
+`
+
+const readMeOfFiles = ({
   pillar,
   archive,
   volume,

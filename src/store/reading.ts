@@ -15,13 +15,25 @@ export const reading = (world: World, disk: Disk, index: Index): Reading => ({
   read: (file, offset, length) => readSlice(disk, file, offset, length),
 })
 
+export async function* readMedium(disk: Disk, file: StoredFile): AsyncGenerator<Uint8Array> {
+  const path = payload(file)
+  for (let at = 0; at < file.size; ) {
+    const chunk = await disk.readMedium(path, at, limits.chunkBytes)
+    if (chunk.length === 0) throw new Error(`${path} ends at ${at}, before ${file.size}`)
+    yield chunk.subarray(0, file.size - at)
+    at += chunk.length
+  }
+}
+
+const payload = ({ collection, path }: StoredFile): string => `${collection}/data/${path}`
+
 async function* readSlice(
   disk: Disk,
   file: StoredFile,
   offset: number,
   length: number,
 ): AsyncGenerator<Uint8Array> {
-  const path = `${file.collection}/data/${file.path}`
+  const path = payload(file)
   const end = offset + length
   for (let at = offset; at < end; ) {
     const chunk = await disk.read(path, at, Math.min(limits.chunkBytes, end - at))

@@ -79,14 +79,8 @@ export function removal(parts: RemovalParts) {
     { collection, id, checksum, version }: Doomed,
     by: Actor,
   ): Promise<Removed> {
-    const [file] = await index.stored(collection, [id])
-    if (!file) {
-      const [stone] = (await index.tombstones({ collection, ids: [id], limit: 1 })).tombstones
-      return stone?.checksum === checksum ? 'removed' : 'absent'
-    }
-    if (file.checksum !== checksum) return 'otherBytes'
-    const [newest] = await index.versions(collection, [id])
-    if (newest !== version) return 'newer'
+    const file = await doomed(index, { collection, id, checksum, version })
+    if (typeof file === 'string') return file
     const aside = retainedOf(file, 'leaving', world.clock.now())
     await commit({ do: 'retain', file: aside })
     const at = payload(collection, file.path)
@@ -143,6 +137,58 @@ export function removal(parts: RemovalParts) {
     restore,
     replace: replacing(parts, shared),
     purge: purging(parts, shared),
+    quarantine: quarantining(parts, shared),
+  }
+}
+
+/** The stored file, when it may be deleted; else what is to be answered. */
+export async function doomed(
+  index: Index,
+  { collection, id, checksum, version }: Doomed,
+): Promise<StoredFile | Removed> {
+  const [file] = await index.stored(collection, [id])
+  if (!file) {
+    const [stone] = (await index.tombstones({ collection, ids: [id], limit: 1 })).tombstones
+    return stone?.checksum === checksum ? 'removed' : 'absent'
+  }
+  if (file.checksum !== checksum) return 'otherBytes'
+  const [newest] = await index.versions(collection, [id])
+  return newest === version ? file : 'newer'
+}
+
+/** The stored file that other bytes shall take the place of; rejects when it is not what was seen. */
+export async function replaceable(
+  index: Index,
+  { collection, id }: Pick<StoredFile, 'collection' | 'id'>,
+  replaces: Replaced,
+): Promise<StoredFile> {
+  const [old] = await index.stored(collection, [id])
+  const [version] = await index.versions(collection, [id])
+  if (!old || old.checksum !== replaces.checksum || version !== replaces.version)
+    throw new Error('what was to be replaced has changed meanwhile')
+  return old
+}
+
+/** Damaged bytes are put aside as deleted ones are, but nothing says that they were deleted: they may come again. */
+function quarantining({ world, disk, index }: RemovalParts, { move, prune, commit }: Steps) {
+  return async (file: StoredFile, how: string, by: Actor): Promise<boolean> => {
+    const { collection, id } = file
+    const [now] = await index.stored(collection, [id])
+    if (now?.sequence !== file.sequence) return false
+    const aside = retainedOf(file, 'leaving', world.clock.now())
+    await commit({ do: 'retain', file: aside })
+    const at = payload(collection, file.path)
+    const present = (await disk.stat(at)) !== undefined
+    if (present) await move(at, retainedPath(world, aside))
+    await commit(
+      present
+        ? { do: 'retain', file: { ...aside, state: 'kept' } }
+        : { do: 'release', collection, id, version: aside.version },
+      { do: 'lose', collection, id, now: world.clock.now() },
+      audited(world, file, by, 'quarantine', how),
+    )
+    await prune(collection, dirname(at))
+    return true
   }
 }
 
@@ -166,10 +212,7 @@ function purging({ world, disk, index, health }: RemovalParts, { commit }: Steps
 function replacing({ world, disk, index, health }: RemovalParts, { move, commit }: Steps) {
   return async (file: ReceivingFile, replaces: Replaced, by: Actor): Promise<void> => {
     const { collection, id, size, checksum, mtime } = file
-    const [old] = await index.stored(collection, [id])
-    const [version] = await index.versions(collection, [id])
-    if (!old || old.checksum !== replaces.checksum || version !== replaces.version)
-      throw new Error('what was to be replaced has changed meanwhile')
+    const old = await replaceable(index, file, replaces)
     const partial = partialOf(world, file)
     await disk.touch(partial, mtime).catch(() => undefined)
     await health.guardSync(disk.sync(partial))

@@ -12,11 +12,15 @@ const keyOfFile = (file: { collection: string; id: string }): string =>
 
 export type Reservations = ReturnType<typeof reservations>
 
-export function reservations(reserveBytes: number) {
+/** `payload` is what a file of so many bytes takes for them: nothing where only checksums are kept. */
+export function reservations(reserveBytes: number, payload = (size: number): number => size) {
+  const needed = (size: number): number => payload(size) + overheadBytes
   const open = new Map<string, { size: number; landed: number }>()
   return {
     add: (file: ReceivingFile) =>
-      open.set(keyOfFile(file), { size: file.size + overheadBytes, landed: file.safe }),
+      open.set(keyOfFile(file), { size: needed(file.size), landed: file.safe }),
+    /** What a file of so many bytes takes on the disk. */
+    needed,
     landed(file: ReceivingFile, bytes: number) {
       const entry = open.get(keyOfFile(file))
       if (entry) entry.landed = bytes
@@ -36,4 +40,3 @@ export function reservations(reserveBytes: number) {
     },
   }
 }
-export const neededBytes = (size: number): number => size + overheadBytes

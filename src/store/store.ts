@@ -12,6 +12,7 @@ import type {
   TrailPage,
   TrailQuery,
 } from '../index/index.ts'
+import type { PillarKind } from '../protocol/scalars.ts'
 
 /** A file that is offered: what it will be once it is here. */
 export type NewFile = Pick<StoredFile, 'collection' | 'id' | 'size' | 'checksum' | 'mtime'> & {
@@ -138,6 +139,33 @@ export interface Removing {
   purge(before: number): Promise<number>
 }
 
+/** What reading all bytes of a stored file has shown. */
+export type Finding = { readonly file: StoredFile; readonly at: number } & (
+  | { readonly is: 'right' }
+  /** Damaged, or not to be read: how, in one sentence. */
+  | { readonly is: 'wrong'; readonly how: string }
+)
+
+export interface Proving {
+  /** One commit for all; nothing of files that are others by now, and of damage that is known already. */
+  note(findings: readonly Finding[], by: Actor): Promise<void>
+  /**
+   * The bytes of a stored file as they are on the medium, in pieces of at most a chunk; rejects when they can not be read.
+   */
+  readMedium(file: StoredFile): AsyncIterable<Uint8Array>
+  /** Stored files whose proofs are the oldest, the oldest first. */
+  leastProven(collection: string, limit: number): Promise<StoredFile[]>
+  /** How many files were proven before each of these times (milliseconds since 1970), in their order. */
+  proofAges(collection: string, before: readonly number[]): Promise<number[]>
+  /**
+   * Damaged bytes: put aside, and not stored any more; false when the file is another by now. Resolves only once it would
+   * survive a power cut.
+   */
+  quarantine(file: StoredFile, how: string, by: Actor): Promise<boolean>
+  /** When the stored file was proven whose proof is the oldest; 0 when it never was. */
+  oldestProof(collection: string): Promise<number | undefined>
+}
+
 export interface Answering {
   accepted(): Promise<AcceptedRequest[]>
   answer(key: string): Promise<StoredAnswer | undefined>
@@ -145,8 +173,10 @@ export interface Answering {
   conclude(changes: readonly Change[]): Promise<void>
 }
 
-export interface Store extends Reading, Receiving, Removing, Answering {
+export interface Store extends Reading, Receiving, Removing, Proving, Answering {
   readonly volume: string
+  /** A checksum pillar's has no bytes: `read` rejects, and nothing is kept aside. */
+  readonly kind: PillarKind
   space(): Promise<Space>
   receivingCount(): Promise<number>
   /** Undefined while all is well, else why the volume takes no more writes. */

@@ -5,11 +5,12 @@ import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
 import { evict } from './eviction.ts'
+import { findingChanges } from './findings.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
 import { foldsNames, readIdentity } from './identity.ts'
 import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
-import { reading } from './reading.ts'
+import { reading, readMedium } from './reading.ts'
 import { recover } from './recovery.ts'
 import { recoverRemovals, removal } from './removal.ts'
 import { reservations } from './reservations.ts'
@@ -54,6 +55,7 @@ export async function openVolume(
 
   return {
     volume,
+    kind: 'file',
     ...reading(world, disk, index),
     standing: door.standing,
     accept: (request, files) => group.alone(() => door.accept(request, files)),
@@ -66,6 +68,12 @@ export async function openVolume(
     accepted: () => index.accepted(),
     answer: (key) => index.answer(key),
     conclude: (changes) => group.commit(changes),
+    note: (findings, by) => group.commit(findingChanges(findings, by)),
+    oldestProof: (collection) => index.oldestProof(collection),
+    leastProven: (collection, limit) => index.leastProven(collection, limit),
+    proofAges: (collection, before) => index.proofAges(collection, before),
+    readMedium: (file) => readMedium(disk, file),
+    quarantine: (file, how, by) => alone(() => removals.quarantine(file, how, by)),
     ...removing(index, removals, alone),
     space: async () => ({
       ...reserved.space(await disk.free()),

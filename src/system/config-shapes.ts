@@ -62,6 +62,17 @@ export const agentShape = {
     optional: true,
     doc: 'The place where this pillar stands: copies in one place count as one.',
   },
+  kind: {
+    type: 'text',
+    default: 'file',
+    oneOf: ['file', 'checksum'],
+    doc: 'What it keeps: file, or checksum for checksums only, which fits the smallest board and is no copy.',
+  },
+  'checksum.told': {
+    type: 'flag',
+    default: false,
+    doc: 'A checksum pillar takes checksums as requests say them, instead of fetching the bytes to hash them.',
+  },
   'volume.mount': { type: 'path', doc: 'Where the disk is mounted that keeps the files.' },
   'volume.reserve': {
     type: 'size',
@@ -72,6 +83,11 @@ export const agentShape = {
     type: 'duration',
     default: '30d',
     doc: 'How long the bytes of deleted files are kept aside, to be taken back.',
+  },
+  'scrub.period': {
+    type: 'duration',
+    default: '90d',
+    doc: 'In this time everything is read from the disk once and compared, a share a day.',
   },
 } as const satisfies Shape
 
@@ -109,6 +125,11 @@ export const trackerShape = {
 export const clientShape = {
   ...basics,
   ...tracker,
+  'owner-key': {
+    type: 'path',
+    optional: true,
+    doc: 'Private key of the owner, where he works; `colonnade collection` signs with it.',
+  },
   'client.home': {
     type: 'path',
     optional: true,

@@ -159,7 +159,9 @@ function holdersOf(
 ): string[] {
   const named = batch[0]?.holders ?? []
   const all = [...new Set([...named, ...policy(collection).pillars])]
-  return all.filter((one) => one !== pillar && line.presence(one) === 'online')
+  return all.filter(
+    (one) => one !== pillar && line.presence(one) === 'online' && line.keepsFiles(one),
+  )
 }
 
 async function passThrough(

@@ -16,6 +16,8 @@ export interface TrackerParts
   readonly version: string
   readonly state: State
   readonly spool: Spool
+  /** The owner has sent a newer archive document: to be kept where it is looked for at the next start. */
+  keepDocument?(sealed: Uint8Array): void
 }
 
 export interface Tracker {
@@ -32,21 +34,13 @@ export interface Tracker {
 const expireEveryMs = 10 * 60_000
 
 export async function startTracker(parts: TrackerParts): Promise<Tracker> {
-  const { world, name, topics, state, spool, directory, keys } = parts
+  const { world, name, topics, state, spool, directory } = parts
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
   const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
   await state.change([['session', `${session}`]])
-  const presence = (online: boolean): MessageOf<'Presence'> =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
-      state: online ? 'online' : 'offline',
-      session,
-      version: parts.version,
-      document: directory.document().version,
-    })
+  const presence = (online: boolean) => presenceOf(parts, session, online)
 
   async function mail({ message, from }: Mail): Promise<void> {
     if (from.role !== 'client') return
@@ -78,9 +72,8 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     ...parts,
     instance: 'service',
     onAlarm: alarms.hear,
-    onPresence(one) {
-      if (one.state === 'online' && one.from !== name) owed.remind(one.from)
-    },
+    onPresence: (one) =>
+      void (one.state === 'online' && one.from !== name && owed.remind(one.from)),
     service: {
       subscriptions: [topics.trackerRequests()],
       will: { topic: topics.trackerState(), message: presence(false) },
@@ -95,21 +88,42 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   })
   const owed = owedCopies(client, debts, stop.signal)
   const expiring = expire(parts, stop.signal)
+  const say = (online: boolean): Promise<unknown> =>
+    client.line.post().send(topics.trackerState(), presence(online), true)
+  const announce = (): void => void say(true)
+  const newDocument = (): void => {
+    parts.keepDocument?.(directory.sealed())
+    announce()
+  }
   return {
-    serve: exchange({ world, identity: name, directory, keys, shelf: spool, relay: true }),
+    serve: exchange({ ...parts, identity: name, shelf: spool, relay: true, newDocument }),
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
-    announce: () => void client.line.post().send(topics.trackerState(), presence(true), true),
+    announce,
     async stop() {
       stop.abort()
-      await client.line.post().send(topics.trackerState(), presence(false), true)
+      await say(false)
       await client.close()
       await owed.idle()
       await expiring
     },
   }
 }
+
+const presenceOf = (
+  { world, name, version, directory }: TrackerParts,
+  session: number,
+  online: boolean,
+): MessageOf<'Presence'> =>
+  compose<'Presence'>(world, name, {
+    type: 'Presence',
+    conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
+    state: online ? 'online' : 'offline',
+    session,
+    version,
+    document: directory.document().version,
+  })
 
 async function expire({ world, spool }: TrackerParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {

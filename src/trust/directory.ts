@@ -14,6 +14,8 @@ import type { State } from '../state/state.ts'
 import type { Keys, PublicKey, Signer } from './trust.ts'
 
 export interface Directory {
+  /** Whose signature is believed. */
+  readonly owner: PublicKey
   document(): ArchiveDocument
   /** The document as it was signed: two lines. */
   sealed(): Uint8Array
@@ -58,6 +60,7 @@ export async function openDirectory(parts: DirectoryParts, first?: Uint8Array): 
     return current
   }
   const directory: Directory = {
+    owner: parts.owner,
     document: () => known().document,
     sealed: () => known().sealed,
     identity: (name) => known().document.identities.find((one) => one.name === name),

@@ -21,11 +21,13 @@ import { type ExitCode, type Output, output } from '../../src/cli/output.ts'
 import { checkPut, type Desk, type PutOptions, put as putPaths } from '../../src/cli/put.ts'
 import { Stopped } from '../../src/client/line.ts'
 import { survey } from '../../src/client/list.ts'
+import { replaceFile } from '../../src/client/replace.ts'
 import { type Disk, DiskError } from '../../src/disk/disk.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
 import type { Change } from '../../src/index/index.ts'
 import { limits } from '../../src/limits.ts'
 import { type Fleet, type FleetOptions, startFleet } from '../../src/sim/fleet.ts'
+import { digestOf } from '../../src/world/world.ts'
 import { finish } from '../support/beside-disk.ts'
 import { asyncDisk } from '../support/in-thread.ts'
 
@@ -249,6 +251,65 @@ t.test('--changed keep-both stores it beside, and knows it the next time', async
   const fourth = await put({ changed: 'keep-both' })
   t.same([fourth.code, outcomes(fourth)], [3, { [other]: 'differs' }], 'that name is taken, too')
   t.match(fourth.said, `under diary.txt and ${beside.slice(0, 5)}`)
+})
+
+t.test(
+  '--changed replace puts it in the place of the old one, on every pillar or on none',
+  async (t) => {
+    const { fleet, write, put, kept } = await story(t)
+    write('diary', 'Monday')
+    write('poem', 'Roses')
+    await put()
+    const diary = write('diary', 'Monday. Tuesday', day + 5)
+    fleet.boards[2]?.crash()
+    const alone = await put({ changed: 'replace' })
+    t.same([alone.code, outcomes(alone)], [3, { [diary]: 'differs', poem: 'known' }], alone.said)
+    t.match(alone.said, 'it can not be replaced while pillar-3 does not answer')
+    t.equal((await kept()).diary, '6 bytes on 2')
+    await fleet.time.finish(fleet.boards[2]?.start() ?? Promise.resolve())
+    const done = await put({ changed: 'replace' })
+    t.same([done.code, outcomes(done)], [0, { diary: 'stored', poem: 'known' }], done.said)
+    t.same(await kept(), { diary: '15 bytes on 3', poem: '5 bytes on 3' })
+    const again = await put({ changed: 'replace' })
+    t.same([again.code, outcomes(again)], [0, { diary: 'known', poem: 'known' }])
+    t.equal((await fleet.boards[0]?.index.retained({ limit: 9 }))?.length, 1, 'kept aside')
+  },
+)
+
+t.test('--changed replace goes on where an interruption left pillars that differ', async (t) => {
+  const { fleet, write, put, run, kept } = await story(t)
+  write('diary', 'Monday')
+  await put()
+  const path = write('diary', 'Monday. Tuesday', day + 5)
+  const checksum = digestOf(fleet, new Uint8Array(readFileSync(path)))
+  const old = digestOf(fleet, 'Monday')
+  const offer = {
+    size: 15,
+    async *read(offset: number, length: number) {
+      yield new Uint8Array(readFileSync(path)).slice(offset, offset + length)
+    },
+  }
+  const item = { id: 'diary', size: 15, checksum, mtime: (day + 5) * 1000, offer }
+  await run(async ({ client, signal }) => {
+    await replaceFile(client, 'home', old, item, ['pillar-1'], { signal })
+    return { code: 0 }
+  })
+  t.match(await kept(), { diary: /not on/ })
+  const done = await put({ changed: 'replace' })
+  t.same([done.code, outcomes(done)], [0, { diary: 'stored' }], done.said)
+  t.same(await kept(), { diary: '15 bytes on 3' })
+})
+
+t.test('--prove: what is known is read again by the pillars, and damage is told', async (t) => {
+  const { fleet, write, put } = await story(t)
+  write('diary', 'Monday')
+  await put()
+  const [board] = fleet.boards
+  board?.disk.faults.rot('home/data/diary', 1)
+  t.same(outcomes(await put()), { diary: 'known' })
+  const done = await put({ prove: true })
+  t.same([done.code, outcomes(done)], [3, { diary: 'known' }], done.said)
+  t.match(done.said, 'diary: the copy on pillar-1 is damaged')
 })
 
 t.test('a file that changes while it is read is tried once more', async (t) => {

@@ -35,6 +35,22 @@ function bytesOfFiles(t: Test, name: string, open: Open): void {
     t.equal(await read(3, 0), '')
   })
 
+  t.test(`${name}: what is on the medium is what was written, also at its end`, async (t) => {
+    const disk = await open(t)
+    for (const size of [0, 1, 4095, 4096, 4097, 1_048_576, 1_050_001]) {
+      const whole = Uint8Array.from({ length: size }, (_, n) => (n * n) >> 3)
+      await disk.write(`of ${size}`, 0, whole.slice())
+      const found: Uint8Array[] = []
+      for (let at = 0; ; at += 65_536) {
+        const part = await disk.readMedium(`of ${size}`, at, 65_536)
+        if (part.length === 0) break
+        found.push(part)
+      }
+      t.ok(Buffer.concat(found).equals(whole), `${size} bytes`)
+    }
+    await t.rejects(disk.readMedium('absent', 0, 4096), { code: 'ENOENT' })
+  })
+
   t.test(`${name}: a gap before a write is zeros`, async (t) => {
     const disk = await open(t)
     await disk.write('a', 3, bytes('x'))

@@ -90,13 +90,88 @@ function storing(t: Test, name: string, open: Open): void {
     const index = await open(t)
     await index.commit([store('a', 1000)])
     await index.commit([
-      { do: 'proven', collection: 'books', id: 'a', at: 7000 },
-      { do: 'proven', collection: 'books', id: 'absent', at: 7000 },
+      { do: 'proven', collection: 'books', id: 'a', sequence: 1, at: 7000 },
+      { do: 'proven', collection: 'books', id: 'absent', sequence: 1, at: 7000 },
     ])
     const expected = { ...kept('a'), timestamp: 1000, sequence: 1, provenAt: 7000 }
     t.strictSame(await index.stored('books', ['a', 'absent']), [expected, undefined])
     t.strictSame(await index.damaged(), [])
   })
+
+  t.test(
+    `${name}: a proof of other bytes than those that are there counts for nothing`,
+    async (t) => {
+      const index = await open(t)
+      await index.commit([store('a', 1000)])
+      await index.commit([store('a', 2000, { checksum: sum('other') })])
+      const late = { do: 'proven', collection: 'books', id: 'a', sequence: 1, at: 9000 } as const
+      await index.commit([late])
+      const [before] = await index.stored('books', ['a'])
+      t.not(before?.provenAt, 9000)
+      await index.commit([{ ...late, sequence: 2 }])
+      await index.commit([{ ...late, sequence: 2, at: 8000 }])
+      t.equal((await index.stored('books', ['a']))[0]?.provenAt, 9000, 'and it never goes back')
+    },
+  )
+
+  t.test(`${name}: the oldest proof is that of the file proven the longest ago`, async (t) => {
+    const index = await open(t)
+    t.equal(await index.oldestProof('books'), undefined)
+    await index.commit([store('a', 1, { provenAt: 1000 }), store('b', 1, { provenAt: 3000 })])
+    t.equal(await index.oldestProof('books'), 1000)
+    await index.commit([{ do: 'proven', collection: 'books', id: 'a', sequence: 1, at: 5000 }])
+    t.equal(await index.oldestProof('books'), 3000)
+    t.equal(await index.oldestProof('maps'), undefined)
+  })
+
+  t.test(`${name}: the least proven come first, and are counted by age`, async (t) => {
+    const index = await open(t)
+    const times = { a: 3000, b: 1000, c: 2000 }
+    await index.commit(Object.entries(times).map(([id, provenAt]) => store(id, 1, { provenAt })))
+    const ids = async (limit: number) =>
+      (await index.leastProven('books', limit)).map(({ id }) => id)
+    t.strictSame(await ids(9), ['b', 'c', 'a'])
+    t.strictSame(await ids(1), ['b'])
+    await index.commit([{ do: 'proven', collection: 'books', id: 'b', sequence: 2, at: 4000 }])
+    t.strictSame(await ids(2), ['c', 'a'])
+    t.strictSame(await index.proofAges('books', [2000, 2001, 4000, 4001]), [0, 1, 2, 3])
+    t.strictSame(await index.leastProven('maps', 9), [])
+  })
+
+  t.test(`${name}: what is lost is not there, and nothing says it was deleted`, async (t) => {
+    const index = await open(t)
+    await index.commit([store('a', 1000), store('b', 2000)])
+    const [before] = await index.summary()
+    await index.commit([{ do: 'lose', collection: 'books', id: 'b', now: 3000 }])
+    await index.commit([{ do: 'lose', collection: 'books', id: 'b', now: 3001 }])
+    t.strictSame(await index.stored('books', ['b']), [undefined])
+    t.strictSame((await index.tombstones({ collection: 'books', limit: 9 })).tombstones, [])
+    const [after] = await index.summary()
+    t.match(after, { files: 1 })
+    await index.commit([store('b', 4000)])
+    t.equal((await index.summary())[0]?.digest, before?.digest)
+  })
+
+  t.test(
+    `${name}: damage is written to the audit trail once, until it is right again`,
+    async (t) => {
+      const index = await open(t)
+      await index.commit([store('a', 1000)])
+      const about = { collection: 'books', id: 'a' }
+      const by = { actor: 'ann', conversation: 'c', outcome: 'damaged' }
+      const entry = { at: 1, event: 'fixity check', ...about, ...by }
+      const found = { do: 'damaged', ...about, sequence: 1, entry } as const
+      await index.commit([found, found])
+      await index.commit([found, { ...found, sequence: 7 }, { ...found, id: 'absent' }])
+      t.equal((await index.audit(0, 9)).length, 1)
+      await index.commit([{ do: 'proven', ...about, sequence: 1, at: 7000 }])
+      await index.commit([found])
+      t.strictSame(
+        (await index.audit(0, 9)).map(({ event }) => event),
+        ['fixity check', 'fixity check'],
+      )
+    },
+  )
 
   t.test(`${name}: a file is found by its bytes, under whatever id`, async (t) => {
     const index = await open(t)

@@ -124,6 +124,7 @@ export function folding(disk: Disk): Disk {
     mkdir: async (path) => disk.mkdir(await found(path)),
     write: async (path, offset, some) => disk.write(await found(path), offset, some),
     read: async (path, offset, length) => disk.read(await found(path), offset, length),
+    readMedium: async (path, offset, length) => disk.readMedium(await found(path), offset, length),
     truncate: async (path, size) => disk.truncate(await found(path), size),
     touch: async (path, mtime) => disk.touch(await found(path), mtime),
     sync: async (path) => disk.sync(await found(path)),

@@ -34,6 +34,8 @@ export interface Promises {
   readonly replacing: Map<string, readonly Uint8Array[]>
   /** Deleted, and kept aside. */
   readonly removed: Map<string, Uint8Array>
+  /** Being put aside as damaged, or it is: stored or kept aside, and never said to be deleted. */
+  readonly quarantined: Map<string, Uint8Array>
   /** How much of a file was secured. */
   readonly secured: Map<Original, number>
   readonly accepted: Set<string>
@@ -133,6 +135,19 @@ export async function take(
   ;(what === 'away' ? to : from).set(id, original.bytes)
 }
 
+/** Puts a file aside, as one whose bytes were found wrong. */
+export async function putAside(
+  { store, collection, promises }: Run,
+  { id, bytes }: Original,
+): Promise<void> {
+  promises.stored.delete(id)
+  promises.quarantined.set(id, bytes)
+  const [file] = await store.stored(collection, [id])
+  if (!file) return
+  if (!(await store.quarantine(file, 'damaged', { actor: 'scrub', conversation: 'q' })))
+    throw new Error(`${id} was not put aside`)
+}
+
 /** Puts other bytes in the place of those that are stored. */
 export async function replace(
   { store, collection, promises }: Run,
@@ -227,6 +242,7 @@ function board(lie: Lie): Board {
     promises: {
       stored: new Map(),
       moving: new Map(),
+      quarantined: new Map(),
       replacing: new Map(),
       removed: new Map(),
       secured: new Map(),
@@ -251,6 +267,9 @@ function powered({ sim, index, collection }: Board): Index {
     atPath: (collection, folded) => ask(() => index.atPath(collection, folded)),
     list: (query) => ask(() => index.list(query)),
     summary: () => ask(() => index.summary().filter((one) => one.collection === collection)),
+    oldestProof: (collection) => ask(() => index.oldestProof(collection)),
+    leastProven: (collection, limit) => ask(() => index.leastProven(collection, limit)),
+    proofAges: (collection, before) => ask(() => index.proofAges(collection, before)),
     answer: (key) => ask(() => index.answer(key)),
     accepted: () => ask(() => index.accepted()),
     fact: (key) => ask(() => index.fact(key)),
@@ -334,6 +353,14 @@ function broken({ sim, index, collection, promises }: Board): string[] {
     const { tombstones } = index.tombstones({ collection, ids: [id], limit: 1 })
     const aside = kept?.state === 'kept' ? disk.get(retainedPath(world, kept)) : undefined
     if (tombstones.length === 0) found.push(`${id} is gone without a tombstone`)
+    if (!aside || Buffer.compare(aside, bytes) !== 0) found.push(`${id} is not kept aside`)
+  }
+  for (const [id, bytes] of promises.quarantined) {
+    const { tombstones } = index.tombstones({ collection, ids: [id], limit: 1 })
+    if (tombstones.length > 0) found.push(`${id} was put aside and is said to be deleted`)
+    if (index.stored(collection, [id])[0]) continue
+    const [kept] = index.retained({ collection, ids: [id], limit: 1 })
+    const aside = kept?.state === 'kept' ? disk.get(retainedPath(world, kept)) : undefined
     if (!aside || Buffer.compare(aside, bytes) !== 0) found.push(`${id} is not kept aside`)
   }
   for (const row of index.list({ collection, limit: 1000 }).files) {

@@ -11,6 +11,7 @@ import {
   type Lie,
   type Original,
   put,
+  putAside,
   type Run,
   replace,
   take,
@@ -119,6 +120,17 @@ const removals: readonly Work[] = [
       if (!(await run.store.answer(`${run.collection} replace`))) await put(run, 'r1', [before])
       await put(run, 'r2', one)
       await replace(run, before, after)
+    },
+  },
+  {
+    name: 'put aside as damaged',
+    originals: large,
+    async run(run) {
+      if (!run.promises.quarantined.has(one[0]?.id ?? '')) await put(run, 'r1', [...one, ...large])
+      else await put(run, 'r2', large)
+      await run.store.flush()
+      await putAside(run, one[0] as Original)
+      await run.store.flush()
     },
   },
   {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { neededBytes, reservations } from '../../src/store/reservations.ts'
+import { reservations } from '../../src/store/reservations.ts'
 
 const file = (id: string, size: number, safe = 0) => ({
   ...{ collection: 'home', id, size, safe, checksum: '', mtime: 0, path: id, since: 0 },
@@ -11,9 +11,9 @@ test('what was promised and has not come yet is not promised again', async (t) =
   const reserved = reservations(1_000)
   t.equal(reserved.space(free(100_000)).bytesOpen, 99_000)
   reserved.add(file('a', 10_000, 4_000))
-  t.equal(reserved.space(free(100_000)).bytesReserved, neededBytes(10_000) - 4_000)
+  t.equal(reserved.space(free(100_000)).bytesReserved, reservations(0).needed(10_000) - 4_000)
   reserved.landed(file('a', 10_000), 9_000)
-  t.equal(reserved.space(free(100_000)).bytesReserved, neededBytes(10_000) - 9_000)
+  t.equal(reserved.space(free(100_000)).bytesReserved, reservations(0).needed(10_000) - 9_000)
   t.equal(reserved.has({ collection: 'home', id: 'a' }), true)
   t.equal(reserved.has({ collection: 'work', id: 'a' }), false)
   reserved.end({ collection: 'home', id: 'a' })
@@ -33,7 +33,7 @@ test('space is never less than nothing, nor more than what is free', async () =>
       }
       const { bytesOpen, bytesReserved } = reserved.space(free(bytes))
       const owed = promises.reduce(
-        (sum, [size, landed]) => sum + neededBytes(size) - Math.min(size, landed),
+        (sum, [size, landed]) => sum + reservations(0).needed(size) - Math.min(size, landed),
         0,
       )
       return bytesReserved === owed && bytesOpen === Math.max(0, bytes - owed - reserve)

@@ -7,6 +7,7 @@ export function asyncDisk(disk: SyncDisk): Disk {
     mkdir: async (path) => disk.mkdir(path),
     write: async (path, offset, bytes) => disk.write(path, offset, bytes),
     read: async (path, offset, length) => disk.read(path, offset, length),
+    readMedium: async (path, offset, length) => disk.readMedium(path, offset, length),
     truncate: async (path, size) => disk.truncate(path, size),
     touch: async (path, mtime) => disk.touch(path, mtime),
     sync: async (path) => disk.sync(path),

@@ -1,0 +1,166 @@
+/** `colonnade collection`: what is kept in the archive, and by which rules; the owner changes them. */
+import { readFileSync } from 'node:fs'
+import { publishDocument } from '../client/document.ts'
+import type { ArchiveDocument, Collection } from '../protocol/document.ts'
+import { isName } from '../protocol/scalars.ts'
+import { nodeSigner } from '../trust/keys.ts'
+import type { Signer } from '../trust/trust.ts'
+import { type Desk, pillarsOf } from './desk.ts'
+import { Complaint, type ExitCode, exitCodes, many, reasonOf, table } from './output.ts'
+
+export interface CollectionOptions {
+  /** Who is to keep it; chosen among all that keep files when none is named. */
+  readonly pillar?: readonly string[]
+  readonly copies?: number
+  readonly copiesMin?: number
+  /** In at least so many places. */
+  readonly sites?: number
+  /** Where the owner's private key lies; absolute. */
+  readonly ownerKey?: string | undefined
+}
+
+const usage = (sentence: string, hint: string): Complaint =>
+  new Complaint(sentence, exitCodes.usage, hint)
+
+/** All collections, or the one that is named. */
+export function showCollections(desk: Desk, name: string | undefined): ExitCode {
+  const { client, out } = desk
+  if (name !== undefined) pillarsOf(desk, name)
+  const all = client.directory.document().collections
+  const shown = all.filter((one) => name === undefined || one.name === name)
+  for (const one of shown) {
+    const pillars = one.pillars.map((pillar) => ({ pillar, site: siteOf(desk, pillar) }))
+    out.object({ ...one, pillars })
+  }
+  for (const line of table(shown.map((one) => rowOf(desk, one)))) out.line(line)
+  if (shown.length === 0) out.note('this archive has no collection yet')
+  return exitCodes.done
+}
+
+const siteOf = ({ client }: Desk, pillar: string): string | undefined =>
+  client.directory.identity(pillar)?.site
+
+function rowOf(desk: Desk, { name, pillars, copiesMin, algorithm }: Collection): string[] {
+  const where = pillars.map((pillar) => {
+    const site = siteOf(desk, pillar)
+    return site === undefined ? pillar : `${pillar} (${site})`
+  })
+  const copies = many(copiesMin, 'copy', 'copies')
+  return [name, `${pillars.length} pillars`, `safe at ${copies}`, algorithm, where.join(', ')]
+}
+
+/** Adds a collection, or gives one other rules; what is not named stays. */
+export async function changeCollection(
+  desk: Desk,
+  how: 'add' | 'set',
+  name: string,
+  options: CollectionOptions,
+): Promise<ExitCode> {
+  const { client, out, signal } = desk
+  const document = client.directory.document()
+  const old = document.collections.find((one) => one.name === name)
+  if (how === 'add' && old)
+    throw new Complaint(
+      `there is a collection ${name} already`,
+      exitCodes.failed,
+      `\`colonnade collection set ${name}\` changes its rules`,
+    )
+  if (how === 'set') pillarsOf(desk, name)
+  const collection = planned(document, name, old, options)
+  const owner = ownerOf(desk, options.ownerKey ?? desk.ownerKey)
+  const collections = [...document.collections.filter((one) => one.name !== name), collection]
+  const published = await publishDocument(client, { ...document, collections }, owner, signal)
+  if (published === 'refused')
+    throw new Complaint(
+      'the tracker has a newer archive document by now',
+      exitCodes.failed,
+      'somebody else has changed it: look at it, and repeat the command',
+    )
+  for (const line of table([rowOf(desk, collection)])) out.line(line)
+  out.object({ ...collection })
+  if (old && collection.pillars.some((pillar) => !old.pillars.includes(pillar)))
+    out.note('new pillars get what was put before by the same `colonnade put` once more')
+  return exitCodes.done
+}
+
+/** The collection as it shall be; a complaint about what can not be. Pure. */
+export function planned(
+  document: ArchiveDocument,
+  name: string,
+  old: Collection | undefined,
+  { pillar, copies, copiesMin, sites }: CollectionOptions,
+): Collection {
+  if (!isName(name))
+    throw usage(
+      `${name} is no name for a collection`,
+      'lower-case letters, digits and -, 63 at most',
+    )
+  const named = pillar ? [...new Set(pillar)] : copies === undefined ? old?.pillars : undefined
+  const pillars = named ?? chosen(document, copies)
+  for (const one of pillars)
+    if (!document.identities.some(({ name, role }) => name === one && role === 'pillar'))
+      throw usage(`${one} is no pillar of this archive`, pillarNames(document))
+  const keepers = pillars.filter((one) => keepsFiles(document, one))
+  if (copies !== undefined && keepers.length !== copies)
+    throw usage(
+      `${many(keepers.length, 'pillar')} can not keep ${copies} copies`,
+      pillarNames(document),
+    )
+  const places = new Set(keepers.map((one) => identityOf(document, one)?.site ?? one)).size
+  if (sites !== undefined && places < sites)
+    throw usage(
+      `${keepers.join(', ')} stand in ${many(places, 'place')}, not in ${sites}`,
+      'name pillars of other places, or give them sites',
+    )
+  const least = copiesMin ?? old?.copiesMin ?? Math.min(2, keepers.length)
+  if (least < 1 || least > keepers.length)
+    throw usage(
+      `${many(keepers.length, 'pillar')} can not confirm ${many(least, 'copy', 'copies')}`,
+      '--copies-min is at least 1, and at most how many of its pillars keep files',
+    )
+  return { name, pillars: [...pillars], copiesMin: least, algorithm: 'sha256' }
+}
+
+const identityOf = (document: ArchiveDocument, name: string) =>
+  document.identities.find((one) => one.name === name)
+
+const keepsFiles = (document: ArchiveDocument, name: string): boolean =>
+  identityOf(document, name)?.kind !== 'checksum'
+
+const pillarNames = ({ identities }: ArchiveDocument): string => {
+  const names = identities.filter(({ role }) => role === 'pillar').map(({ name }) => name)
+  return names.length === 0 ? 'it has none yet' : `they are: ${names.join(', ')}`
+}
+
+/** So many of those that keep files, first one of each place; all, and the checksum pillars, when no number is given. */
+function chosen(document: ArchiveDocument, copies: number | undefined): string[] {
+  const pillars = document.identities.filter(({ role }) => role === 'pillar')
+  if (copies === undefined) return pillars.map(({ name }) => name)
+  const places = new Map<string, string[]>()
+  for (const { name, site = name, kind } of pillars)
+    if (kind !== 'checksum') places.set(site, [...(places.get(site) ?? []), name])
+  const turns = Math.max(0, ...[...places.values()].map(({ length }) => length))
+  return Array.from({ length: turns }, (_, turn) =>
+    [...places.values()].flatMap((names) => names[turn] ?? []),
+  )
+    .flat()
+    .slice(0, copies)
+}
+
+function ownerOf({ client }: Desk, path: string | undefined): Signer {
+  const hint = 'it lies where the archive was founded, as archive/owner.key: name it by --owner-key'
+  if (path === undefined)
+    throw new Complaint(
+      'only the owner may change collections, and no owner key is at hand',
+      exitCodes.failed,
+      hint,
+    )
+  let signer: ReturnType<typeof nodeSigner>
+  try {
+    signer = nodeSigner(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new Complaint(`${path}: ${reasonOf(error)}`, exitCodes.failed, hint)
+  }
+  if (client.directory.owner === signer.publicKey) return signer
+  throw new Complaint(`${path} is not the key of the owner of this archive`, exitCodes.failed, hint)
+}

@@ -1,0 +1,175 @@
+/**
+ * The scrub: reads all stored bytes from the medium, a share a day, the least proven first, and compares. What is wrong
+ * is read once more, then put aside, never served, and alarmed; the tracker brings it again from another pillar. A stored
+ * checksum is never changed to fit the bytes.
+ */
+import type { StoredFile } from '../index/index.ts'
+import { limits } from '../limits.ts'
+import { uuid7 } from '../post/compose.ts'
+import { findings } from './findings.ts'
+import type { Desk } from './pillar.ts'
+import { isForNow, type ScrubPlan, scrubPlan } from './scrub-plan.ts'
+
+export interface Scrub {
+  /** Somebody found the bytes of this file wrong: looked at before anything else. */
+  suspect(file: StoredFile): void
+  idle(): Promise<void>
+}
+
+const day = 24 * 3_600_000
+/** After a start, others come first. */
+const firstMs = 10 * 60_000
+/** Rests so many times as long as it reads; more while bytes are on their way for somebody. */
+const restCalm = 3
+const restBusy = 20
+/** What is right is noted together, to spare the disk commits. */
+const notedTogether = 64
+const pageFiles = 256
+const nextKey = 'scrub next'
+
+/** Why it stopped in the middle of a file. */
+class Interrupted extends Error {}
+
+export function scrub(desk: Desk, periodMs: number): Scrub {
+  const suspects = new Map<string, StoredFile>()
+  let wake = new AbortController()
+  const ended = work(desk, periodMs, suspects, (ms) => {
+    wake = new AbortController()
+    return desk.world.clock.sleep(ms, AbortSignal.any([wake.signal, desk.stopping]))
+  })
+  return {
+    suspect(file) {
+      suspects.set(`${file.collection}\0${file.id}`, file)
+      wake.abort()
+    },
+    idle: () => ended,
+  }
+}
+
+async function work(
+  desk: Desk,
+  periodMs: number,
+  suspects: Map<string, StoredFile>,
+  sleep: (ms: number) => Promise<void>,
+): Promise<void> {
+  const { world, store, stopping } = desk
+  let next = world.clock.monotonic() + (await firstPause(desk))
+  while (!stopping.aborted) {
+    const left = next - world.clock.monotonic()
+    if (suspects.size === 0 && left > 0) await sleep(left)
+    if (stopping.aborted) return
+    try {
+      for (const [key, file] of suspects) {
+        suspects.delete(key)
+        await read(desk, [file])
+      }
+      if (world.clock.monotonic() < next) continue
+      next = world.clock.monotonic() + day
+      if (store.trouble() === undefined) await batch(desk, periodMs)
+      await desk.state.change([[nextKey, String(world.clock.now() + day)]])
+    } catch (error) {
+      if (error instanceof Interrupted) return
+      world.log.error('scrub.failed', { why: String(error) })
+    }
+  }
+}
+
+/** A board that is started every hour must come to scrub all the same, and not with each start. */
+async function firstPause({ state, world }: Desk): Promise<number> {
+  const at = Number((await state.get(nextKey)) ?? 0)
+  // A clock that was set meanwhile must not put it off for years.
+  return Math.min(day, Math.max(firstMs, at - world.clock.now()))
+}
+
+async function batch(desk: Desk, periodMs: number): Promise<void> {
+  const { world, store } = desk
+  for (const { collection, bytes } of await store.summary()) {
+    const plan = scrubPlan(world.clock.now(), { bytes, periodMs, batchMs: day })
+    const begun = world.clock.monotonic()
+    const { files, bytesDone } = await share(desk, collection, plan)
+    if (files === 0) continue
+    const ms = world.clock.monotonic() - begun
+    world.log.info('scrub.done', { collection, files, bytes: bytesDone, ms })
+  }
+}
+
+/** Reads as much of a collection as is for now. */
+async function share(
+  desk: Desk,
+  collection: string,
+  plan: ScrubPlan,
+): Promise<{ files: number; bytesDone: number }> {
+  let [files, bytesDone] = [0, 0]
+  const seen = new Set<string>()
+  for (;;) {
+    const some: StoredFile[] = []
+    for (const file of await desk.store.leastProven(collection, pageFiles)) {
+      // What could not be proven stays the least proven: it is for the next batch.
+      if (seen.has(file.id) || !isForNow(plan, file, bytesDone)) continue
+      seen.add(file.id)
+      some.push(file)
+      bytesDone += file.size
+    }
+    if (some.length === 0) return { files, bytesDone }
+    files += some.length
+    await read(desk, some)
+  }
+}
+
+async function read(desk: Desk, files: readonly StoredFile[]): Promise<void> {
+  const { world, store } = desk
+  const by = { from: 'scrub', conversation: uuid7(world) }
+  // It looks at them itself.
+  const seen = findings({ ...desk, suspect: () => undefined }, by)
+  for (const [n, file] of files.entries()) {
+    const first = await verdict(desk, file)
+    // Once more: a cable or a memory that errs is not the disk.
+    const wrong = first === undefined ? undefined : await verdict(desk, file)
+    if (wrong === undefined) seen.right(file)
+    else if (await isStill(desk, file)) {
+      seen.wrong(file, wrong.how)
+      await seen.note()
+      if (wrong.is === 'damaged')
+        await store.quarantine(file, wrong.how, { actor: by.from, conversation: by.conversation })
+    }
+    if (n % notedTogether === notedTogether - 1) await seen.note()
+  }
+  await seen.note()
+}
+
+async function isStill(
+  { store }: Desk,
+  { collection, id, sequence }: StoredFile,
+): Promise<boolean> {
+  const [now] = await store.stored(collection, [id])
+  return now?.sequence === sequence
+}
+
+/** Undefined when the bytes are right; `unreadable` may be the cable's fault, and is not put aside. */
+async function verdict(
+  desk: Desk,
+  file: StoredFile,
+): Promise<{ readonly is: 'damaged' | 'unreadable'; readonly how: string } | undefined> {
+  const { clock, hashing } = desk.world
+  const hasher = hashing.start('sha256')
+  try {
+    let since = clock.monotonic()
+    for await (const bytes of desk.store.readMedium(file)) {
+      hasher.update(bytes)
+      await rest(desk, clock.monotonic() - since)
+      since = clock.monotonic()
+    }
+  } catch (error) {
+    if (error instanceof Interrupted) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    return { is: 'unreadable', how: `the stored bytes can not be read: ${why}` }
+  }
+  if (hasher.hex() === file.checksum) return undefined
+  return { is: 'damaged', how: 'the stored bytes are damaged' }
+}
+
+async function rest({ world, estimate, stopping }: Desk, workedMs: number): Promise<void> {
+  const times = estimate.isBusy() ? restBusy : restCalm
+  await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
+  if (stopping.aborted) throw new Interrupted('stopping')
+}

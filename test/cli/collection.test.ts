@@ -1,0 +1,96 @@
+// Collections are added and changed by the owner, wherever his key is.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { type CollectionOptions, planned } from '../../src/cli/collection.ts'
+import type { ArchiveDocument } from '../../src/protocol/document.ts'
+import { readDocument } from '../../src/setup/archive.ts'
+import { decide } from '../../src/setup/found.ts'
+import { makeKeyPair } from '../../src/trust/keys.ts'
+import { changeConfig, makeArchive, pillarNames } from '../support/archive.ts'
+
+const pillar = (name: string, site?: string, kind?: 'checksum') => ({
+  ...{ name, role: 'pillar' as const, publicKey: '' },
+  ...(site === undefined ? {} : { site }),
+  ...(kind === undefined ? {} : { kind }),
+})
+const document: ArchiveDocument = {
+  ...{ archive: 'a', version: 1, issuedAt: '', collections: [], exchanges: [] },
+  identities: [
+    ...[pillar('attic', 'home'), pillar('cellar', 'home'), pillar('friend', 'far')],
+    pillar('witness', 'far', 'checksum'),
+    { name: 'ann', role: 'client', publicKey: '' },
+  ],
+}
+const old = { name: 'home', pillars: ['attic'], copiesMin: 1, algorithm: 'sha256' as const }
+
+t.test('who keeps a collection is chosen over as many places as can be', async (t) => {
+  const pillarsOf = (options: CollectionOptions) =>
+    planned(document, 'home', undefined, options).pillars
+  t.same(pillarsOf({ copies: 2 }), ['attic', 'friend'])
+  t.same(pillarsOf({ copies: 3 }), ['attic', 'friend', 'cellar'])
+  t.same(pillarsOf({}), ['attic', 'cellar', 'friend', 'witness'])
+  t.same(pillarsOf({ pillar: ['attic', 'witness', 'attic'] }), ['attic', 'witness'])
+  t.same(planned(document, 'home', old, { copiesMin: 1 }), old, 'what is not named stays')
+  t.match(planned(document, 'home', undefined, {}), { copiesMin: 2 })
+})
+
+t.test('what can not be is refused, with a hint', async (t) => {
+  const refused = (options: CollectionOptions, name = 'home') => {
+    try {
+      return planned(document, name, old, options)
+    } catch (error) {
+      return error
+    }
+  }
+  t.match(refused({ copies: 4 }), { message: /3 pillars can not keep 4 copies/ })
+  t.match(refused({ copies: 2, sites: 3 }), {
+    message: /attic, friend stand in 2 places, not in 3/,
+  })
+  t.match(refused({ copiesMin: 2 }), { message: /1 pillar can not confirm 2 copies/ })
+  t.match(refused({ pillar: ['attic', 'witness'], copiesMin: 2 }), { message: /1 pillar can not/ })
+  t.match(refused({ pillar: ['ann'] }), { message: /ann is no pillar/, hint: /attic, cellar/ })
+  t.match(refused({}, 'No Name'), { message: /no name for a collection/ })
+})
+
+t.test('the owner adds and changes collections, and nobody else does', async (t) => {
+  const archive = await makeArchive(t)
+  const { home } = archive
+  await archive.start()
+  const run = async (...args: string[]) => (await archive.colonnade(['collection', ...args])).ended
+  const owner = ['--owner-key', join(home, 'archive', 'owner.key')]
+  t.match(await run('add', 'photos'), { code: 1, errors: /no owner key is at hand/ })
+  mkdirSync(join(home, 'wrong'))
+  const wrong = join(home, 'wrong', 'owner.key')
+  writeFileSync(wrong, makeKeyPair().privateKey)
+  t.match(await run('add', 'photos', '--owner-key', wrong), {
+    code: 1,
+    errors: /not the key of the owner/,
+  })
+  t.match(await run('add', 'photos', '--copies', '3', ...owner), {
+    code: 0,
+    output: /photos +3 pillars +safe at 2 copies/,
+  })
+  t.match(await run('add', 'photos', ...owner), { code: 1, errors: /already/ })
+  t.match(await run('set', 'nothing', ...owner), { code: 1, errors: /no collection nothing/ })
+  t.match(await run('set', 'photos', '--copies-min', '4', ...owner), { code: 2, errors: /can not/ })
+  // The pillars serve it at once: they heard of the new document.
+  writeFileSync(join(home, 'photo'), 'a photo')
+  const put = await (await archive.colonnade(['put', 'photos', join(home, 'photo')])).ended
+  t.match(put, { code: 0, output: /1 file stored/ }, put.errors)
+  // Configured once, no option is needed.
+  const config = join(home, 'client', 'client.toml')
+  changeConfig(config, { 'owner-key': join(home, 'archive', 'owner.key') })
+  t.equal((await run('set', 'photos', '--copies-min', '3')).code, 0)
+  await archive.tracker.kill('SIGKILL')
+  archive.tracker.start()
+  await archive.tracker.ready()
+  t.match(await run('show', 'photos'), { code: 0, output: /safe at 3 copies/ })
+  // And the founder's tools go on from there.
+  decide(home, { name: 'music', pillars: [...pillarNames], copiesMin: 1, algorithm: 'sha256' })
+  const { document } = readDocument(join(home, 'archive'))
+  t.same(document.collections.map(({ name }) => name).toSorted(), ['home', 'music', 'photos'])
+  t.match((await run('ls')).output, /^music .*3 pillars/m)
+  t.ok(readFileSync(join(home, 'tracker', 'archive-document')).length > 0)
+})
