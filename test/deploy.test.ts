@@ -60,6 +60,7 @@ t.test('the services stop, start and are limited as promised', async (t) => {
   }
 })
 
+// [PKG-4]
 t.test(
   'the units that mount a disk are right, and a start does not wait for it',
   analyze,
@@ -161,6 +162,7 @@ t.test('a new version that works becomes the only one that is tried', async (t) 
   t.notOk(existsSync(join(folder, '1.0')), 'two are kept')
 })
 
+// [PKG-2]
 t.test('a new version that keeps ending is taken back', async (t) => {
   const { say, unpack, link, runs, folder } = versions(t, crashing)
   unpack('one')

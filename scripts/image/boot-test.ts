@@ -84,7 +84,10 @@ function machine(image: string, system: string, disk: string, console: string): 
     ...['-M', 'virt', '-cpu', 'cortex-a53', '-smp', '2', '-m', '512', '-accel', 'tcg'],
     ...['-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-kernel', join(system, kernel ?? ''), '-initrd', join(system, first ?? '')],
-    ...['-append', 'console=ttyAMA0 root=LABEL=colonnade-root rw panic=10 quiet'],
+    ...[
+      '-append',
+      'console=ttyAMA0 root=LABEL=colonnade-root rw panic=10 systemd.journald.forward_to_console=1',
+    ],
     ...['-drive', `if=none,id=card,format=raw,file=${image}`],
     ...['-device', 'virtio-blk-pci,drive=card'],
     ...['-drive', `if=none,id=disk,format=raw,file=${disk}`],

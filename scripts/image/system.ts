@@ -53,7 +53,8 @@ const files: Readonly<Record<string, string>> = {
   'etc/systemd/journald.conf.d/colonnade.conf': '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n',
   'etc/systemd/timesyncd.conf.d/colonnade.conf': '[Time]\nSaveIntervalSec=infinity\n',
   // The board starts again when its kernel hangs; a Raspberry Pi can count no further than 15 s.
-  'etc/systemd/system.conf.d/colonnade.conf': '[Manager]\nRuntimeWatchdogSec=14s\nRebootWatchdogSec=14s\n',
+  'etc/systemd/system.conf.d/colonnade.conf':
+    '[Manager]\nRuntimeWatchdogSec=14s\nRebootWatchdogSec=14s\n',
   'etc/systemd/network/80-dhcp.network':
     '[Match]\nName=en* eth* end* wlan*\n\n[Network]\nDHCP=yes\n\n[Link]\nRequiredForOnline=no\n',
   'etc/hostname': 'colonnade\n',

@@ -81,7 +81,7 @@ export async function indexAgainstBag({ mount }: VolumeChecked): Promise<Finding
       const rows = indexed?.get(collection)
       if (indexed !== undefined && rows !== lines.size)
         wrong.push(`${collection}: ${rows ?? 0} files in the index, ${lines.size} in the manifest`)
-      seen.push(`${collection} ${lines.size} ${lines.size === 1 ? "file" : "files"}`)
+      seen.push(`${collection} ${lines.size} ${lines.size === 1 ? 'file' : 'files'}`)
     }
     const about = `${seen.join(', ') || 'no collection'}${indexed ? '' : ' (the index is in use: lists against files only)'}`
     const [first] = wrong

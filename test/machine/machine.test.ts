@@ -110,6 +110,7 @@ t.test('init puts everything in place, twice if need be, and never over another 
   t.equal(readFileSync(join(place, 'key.pem'), 'utf8'), 'secret')
 })
 
+// [PKG-5]
 t.test('the file on the boot partition is done once, and its secrets are wiped', async (t) => {
   const here = computer(t.testdir({}))
   const boot = join(here.root, 'boot/firmware')

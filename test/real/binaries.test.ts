@@ -61,6 +61,7 @@ t.test('programs and packages are there for both processors, with their digests'
   t.match(readFileSync(join(dist, 'LICENCES'), 'utf8'), /^mqtt 5\.\d+\.\d+\n\nThe MIT License/m)
 })
 
+// [PKG-1]
 t.test('a build from another folder gives the same bytes', async (t) => {
   const again = join(base, 'again')
   const built = build('--out', again, '--arch', 'x64')
@@ -106,6 +107,7 @@ t.test('the arm64 programs do it together with x64 ones', emulation, async (t) =
 
 const installing = needs(t, ['mmdebstrap', 'dpkg-deb', 'systemd-analyze', 'chroot'], true)
 
+// [PKG-3]
 t.test('the packages install, upgrade, and leave all data when they go', installing, async (t) => {
   const system = join(base, 'system')
   const include = '--include=systemd,udev,passwd,libstdc++6,init-system-helpers'

@@ -24,6 +24,7 @@ const bundled: CommandOf = (program) => [
   join(base, 'dist', `colonnade-${program}.cjs`),
 ]
 
+// [PKG-6]
 t.test('an archive is founded, joined and used by the three files alone', (t) =>
   tellStory(t, base, {
     tracker: bundled,

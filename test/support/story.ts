@@ -1,7 +1,7 @@
 /** The whole way that README describes, by programs that are given as commands: founded, joined, used. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -64,7 +64,8 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
   const pillars = Object.entries(cast.pillars).map(([name, by]) => {
     const config = join(home, name, 'agent.toml')
     const child = start(by, 'agent', config)
-    return { child, doctor: () => run(by, 'agent', 'doctor', '--config', config) }
+    const volume = join(base, name, 'colonnade')
+    return { child, volume, doctor: () => run(by, 'agent', 'doctor', '--config', config) }
   })
 
   const bytes = Buffer.from('red and gold, '.repeat(100_000))
@@ -89,16 +90,25 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
     /^proven on attic, cellar: 1 of 1 file/,
   )
 
-  for (const { child, doctor } of pillars) {
+  for (const { child, doctor, volume } of pillars) {
     const up = doctor()
     for (const check of ['board', 'cipher', 'member', 'broker', 'exchange', 'space', 'index'])
       t.match(up, new RegExp(`^ok +${check} `, 'm'), up)
     t.match(up, /^ok +index +photos \d files? \(the index is in use/m)
     child.kill('SIGTERM')
     await once(child, 'exit')
+    const before = seen(volume)
     t.match(doctor(), /^ok +index +photos 1 file$/m)
+    t.same(seen(volume), before, 'nothing was changed by looking')
   }
 }
+
+/** Every file below, with its size and time. */
+const seen = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => {
+    const { size, mtimeMs } = statSync(join(folder, path))
+    return `${path} ${size} ${mtimeMs}`
+  })
 
 async function listening(port: number): Promise<void> {
   for (const end = Date.now() + 60_000; Date.now() < end; ) {
