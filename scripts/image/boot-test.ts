@@ -54,7 +54,8 @@ export async function bootTest(image: string, system: string, tried: Tried): Pro
   const { folder, say } = tried
   const console = join(folder, 'console.log')
   const disk = join(folder, 'disk.img')
-  sized(disk, 1024)
+  // More than what a pillar leaves free.
+  sized(disk, 3072)
   const running: ChildProcess[] = []
   try {
     const tracker = join(folder, 'archive/tracker/tracker.toml')
