@@ -122,7 +122,7 @@ function versions(t: Test, show: string) {
   const say = (...args: string[]) =>
     run(join(folder, 'versions'), args, {
       PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
-      TRIAL_SECONDS: '2',
+      TRIAL_SECONDS: '1',
       TRIAL_PAUSE: '1',
     })
   return {
@@ -177,6 +177,18 @@ t.test('a new version that keeps ending is taken back', async (t) => {
   t.equal(runs(), 'one')
   t.match(readFileSync(join(folder, 'calls'), 'utf8'), /^restart --no-block x\.service$/m)
   t.equal(say('check', 'x.service').said, '', 'it is over')
+})
+
+t.test('a new version that never says that it is ready is taken back', async (t) => {
+  const starting =
+    'case $3 in NRestarts) echo 0;; MainPID) echo 7;; ActiveState) echo activating;; esac'
+  const { say, unpack, link } = versions(t, starting)
+  unpack('one')
+  say('install', '1.0')
+  unpack('two')
+  say('try', '2.0')
+  t.match(say('check', 'x.service').said, /version 2.0 failed/)
+  t.equal(link('current'), '1.0')
 })
 
 t.test('a cut between the steps of an upgrade leaves one that runs', async (t) => {

@@ -52,7 +52,9 @@ export function packageOf(name: PackageName, contents: Contents): Package {
       Section: 'admin',
       Priority: 'optional',
       Depends: 'libc6 (>= 2.28), libgcc-s1, libstdc++6, init-system-helpers, passwd, systemd',
-      ...(program === 'agent' ? { Recommends: 'e2fsprogs, fdisk, systemd-timesyncd | time-daemon, udev' } : {}),
+      ...(program === 'agent'
+        ? { Recommends: 'e2fsprogs, fdisk, systemd-timesyncd | time-daemon, udev' }
+        : {}),
       Description: descriptions[name],
     },
     files: program === 'agent' ? agentFiles(contents) : trackerFiles(contents),
