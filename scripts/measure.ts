@@ -2,12 +2,20 @@
 import { release } from 'node:os'
 import { binaries } from './measure/binaries.ts'
 import { lan } from './measure/lan.ts'
+import { listing } from './measure/listing.ts'
 import { memory } from './measure/memory.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
 
-const measurements: Readonly<Record<string, Measurement>> = { binaries, lan, memory, small, spool }
+const measurements: Readonly<Record<string, Measurement>> = {
+  binaries,
+  lan,
+  listing,
+  memory,
+  small,
+  spool,
+}
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 
 NAME is one of ${Object.keys(measurements).join(', ')}. --small moves a hundredth of the bytes. Options of

@@ -10,6 +10,9 @@ export const limits = {
   batchBytesMax: 64 * 1024 * 1024,
   /** Results in one page of a listing. */
   pageResultsMax: 10_000,
+  /** Results that a pillar delivers as one object, and their bytes. */
+  resultItemsMax: 10_000,
+  resultBytesMax: 8 * 1024 * 1024,
   /** Entries of a trail, or alarms, in one answer: no message holds more. */
   trailResultsMax: 250,
   /** Characters that a request may add to the audit trail. */
@@ -76,6 +79,10 @@ export const limits = {
   alarmTextMax: 1_900,
   /** Alarms that the tracker keeps; the oldest are forgotten. */
   alarmsKeptMax: 10_000,
+  /** Repairs of one pillar that the tracker has in its ledger at a time; the rest stays in the listing it comes from. */
+  repairsOpenMax: 2_000,
+  /** Files that are named of each finding. */
+  findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */
   skewMs: 10 * 60_000,
 

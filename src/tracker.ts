@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
+import { trackerStatus } from './programs/tracker-status.ts'
 import { add, decide, type InitOptions, init } from './setup/found.ts'
 import { Command, Option } from './system/commands.ts'
 import { trackerShape } from './system/config-shapes.ts'
@@ -104,5 +105,18 @@ program
     const config = read(options.config, trackerShape)
     const world = openWorld(config)
     return runProgram('colonnade-tracker', () => runTracker(world, config), options)
+  })
+program
+  .command('status')
+  .description('ask the tracker that runs: who is there, what is being repaired')
+  .option('--config <file>', 'its configuration', 'tracker.toml')
+  .addHelpText(
+    'after',
+    '\nExample:\n  colonnade-tracker status --config /srv/colonnade/tracker/tracker.toml',
+  )
+  .action(async (options: { config: string }) => {
+    const config = read(options.config, trackerShape)
+    const lines = await trackerStatus(openWorld({ ...config, 'log.level': 'silent' }), config)
+    process.stdout.write(`${lines.join('\n')}\n`)
   })
 void parse('colonnade-tracker', program)

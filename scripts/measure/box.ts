@@ -23,6 +23,7 @@ export interface Box {
 export async function inBox<T>(
   nodeOptions: readonly string[],
   work: (box: Box) => Promise<T>,
+  founded: (home: string) => void = () => undefined,
 ): Promise<T> {
   const home = mkdtempSync(join(tmpdir(), 'colonnade-measure-'))
   const collections = { home: pillars, solo: pillars.slice(0, 1) }
@@ -33,6 +34,7 @@ export async function inBox<T>(
       collections,
       nodeOptions,
       bundled: true,
+      founded,
       ports: [28443, 28883],
     })
     const step = async (...args: string[]): Promise<Step> => {

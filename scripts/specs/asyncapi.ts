@@ -15,7 +15,11 @@ const prefix = 'colonnade'
 const topics = topicsUnder(prefix)
 
 /** Asked of the tracker; every other request is one to pillars. */
-const ofTracker: readonly MessageType[] = ['GetAlarmsRequest', 'DeliverOwedCopiesRequest']
+const ofTracker: readonly MessageType[] = [
+  'GetAlarmsRequest',
+  'GetRepairsRequest',
+  'DeliverOwedCopiesRequest',
+]
 const notUnderstood: MessageType = 'NotUnderstoodResponse'
 
 const description = `The messages of a Colonnade archive. Bytes of files do not go this way, but by HTTPS.

@@ -1,9 +1,11 @@
 /** `colonnade status`: first a verdict, then what it rests on. */
 import { statuses } from '../client/list.ts'
+import { repairsUnderWay } from '../client/repairs.ts'
 import type { Status } from '../protocol/messages.ts'
 import { formatBytes } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, many, table } from './output.ts'
+import { findingLine, repairLine } from './repairs.ts'
 
 export interface Verdict {
   readonly safe: boolean
@@ -55,7 +57,7 @@ function troubleOf(
   const fullest = Math.max(...there.map(({ status }) => status.files))
   const behind = there.filter(({ status }) => status.files < fullest)
   if (behind.length > 0)
-    return `${names(behind)} ${behind.length === 1 ? 'has' : 'have'} fewer files than the others; leave it running for a while, or repeat the last put`
+    return `${names(behind)} ${behind.length === 1 ? 'has' : 'have'} fewer files than the others; they are brought to it while all are running`
   if (new Set(there.map(({ status }) => status.digest)).size > 1)
     return 'the pillars have different files; look with `colonnade checksums` which'
   const silent = seen.filter(({ status }) => status === undefined)
@@ -83,6 +85,9 @@ export async function status(
   for (const collection of collections) pillarsOf(desk, collection)
   let safe = true
   let nobody = true
+  const asked = repairsUnderWay(client, signal)
+  // Waited for below; the pillars are asked meanwhile.
+  asked.catch(() => undefined)
   for (const collection of collections) {
     const found = await statuses(client, collection, signal)
     const { pillars, copiesMin } = client.policy(collection)
@@ -96,7 +101,13 @@ export async function status(
     nobody &&= seen.every((one) => one.status === undefined)
     out.line(collections.length > 1 ? `${collection}: ${sentence}` : sentence)
     if (!out.quiet) for (const line of table(seen.map(rowOf))) out.line(`  ${line}`)
-    out.object({ collection, safe: well, verdict: sentence, pillars: seen })
+    const told = await asked
+    const of = <T extends { readonly collection: string }>(some: readonly T[] = []): T[] =>
+      some.filter((one) => one.collection === collection)
+    const [repairs, findings] = [of(told?.repairs), of(told?.findings)]
+    for (const line of [...repairs.map(repairLine), ...findings.map(findingLine)])
+      out.line(`  ${line}`)
+    out.object({ collection, safe: well, verdict: sentence, pillars: seen, repairs, findings })
   }
   if (nobody) return exitCodes.nobody
   return options.check && !safe ? exitCodes.failed : exitCodes.done

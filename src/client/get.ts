@@ -55,10 +55,10 @@ export async function getBatch(
   const candidates =
     options.pillar === undefined
       ? await choose(client, collection, conversation, items, options)
-      : new Map([[options.pillar, undefined]])
+      : new Map([[options.pillar, unknownOffer]])
   const order = options.prefer?.([...candidates.keys()]) ?? [...candidates.keys()]
   for (const pillar of order) {
-    const has = candidates.get(pillar)
+    const { has, inMs } = candidates.get(pillar) ?? unknownOffer
     const open = items.filter(
       (item) => results.get(item)?.outcome !== 'fetched' && (has === undefined || has.has(item.id)),
     )
@@ -69,7 +69,7 @@ export async function getBatch(
       pillar === order[0] ? conversation : uuid7(client.world),
       pillar,
       open,
-      { ...options, last: pillar === order.at(-1) },
+      { ...options, inMs, last: pillar === order.at(-1) },
     )
     for (const [n, result] of part.entries()) {
       const item = open[n]
@@ -87,6 +87,21 @@ export async function getBatch(
   )
 }
 
+/** What a pillar has of the files, when that is known, and in how many milliseconds it could deliver them. */
+interface Offer {
+  readonly has?: ReadonlySet<string>
+  readonly inMs: number
+}
+const unknownOffer: Offer = { inMs: 0 }
+
+/**
+ * How long a pillar may be silent: longer when it has said that it will take long, as one does that has to find a disc
+ * first. But not for ever.
+ */
+const patienceFor = (idleMs: number, inMs: number): number =>
+  Math.max(idleMs, Math.min(2 * inMs, patienceMsMax))
+const patienceMsMax = 3_600_000
+
 /** Who has which of the files. Starts on the first answer that has them all, when a moment has passed for the others. */
 async function choose(
   client: Client,
@@ -94,7 +109,7 @@ async function choose(
   conversation: string,
   items: readonly GetItem[],
   options: GetOptions,
-): Promise<Map<string, Set<string> | undefined>> {
+): Promise<Map<string, Offer>> {
   const { world, name, line } = client
   const request = compose<'IdentifyPillarsForGetFileRequest'>(world, name, {
     type: 'IdentifyPillarsForGetFileRequest',
@@ -105,14 +120,14 @@ async function choose(
     files: items.map(({ id }) => ({ id })),
   })
   const answers = await identify(client, request, client.policy(collection).pillars, options.signal)
-  const offers = new Map<string, Set<string> | undefined>()
+  const offers = new Map<string, Offer>()
   for (const answer of byTime(answers.values())) {
     // A checksum pillar has nothing to deliver.
     if (!line.keepsFiles(answer.from)) continue
     const ids = answer.files
       .filter((file) => file.code === 'IDENTIFICATION_POSITIVE' && agrees(file, items))
       .map((file) => file.id)
-    offers.set(answer.from, new Set(ids))
+    offers.set(answer.from, { has: new Set(ids), inMs: answer.timeToDeliver ?? 0 })
   }
   return offers
 }
@@ -139,7 +154,7 @@ async function getFrom(
   conversation: string,
   pillar: string,
   items: readonly GetItem[],
-  options: GetOptions & { readonly last: boolean },
+  options: GetOptions & { readonly last: boolean; readonly inMs: number },
 ): Promise<GetResult[]> {
   const { name, line, topics, bench } = client
   const parcels = parcelsOf(client, collection, conversation, items, options)
@@ -162,7 +177,7 @@ async function getFrom(
       signal: options.signal,
       topic: topics.pillarRequests(pillar),
       topicOf: topics.pillarRequests,
-      idleMs: client.idleMs,
+      idleMs: patienceFor(client.idleMs, options.inMs),
       offlineMs: options.last ? client.idleMs : Math.min(client.idleMs, offlineMs),
       renewed() {
         sent = transmission()
@@ -271,7 +286,7 @@ function outcome(
 }
 
 /** Counts bytes, and knows when it has been finished. */
-function tracked(
+export function tracked(
   inner: Landing,
   progress: (bytes: number) => void,
 ): Landing & { readonly finished: boolean } {
@@ -296,7 +311,7 @@ function tracked(
 }
 
 /** The pillar delivers to the relay: we fetch from there what it brings. */
-async function fetchFromRelay(
+export async function fetchFromRelay(
   client: Client,
   parcels: readonly Parcel[],
   token: () => string,

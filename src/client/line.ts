@@ -49,7 +49,7 @@ export interface LineParts {
 }
 
 /** What may be asked: about a collection, or about the whole archive. */
-type Question = RequestMessage | MessageOf<'GetAlarmsRequest'>
+type Question = RequestMessage | MessageOf<'GetAlarmsRequest' | 'GetRepairsRequest'>
 
 export interface Asking extends Patience {
   readonly request: Question

@@ -4,12 +4,13 @@
  */
 import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
-import type { ChecksumSpec } from '../protocol/checksums.ts'
+import { type ChecksumSpec, isIndexed } from '../protocol/checksums.ts'
 import { isFine } from '../protocol/codes.ts'
 import type { AnswerMessage, MessageOf } from '../protocol/messages.ts'
 import { bytesOf, timeText } from '../protocol/scalars.ts'
 import { heardOf, idleMsOf } from './ask.ts'
 import { type Client, Unable } from './client.ts'
+import { resultPlace } from './results.ts'
 
 export interface ListQuery {
   readonly prefix?: string
@@ -114,6 +115,7 @@ function asker<K extends Listing>(client: Client, kind: K, listed: Listed): Ask<
   const shared = common(client, collection)
   let count = 0
   let heard = clock.monotonic()
+  let spurned = checksumSpec !== undefined && !isIndexed(checksumSpec)
   return async (ids, after) => {
     const request = compose<'GetFileIDsRequest'>(client.world, client.name, {
       ...shared,
@@ -127,6 +129,15 @@ function asker<K extends Listing>(client: Client, kind: K, listed: Listed): Ask<
       ...(after === undefined ? {} : { after }),
       ...(checksumSpec === undefined ? {} : { checksumSpec }),
     })
+    // A few pages fit messages; who wants more than that gets the rest as objects.
+    if (ids === undefined && deliverable.has(kind) && count > pagesInMessages && !spurned) {
+      const { maxResults: _, ...whole } = request
+      const final = await byToken(client, kind, { ...listed, request: whole })
+      if (final) return final
+      // Page by page, then: slower, and over the broker alone.
+      spurned = true
+      request.page = count++
+    }
     for (;;) {
       const answer = await heardOf(client, pillar, request, signal, (progress) => {
         heard = clock.monotonic()
@@ -138,6 +149,27 @@ function asker<K extends Listing>(client: Client, kind: K, listed: Listed): Ask<
       if (isFinal(kind, answer)) return answer
       throw new Unable(`${pillar}: ${answer.responseInfo.text ?? answer.responseInfo.code}`)
     }
+  }
+}
+
+/** So many pages come in messages before the rest is asked for as objects. */
+const pagesInMessages = 3
+const deliverable: ReadonlySet<Listing> = new Set(['GetFileIDs', 'GetChecksums', 'GetFileInfos'])
+
+/** The results of one request as one object; undefined when it can not be had so. */
+async function byToken<K extends Listing>(
+  client: Client,
+  kind: K,
+  { request, pillar, signal }: Listed & { readonly request: MessageOf<'GetFileIDsRequest'> },
+): Promise<Final<K> | undefined> {
+  const { conversation, page } = request
+  const place = resultPlace(client, { pillar, conversation, page, signal })
+  try {
+    const asked = { ...request, transmission: place.transmission }
+    const answer = await heardOf(client, pillar, asked, signal, place.hear)
+    return answer && isFinal(kind, answer) ? await place.complete(kind, answer) : undefined
+  } finally {
+    await place.end()
   }
 }
 

@@ -1,6 +1,6 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { ListQuery, Page, StoredFile } from './index.ts'
-import { fileColumns, fileStatement, type Sieve } from './rows.ts'
+import { fileStatement, leanColumns, prepareOnce, type Sieve } from './rows.ts'
 
 /** Up to so many files with a prefix are fetched and sorted; more are cheaper met while walking by time. */
 const sortedMax = 20_000
@@ -8,20 +8,15 @@ const sortedMax = 20_000
 export type Lister = (query: ListQuery) => Page
 
 export function indexLister(database: DatabaseSync, rows: Sieve): Lister {
-  // As many statements as there are combinations of conditions, at the most.
-  const statements = new Map<string, StatementSync>()
-  const once = (sql: string, prepare: () => StatementSync): StatementSync => {
-    const statement = statements.get(sql) ?? prepare()
-    statements.set(sql, statement)
-    return statement
-  }
+  const counting = prepareOnce((sql) => database.prepare(sql))
+  const listing = prepareOnce((sql) => fileStatement(database, sql))
   const few = (query: ListQuery): boolean => {
     if (query.ids !== undefined) return true
     if (!query.prefix) return false
     const { where, values } = conditions({ ...query, ids: undefined })
     const bounded = `SELECT 1 FROM files INDEXED BY files_id WHERE ${where} LIMIT ${sortedMax + 1}`
     const sql = `SELECT count(*) AS files FROM (${bounded})`
-    const row = once(sql, () => database.prepare(sql)).get(...values)
+    const row = counting(sql).get(...values)
     return Number(row?.files) <= sortedMax
   }
   return (query) => {
@@ -31,20 +26,38 @@ export function indexLister(database: DatabaseSync, rows: Sieve): Lister {
     const walked = bySequence ? 'NOT INDEXED' : 'INDEXED BY files_time'
     const how = few(query) ? 'INDEXED BY files_id' : walked
     const { where, values } = conditions(query)
-    const sql = `SELECT ${fileColumns} FROM files ${how} WHERE ${where} ORDER BY ${order}`
-    return pageOf(
-      once(sql, () => fileStatement(database, sql)).iterate(...values),
-      rows,
-      query.limit,
-    )
+    const sql = `SELECT ${leanColumns} FROM files ${how} WHERE ${where} ORDER BY ${order}`
+    const { collection, limit } = query
+    // All at once costs half of one after the other.
+    const found = listing(`${sql} LIMIT ?`).all(...values, Math.min(limit, rowsMax) + 1)
+    const whole = found.length <= limit
+    const files = soundOf(found, rows, collection)
+    if (whole || files.length > limit) return { files: files.slice(0, limit), partial: !whole }
+    return pageOf(listing(sql).iterate(...values), rows, query)
   }
 }
 
-/** Altered rows are passed over without making the page shorter. */
-function pageOf(found: Iterable<unknown>, rows: Sieve, limit: number): Page {
+/** More is not asked for by anybody, and no memory holds it. */
+const rowsMax = 2 ** 31
+
+function soundOf(found: readonly unknown[], rows: Sieve, collection: string): StoredFile[] {
   const files: StoredFile[] = []
   for (const row of found) {
-    const file = rows.sound(row)
+    const file = rows.sound(row, collection)
+    if (file) files.push(file)
+  }
+  return files
+}
+
+/** Altered rows are passed over without making the page shorter. */
+function pageOf(
+  found: Iterable<unknown>,
+  rows: Sieve,
+  { collection, limit }: Pick<ListQuery, 'collection' | 'limit'>,
+): Page {
+  const files: StoredFile[] = []
+  for (const row of found) {
+    const file = rows.sound(row, collection)
     if (file === undefined) continue
     if (files.length === limit) return { files, partial: true }
     files.push(file)

@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { textDigest } from '../world/hashing.ts'
 import type { Change, RetainedFile, StoredFile, Tombstone } from './index.ts'
 import { conditions } from './queries.ts'
-import type { Row } from './rows.ts'
+import { prepareOnce, type Row } from './rows.ts'
 import type { SyncIndex } from './sqlite.ts'
 
 /** Rows about what was deleted: tombstones, the bytes that are kept aside, confirmations of what was not. */
@@ -53,6 +53,7 @@ export function removalQueries(database: DatabaseSync): Queries {
         WHERE c.collection = f.collection AND c.id = f.id), 0)) AS version
       FROM files AS f WHERE collection = ? AND id = ?`,
   )
+  const once = prepareOnce((sql) => database.prepare(sql))
   const bytes = database.prepare('SELECT coalesce(sum(size), 0) AS bytes FROM retained')
   return {
     versions: (collection, ids) =>
@@ -64,7 +65,7 @@ export function removalQueries(database: DatabaseSync): Queries {
       const { where, values } = conditions(query)
       const sql = `SELECT ${tombstoneColumns} FROM tombstones WHERE ${where} ORDER BY timestamp, id`
       const tombstones: Tombstone[] = []
-      for (const row of database.prepare(sql).iterate(...values)) {
+      for (const row of once(sql).iterate(...values)) {
         const stone = tombstoneOf(row)
         if (!stone) continue
         if (tombstones.length === query.limit) return { tombstones, partial: true }
@@ -80,8 +81,7 @@ export function removalQueries(database: DatabaseSync): Queries {
       if (moving) terms.push([`state <> 'kept'`])
       const where = terms.map(([sql]) => sql).join(' AND ')
       const order = 'ORDER BY since, collection, id, version LIMIT ?'
-      return database
-        .prepare(`SELECT ${retainedColumns} FROM retained WHERE ${where} ${order}`)
+      return once(`SELECT ${retainedColumns} FROM retained WHERE ${where} ${order}`)
         .all(...terms.flatMap(([, ...values]) => values), limit)
         .map(retainedOf)
     },

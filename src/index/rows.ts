@@ -8,6 +8,9 @@ export type Row = Record<string, SQLOutputValue>
 /** In the order of the digest, which comes last. */
 export const fileColumns =
   'collection, id, size, checksum, mtime, path, timestamp, sequence, proven_at, digest'
+/** The same for pages of one collection, without what `sound` knows already: texts cost most of reading a row. */
+export const leanColumns =
+  'NULL, id, size, checksum, mtime, nullif(path, id), timestamp, sequence, proven_at, digest'
 export const receivingColumns = 'collection, id, size, checksum, mtime, path, safe, since'
 export const auditColumns =
   'sequence, at, event, collection, id, actor, conversation, outcome, key, information, hash'
@@ -20,6 +23,16 @@ export function rowDigest(file: StoredFile): string {
 
 const digestOf = (fields: readonly SQLOutputValue[]): string =>
   textDigest(JSON.stringify(fields)).slice(0, 16)
+
+/** Statements by their text, each prepared when it is needed first: there are as many as combinations of conditions. */
+export function prepareOnce(prepare: (sql: string) => StatementSync) {
+  const statements = new Map<string, StatementSync>()
+  return (sql: string): StatementSync => {
+    const statement = statements.get(sql) ?? prepare(sql)
+    statements.set(sql, statement)
+    return statement
+  }
+}
 
 /** A statement over `fileColumns`; its rows are arrays, which cost half of what objects do. */
 export function fileStatement(database: DatabaseSync, sql: string): StatementSync {
@@ -75,8 +88,11 @@ export function auditOf(row: Row): AuditEntry {
 
 /** Remembers which rows were found altered, and lets only the sound ones through. */
 export interface Sieve {
-  /** The file of a row of a `fileStatement`, or undefined when its digest is wrong. */
-  sound(row: unknown): StoredFile | undefined
+  /**
+   * The file of a row of a `fileStatement`, or undefined when its digest is wrong. Takes the row over; the collection is
+   * needed for `leanColumns`.
+   */
+  sound(row: unknown, collection?: string): StoredFile | undefined
   /** The file was stored anew. */
   mended(collection: string, id: string): void
   damaged(): DamagedRow[]
@@ -86,11 +102,16 @@ export function sieve(): Sieve {
   const found = new Map<string, DamagedRow>()
   const keyOf = (collection: string, id: string): string => JSON.stringify([collection, id])
   return {
-    sound(row) {
+    sound(row, of) {
       assert(Array.isArray(row), 'rows of files are arrays')
-      const cells: readonly SQLOutputValue[] = row
+      const cells: SQLOutputValue[] = row
+      const digest = cells.pop()
+      if (of !== undefined) {
+        cells[0] = of
+        cells[5] ??= cells[1] as SQLOutputValue
+      }
       const file = fileOf(cells)
-      if (digestOf(cells.slice(0, -1)) === cells.at(-1)) return file
+      if (digestOf(cells) === digest) return file
       const { collection, id } = file
       found.set(keyOf(collection, id), { collection, id })
       return undefined

@@ -5,12 +5,12 @@ import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
 import { identifyRead } from './identify.ts'
 import { unsupported } from './kind.ts'
-import { list } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
 import { identifyPut, identifyReplace, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
+import type { results } from './results.ts'
 import { status } from './status.ts'
 import { listTombstones } from './tombstones.ts'
 import type { trails } from './trail.ts'
@@ -21,6 +21,7 @@ export interface Work {
   readonly removals: ReturnType<typeof removals>
   readonly trails: ReturnType<typeof trails>
   readonly sums: ReturnType<typeof proofs>
+  readonly results: ReturnType<typeof results>
 }
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
@@ -60,7 +61,7 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return work.sums.accept(message)
       case 'GetFileIDsRequest':
       case 'GetFileInfosRequest':
-        return list(desk, message)
+        return work.results.accept(message)
       case 'GetTombstonesRequest':
         return listTombstones(desk, message)
       case 'GetStatusRequest':

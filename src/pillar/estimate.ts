@@ -11,7 +11,7 @@ export interface Estimate {
 }
 
 /** Until something is measured, a slow home link: 2.5 MB/s. */
-const assumedBytesPerMs = 2_500
+const assumedMsPerByte = 1 / 2_500
 /** Less says more about round trips than about the link and the disk. */
 const tellingBytes = 1024 * 1024
 /** How much the newest measurement counts. */
@@ -19,7 +19,8 @@ const newest = 0.5
 
 /** Measured over whole stretches of work, however many transfers share them. */
 export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
-  let bytesPerMs = assumedBytesPerMs
+  // Not bytes by time: of a quick stretch and a slow one the mean would tell of the quick one only.
+  let msPerByte = assumedMsPerByte
   let bytesWaiting = 0
   let open = 0
   let begun = 0
@@ -27,11 +28,11 @@ export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
   const measure = (): void => {
     const ms = clock.monotonic() - begun
     if (bytesMoved < tellingBytes || ms <= 0) return
-    bytesPerMs = newest * (bytesMoved / ms) + (1 - newest) * bytesPerMs
+    msPerByte = newest * (ms / bytesMoved) + (1 - newest) * msPerByte
   }
   return {
     isBusy: () => open > 0,
-    msFor: (bytes) => Math.ceil((bytesWaiting + bytes) / bytesPerMs),
+    msFor: (bytes) => Math.ceil((bytesWaiting + bytes) * msPerByte),
     waiting(bytes) {
       if (open++ === 0) [begun, bytesMoved] = [clock.monotonic(), 0]
       bytesWaiting += bytes

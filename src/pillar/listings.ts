@@ -3,11 +3,13 @@ import type { ListQuery, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
-import type { Message, MessageOf } from '../protocol/messages.ts'
+import type { MessageOf } from '../protocol/messages.ts'
 import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
 
-type ListRequest = MessageOf<'GetFileIDsRequest' | 'GetChecksumsRequest' | 'GetFileInfosRequest'>
+export type ListRequest = MessageOf<
+  'GetFileIDsRequest' | 'GetChecksumsRequest' | 'GetFileInfosRequest'
+>
 
 /** What a request asks of the index; at most so many rows. */
 export function queryOf(
@@ -53,26 +55,39 @@ export async function list(desk: Desk, request: ListRequest): Promise<void> {
   const last = page.files[items.length - 1]
   const partialResult = page.partial || items.length < page.files.length
   const { code, missing } = await missingOf(desk, request)
-  const message = compose<MessageType>(desk.world, desk.name, {
-    type: request.type.replace(/Request$/, 'FinalResponse') as MessageType,
-    ...answering(request, desk.name, code),
-    ...('checksumSpec' in request ? { checksumSpec: request.checksumSpec } : {}),
-    items,
+  const final = listingFinal(desk, request, code, {
+    items: items as Final['items'],
     partialResult,
     ...(last && partialResult
       ? { after: { timestamp: timeText(last.timestamp), id: last.id } }
       : {}),
     ...(missing ? { missing } : {}),
-  } as never)
-  await desk.answer(request, message as Message)
+  })
+  await desk.answer(request, final)
 }
 
-type MessageType =
-  | 'GetFileIDsFinalResponse'
-  | 'GetChecksumsFinalResponse'
-  | 'GetFileInfosFinalResponse'
+/** Of all three; they differ in their items, which are made by `itemOf`. */
+type Final = MessageOf<'GetFileIDsFinalResponse'>
 
-function itemOf(type: ListRequest['type'], file: StoredFile): object {
+export function listingFinal(
+  desk: Desk,
+  request: ListRequest,
+  code: ResponseCode,
+  found: Partial<Final> & { readonly text?: string },
+): Final {
+  const { text, ...rest } = found
+  const type = request.type.replace(/Request$/, 'FinalResponse') as 'GetFileIDsFinalResponse'
+  return compose<typeof type>(desk.world, desk.name, {
+    type,
+    ...answering(request, desk.name, code, text),
+    ...('checksumSpec' in request ? { checksumSpec: request.checksumSpec } : {}),
+    items: [],
+    partialResult: false,
+    ...rest,
+  })
+}
+
+export function itemOf(type: ListRequest['type'], file: StoredFile): object {
   const id = { id: file.id, timestamp: timeText(file.timestamp) }
   if (type === 'GetFileIDsRequest') return id
   const checked = { ...id, checksum: file.checksum, provenAt: timeText(file.provenAt) }

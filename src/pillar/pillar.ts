@@ -9,7 +9,7 @@ import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
-import type { Head, Message, RequestMessage } from '../protocol/messages.ts'
+import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import type { Topics } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
@@ -24,6 +24,7 @@ import { deliveries } from './get.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
+import { results } from './results.ts'
 import { scrub } from './scrub.ts'
 import { trails } from './trail.ts'
 
@@ -65,45 +66,22 @@ export interface Pillar {
 }
 
 export async function startPillar(parts: PillarParts): Promise<Pillar> {
-  const { world, name, store, topics } = parts
+  const { name, store, topics } = parts
   const stop = new AbortController()
   const session = await nextSession(parts)
-  // Said with everything, so that nobody takes what it confirms for a copy.
-  const told = store.kind === 'file' ? {} : { kind: store.kind }
-  const presence = (state: 'online' | 'offline') =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: conversationOf(session),
-      state,
-      session,
-      version: parts.version,
-      ...(parts.site === undefined ? {} : { site: parts.site }),
-      ...told,
-    })
-  const desk: Desk = {
-    ...parts,
-    stopping: stop.signal,
-    estimate: estimate(world.clock),
+  const presence = presenceOf(parts, session)
+  const desk = deskFor(parts, stop.signal, session, {
+    post: () => post,
     suspect: (file) => scrubbing.suspect(file),
-    answer: async (request, message) =>
-      void (await post.send(request.replyTo, { ...message, ...told })),
-    alarm: sparing(world, stop.signal, (alarmCode, alarmText, about = {}) => {
-      const alarm = compose<'Alarm'>(world, name, {
-        type: 'Alarm',
-        conversation: conversationOf(session),
-        alarmCode,
-        alarmText,
-        ...about,
-      })
-      void post.send(topics.alarms(), alarm)
-    }),
-  }
+  })
+  const listings = results(desk)
   const work = {
     puts: receptions(desk),
     gets: deliveries(desk),
     removals: removals(desk),
     trails: trails(desk),
-    sums: proofs(desk),
+    sums: proofs(desk, listings.accept),
+    results: listings,
   }
   const scrubbing = scrub(desk, parts.scrubMs)
   const handle = dispatch(desk, work)
@@ -141,9 +119,49 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await work.trails.idle()
       await work.sums.idle()
       await scrubbing.idle()
+      await work.results.idle()
       await housekeeping
       await store.close()
     },
+  }
+}
+
+/** Said with everything, so that nobody takes what it confirms for a copy. */
+const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
+
+const presenceOf =
+  ({ world, name, version, site, store }: PillarParts, session: number) =>
+  (state: 'online' | 'offline'): MessageOf<'Presence'> =>
+    compose<'Presence'>(world, name, {
+      type: 'Presence',
+      conversation: conversationOf(session),
+      ...{ state, session, version },
+      ...(site === undefined ? {} : { site }),
+      ...kindOf(store),
+    })
+
+function deskFor(
+  parts: PillarParts,
+  stopping: AbortSignal,
+  session: number,
+  { post, suspect }: { post(): Post; suspect(file: StoredFile): void },
+): Desk {
+  const { world, name, topics, store } = parts
+  return {
+    ...{ ...parts, stopping, suspect },
+    estimate: estimate(world.clock),
+    answer: async (request, message) =>
+      void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
+    alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
+      const alarm = compose<'Alarm'>(world, name, {
+        type: 'Alarm',
+        conversation: conversationOf(session),
+        alarmCode,
+        alarmText,
+        ...about,
+      })
+      void post().send(topics.alarms(), alarm)
+    }),
   }
 }
 

@@ -13,7 +13,7 @@ import { bytesOf, timeText } from '../protocol/scalars.ts'
 import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
 import { type Findings, findings } from './findings.ts'
-import { idBytes, list, missingOf, queryOf } from './listings.ts'
+import { idBytes, missingOf, queryOf } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { contradiction, recent } from './recent.ts'
 
@@ -44,7 +44,8 @@ class Unproven extends Error {
   override readonly name = 'Unproven'
 }
 
-export function proofs(desk: Desk) {
+/** `listed` answers what the index has. */
+export function proofs(desk: Desk, listed: (request: SumsRequest) => Promise<void>) {
   const { world, stopping } = desk
   const running = new Map<string, Run>()
   const finals = recent<{ substance: string; final: SumsFinal }>(rememberedMax)
@@ -73,7 +74,7 @@ export function proofs(desk: Desk) {
     }
     const fault = spec && specFault(spec)
     if (fault) return refuse(desk, request, fault.code, fault.text)
-    if (isIndexed(spec)) return list(desk, request)
+    if (isIndexed(spec)) return listed(request)
     if (running.size >= limits.computationsMax)
       return refuse(desk, request, 'FAILURE', 'too many checksums are being computed here already')
     const ended = Promise.resolve()

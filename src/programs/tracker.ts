@@ -36,7 +36,9 @@ export async function runTracker(
     writeFileSync(`${beside}.new`, sealed, { flush: true })
     renameSync(`${beside}.new`, beside)
   }
-  const tracker = await startTracker({ ...member, world, version, state, spool, keepDocument })
+  const repair = { everyMs: config['repair.every'], settleMs: config['repair.settle'] }
+  const ours = { world, version, state, spool, repair, keepDocument }
+  const tracker = await startTracker({ ...member, ...ours })
   const watching = watchDocument(beside, member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })

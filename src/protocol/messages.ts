@@ -9,6 +9,8 @@ import * as sums from './checksums.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
+import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
+import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
 
 /** Version we write, and the oldest reader that understands it. */
@@ -118,19 +120,38 @@ function listing<
   }
 }
 const checksums = listing('GetChecksums', { ...sumItem, checksum: sums.AnyChecksum })
+/** Those whose results may be delivered by a token. */
+function deliverable<K extends 'GetFileIDs' | 'GetFileInfos', T extends v.ObjectEntries>(
+  kind: K,
+  item: T,
+) {
+  const plain = listing(kind, item)
+  return {
+    ...plain,
+    request: v.object({ ...plain.request.entries, ...wantsResults }),
+    progress: v.object({ ...plain.progress.entries, ...delivering }),
+    final: v.object({ ...plain.final.entries, ...delivered }),
+  }
+}
+/** Exchanges the pillar delivers to, when it is not the first of the list. */
+const delivering = { deliveringTo: v.optional(v.array(Name)) }
 export const listings = {
-  GetFileIDs: listing('GetFileIDs', idItem),
+  GetFileIDs: deliverable('GetFileIDs', idItem),
   GetChecksums: {
     ...checksums,
     identify: v.object({ ...checksums.identify.entries, ...sums.asked }),
-    request: v.object({ ...checksums.request.entries, ...sums.asked }),
-    progress: v.object({ ...checksums.progress.entries, ...sums.working }),
-    final: v.object({ ...checksums.final.entries, ...sums.answered }),
+    request: v.object({ ...checksums.request.entries, ...sums.asked, ...wantsResults }),
+    progress: v.object({ ...checksums.progress.entries, ...sums.working, ...delivering }),
+    final: v.object({ ...checksums.final.entries, ...sums.answered, ...delivered }),
   },
-  GetFileInfos: listing('GetFileInfos', infoItem),
+  GetFileInfos: deliverable('GetFileInfos', infoItem),
   /** Beyond theirs. */
   GetTombstones: listing('GetTombstones', tombstoneItem),
 }
+
+/** Items that came by a result token; undefined when they are none. */
+export const resultItems = (kind: keyof typeof listings, text: string): object[] | undefined =>
+  itemsOf(listings[kind].final.entries.items.item, text)
 
 // ---- GetStatus -----------------------------------------------------------------------------------------------
 export const IdentifyContributorsForGetStatusRequest = v.object({
@@ -241,6 +262,8 @@ export const Message = v.variant('type', [
   Alarm,
   GetAlarmsRequest,
   GetAlarmsFinalResponse,
+  GetRepairsRequest,
+  GetRepairsFinalResponse,
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,

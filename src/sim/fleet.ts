@@ -20,7 +20,7 @@ import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
-import { openDirectory, sealDocument } from '../trust/directory.ts'
+import { type Directory, openDirectory, sealDocument } from '../trust/directory.ts'
 import { hashingInThread } from '../world/hashing.ts'
 import { type BusFaults, type SimBroker, simBroker } from './bus.ts'
 import { type BoardClock, type SimClock, simClock } from './clock.ts'
@@ -29,6 +29,7 @@ import { simKeys, simSigner } from './keys.ts'
 import { type Life, life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
 import { type SimRandom, simRandom } from './random.ts'
+import { type SlowReading, slowDisk } from './slow-disk.ts'
 import { type SimWorld, simWorld } from './world.ts'
 
 export interface FleetOptions {
@@ -41,6 +42,10 @@ export interface FleetOptions {
   readonly checksumPillars?: number
   /** These are told the checksums, and fetch no bytes. */
   readonly told?: boolean
+  /** All pillars read the files from such a disk. */
+  readonly slow?: SlowReading
+  /** How many of them keep the collection at first; all when absent. */
+  readonly keepers?: number
   /** False: the clients have no exchange of their own that anybody could reach. */
   readonly lan?: boolean
 }
@@ -56,6 +61,8 @@ export interface Board {
   stop(): Promise<void>
   /** The index as it is on the disk. */
   readonly index: Index
+  /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
+  newDisk(): void
 }
 
 export interface Fleet {
@@ -70,10 +77,14 @@ export interface Fleet {
     start(): Promise<void>
     crash(): void
     running(): Tracker | undefined
+    /** It takes the newest archive document. */
+    decided(): Promise<void>
     readonly disk: SimDisk
   }
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
+  /** The owner decides which pillars keep it: signed, and taken by the tracker at once. */
+  keepOn(pillars: readonly string[]): Promise<void>
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
@@ -88,7 +99,12 @@ const owner = simSigner('owner')
 const keys = simKeys()
 const topics = topicsUnder('colonnade')
 
-function documentFor(options: FleetOptions, names: readonly string[]): Uint8Array {
+function documentFor(
+  options: FleetOptions,
+  names: readonly string[],
+  keepers: readonly string[],
+  documentVersion = 1,
+): Uint8Array {
   const identity = (name: string, role: 'pillar' | 'client' | 'tracker') => ({
     name,
     role,
@@ -96,7 +112,7 @@ function documentFor(options: FleetOptions, names: readonly string[]): Uint8Arra
   })
   const document: ArchiveDocument = {
     archive,
-    version: 1,
+    version: documentVersion,
     issuedAt: '2026-01-01T00:00:00.000Z',
     identities: [
       ...names.map((name) => identity(name, 'pillar')),
@@ -105,7 +121,7 @@ function documentFor(options: FleetOptions, names: readonly string[]): Uint8Arra
       identity('tracker', 'tracker'),
     ],
     collections: [
-      { name: 'home', pillars: [...names], copiesMin: options.copiesMin, algorithm: 'sha256' },
+      { name: 'home', pillars: [...keepers], copiesMin: options.copiesMin, algorithm: 'sha256' },
     ],
     exchanges: [{ identity: 'tracker', urls: [relayUrl] }],
   }
@@ -118,7 +134,8 @@ interface Ground {
   readonly random: SimRandom
   readonly broker: SimBroker
   readonly net: SimNet
-  readonly sealed: Uint8Array
+  /** The newest document. */
+  sealed: Uint8Array
   readonly worlds: SimWorld[]
 }
 
@@ -144,7 +161,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     random,
     broker,
     net,
-    sealed: documentFor(options, names),
+    sealed: documentFor(options, names, names.slice(0, options.keepers)),
     worlds: [],
   }
   const tracker = trackerBoard(ground, options)
@@ -154,10 +171,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     pillarBoard(ground, name, options.capacity ?? 1 << 30, {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
+      ...(options.slow ? { slow: options.slow } : {}),
     }),
   )
   for (const board of boards) await time.finish(board.start())
   let runs = 0
+  let decisions = 1
   return {
     random,
     time,
@@ -169,6 +188,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     tracker,
     collection: 'home',
     hashing: hashingInThread(),
+    async keepOn(pillars) {
+      ground.sealed = documentFor(options, names, pillars, ++decisions)
+      await tracker.decided()
+    },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
     lines: () =>
@@ -209,11 +232,11 @@ function pillarBoard(
   ground: Ground,
   name: string,
   capacity: number,
-  { kind, told }: { readonly kind: PillarKind; readonly told: boolean },
+  { kind, told, slow }: Pick<FleetOptions, 'slow' | 'told'> & { readonly kind: PillarKind },
 ): Board {
   const clock = ground.time.board()
-  const disk = simDisk({ capacity, clock })
-  const index = asyncIndex(openIndex(':memory:'))
+  let disk = simDisk({ capacity, clock })
+  let index = asyncIndex(openIndex(':memory:'))
   const state = openState(':memory:')
   const signer = simSigner(name)
   let pillar: Pillar | undefined
@@ -222,7 +245,7 @@ function pillarBoard(
     const own = life()
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine: Disk = disk.disk
+    const mine: Disk = slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk
     if ((await mine.stat('volume.json')) === undefined)
       await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
     const directory = await openDirectory(
@@ -234,7 +257,7 @@ function pillarBoard(
     const store =
       kind === 'file'
         ? await openVolume(world, mine, rows, volume)
-        : await openChecksumVolume(world, mine, rows, { ...volume, told })
+        : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
     const begun = await startPillar({
       world,
       name,
@@ -247,7 +270,7 @@ function pillarBoard(
       topics,
       connect,
       dial,
-      refresh: async () => undefined,
+      refresh: async () => void (await directory.accept(ground.sealed)),
       retainMs: 30 * 24 * 3_600_000,
       scrubMs: 90 * 24 * 3_600_000,
     })
@@ -255,10 +278,18 @@ function pillarBoard(
   }
   return {
     name,
-    disk,
+    get disk() {
+      return disk
+    },
     clock,
     start,
-    index,
+    get index() {
+      return index
+    },
+    newDisk() {
+      disk = simDisk({ capacity, clock })
+      index = asyncIndex(openIndex(':memory:'))
+    },
     running: () => pillar,
     crash() {
       current.die()
@@ -281,6 +312,7 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
   const disk = simDisk({ capacity: 1 << 30, clock })
   const state: State = openState(':memory:')
   let running: Tracker | undefined
+  let directory: Directory | undefined
   let current = life()
   let server: { close(): void } | undefined
   async function start(): Promise<void> {
@@ -288,10 +320,11 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
     const mine = mortal(own, undying(state))
-    const directory = await openDirectory(
+    const opened = await openDirectory(
       { keys, owner: owner.publicKey, archive, state },
       ground.sealed,
     )
+    directory = opened
     const spool = await openSpool(world, disk.disk, mine, {
       quotaBytes: options.spoolBytes ?? 512 << 20,
       expiryMs: 7 * 24 * 3600_000,
@@ -302,13 +335,13 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
       version,
       state: mine,
       spool,
-      directory,
+      directory: opened,
       keys,
       signer: simSigner(name),
       topics,
       connect,
       dial,
-      refresh: async () => undefined,
+      refresh: async () => void (await opened.accept(ground.sealed)),
     })
     server = ground.net.serveAs(name, relayUrl, guarded(own, running.serve))
   }
@@ -316,6 +349,9 @@ function trackerBoard(ground: Ground, options: FleetOptions): Fleet['tracker'] {
     disk,
     start,
     running: () => running,
+    async decided() {
+      if (await directory?.accept(ground.sealed)) running?.announce()
+    },
     crash() {
       current.die()
       server?.close()
@@ -350,7 +386,7 @@ async function simClient(ground: Ground, name: string, run: number, lan: boolean
     topics,
     connect,
     dial,
-    refresh: async () => undefined,
+    refresh: async () => void (await directory.accept(ground.sealed)),
     ...(lan
       ? {
           serve: async (serve: Serve) => ({

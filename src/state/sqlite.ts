@@ -1,5 +1,5 @@
 import { inTransaction, openDatabase, translated } from '../index/database.ts'
-import type { State } from './state.ts'
+import type { State, StatePage } from './state.ts'
 
 /** SQL that brings the state from version n to n + 1. A released line is never changed, only followed by another. */
 const upgrades: readonly string[] = [
@@ -18,12 +18,23 @@ export function openState(path: string): State {
   const put = database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?)')
   const remove = database.prepare('DELETE FROM entries WHERE key = ?')
 
-  const list = (prefix: string): [string, string][] => {
+  const keysFrom = database.prepare('SELECT key FROM entries WHERE key >= ? ORDER BY key')
+
+  const list = (prefix: string, page?: StatePage): [string, string][] => {
+    const { after = prefix, limit = Number.POSITIVE_INFINITY } = page ?? {}
     const found: [string, string][] = []
-    for (const row of from.iterate(prefix)) {
+    for (const row of from.iterate(after)) {
       const key = String(row.key)
-      if (!key.startsWith(prefix)) break
-      found.push([key, String(row.value)])
+      if (found.length >= limit || !key.startsWith(prefix)) break
+      if (key !== page?.after) found.push([key, String(row.value)])
+    }
+    return found
+  }
+  const count = (prefix: string): number => {
+    let found = 0
+    for (const row of keysFrom.iterate(prefix)) {
+      if (!String(row.key).startsWith(prefix)) break
+      found++
     }
     return found
   }
@@ -32,7 +43,8 @@ export function openState(path: string): State {
       const value = told(() => get.get(key))?.value
       return value === undefined ? undefined : String(value)
     },
-    list: async (prefix) => told(() => list(prefix)),
+    list: async (prefix, page) => told(() => list(prefix, page)),
+    count: async (prefix) => told(() => count(prefix)),
     async change(entries) {
       if (entries.length === 0) return
       inTransaction(database, () => {

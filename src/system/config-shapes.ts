@@ -115,6 +115,16 @@ export const trackerShape = {
   },
   'spool.quota': { type: 'size', default: '4GiB', doc: 'How much may wait there.' },
   'spool.expiry': { type: 'duration', default: '7d', doc: 'How long a file may wait there.' },
+  'repair.every': {
+    type: 'duration',
+    default: '24h',
+    doc: 'How often the pillars of each collection are compared at least; they are whenever one returns, too.',
+  },
+  'repair.settle': {
+    type: 'duration',
+    default: '1min',
+    doc: 'How long a difference between pillars must stand before it is repaired: most heal themselves.',
+  },
   'owner-key': {
     type: 'path',
     optional: true,

@@ -9,7 +9,8 @@ import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import { openAlarms } from './alarms.ts'
 import { type Debt, ledger } from './ledger.ts'
-import { owedCopies } from './owed.ts'
+import type { RepairOptions } from './repair.ts'
+import { type Upkeep, upkeep } from './upkeep.ts'
 
 export interface TrackerParts
   extends Omit<ClientParts, 'serve' | 'instance' | 'onAlarm' | 'onPresence' | 'service'> {
@@ -18,6 +19,7 @@ export interface TrackerParts
   readonly spool: Spool
   /** The owner has sent a newer archive document: to be kept where it is looked for at the next start. */
   keepDocument?(sealed: Uint8Array): void
+  readonly repair?: RepairOptions
 }
 
 export interface Tracker {
@@ -32,6 +34,7 @@ export interface Tracker {
 }
 
 const expireEveryMs = 10 * 60_000
+const repairDefaults: RepairOptions = { everyMs: 24 * 3_600_000, settleMs: 60_000 }
 
 export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const { world, name, topics, state, spool, directory } = parts
@@ -43,22 +46,16 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const presence = (online: boolean) => presenceOf(parts, session, online)
 
   async function mail({ message, from }: Mail): Promise<void> {
-    if (from.role !== 'client') return
+    // We ask ourselves, too: the command on the tracker's own machine.
+    if (from.role !== 'client' && from.name !== name) return
     if (message.type === 'GetAlarmsRequest')
       await client.line.post().send(message.replyTo, await alarms.answer(message))
     if (message.type === 'DeliverOwedCopiesRequest') await take(message)
+    if (message.type === 'GetRepairsRequest')
+      await client.line.post().send(message.replyTo, await keeping.answer(message))
   }
   async function take(message: MessageOf<'DeliverOwedCopiesRequest'>): Promise<void> {
-    await debts.owe(
-      message.owed.flatMap((pillar) =>
-        message.files.map((file) => ({
-          collection: message.collection,
-          pillar,
-          file,
-          holders: message.holders,
-        })),
-      ),
-    )
+    await debts.owe(debtsOf(message))
     const type = 'DeliverOwedCopiesFinalResponse' as const
     const answer = compose<typeof type>(world, name, {
       type,
@@ -66,14 +63,15 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     })
     await client.line.post().send(message.replyTo, answer)
     for (const pillar of message.owed)
-      if (client.line.presence(pillar) === 'online') owed.remind(pillar)
+      if (client.line.presence(pillar) === 'online') keeping.remind(pillar)
   }
   const client: Client = await startClient({
     ...parts,
     instance: 'service',
     onAlarm: alarms.hear,
-    onPresence: (one) =>
-      void (one.state === 'online' && one.from !== name && owed.remind(one.from)),
+    onPresence(one) {
+      if (one.state === 'online' && one.from !== name) keeping.arrived(one.from)
+    },
     service: {
       subscriptions: [topics.trackerRequests()],
       will: { topic: topics.trackerState(), message: presence(false) },
@@ -86,11 +84,18 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       connected: (post) => void post.send(topics.trackerState(), presence(true), true),
     },
   })
-  const owed = owedCopies(client, debts, stop.signal)
+  const { repair: options = repairDefaults } = parts
+  const keeping: Upkeep = upkeep({
+    ...{ client, ledger: debts, state, options },
+    ...{ signal: stop.signal, hear: alarms.hear },
+  })
   const expiring = expire(parts, stop.signal)
   const say = (online: boolean): Promise<unknown> =>
     client.line.post().send(topics.trackerState(), presence(online), true)
-  const announce = (): void => void say(true)
+  const announce = (): void => {
+    void say(true)
+    keeping.decided()
+  }
   const newDocument = (): void => {
     parts.keepDocument?.(directory.sealed())
     announce()
@@ -105,7 +110,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       stop.abort()
       await say(false)
       await client.close()
-      await owed.idle()
+      await keeping.idle()
       await expiring
     },
   }
@@ -124,6 +129,15 @@ const presenceOf = (
     version,
     document: directory.document().version,
   })
+const debtsOf = (message: MessageOf<'DeliverOwedCopiesRequest'>): Debt[] =>
+  message.owed.flatMap((pillar) =>
+    message.files.map((file) => ({
+      collection: message.collection,
+      pillar,
+      file,
+      holders: message.holders,
+    })),
+  )
 
 async function expire({ world, spool }: TrackerParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {

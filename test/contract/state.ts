@@ -45,4 +45,19 @@ export function stateContract(t: Test, name: string, open: (t: Test) => Promise<
     t.equal((await state.list('')).length, keys.length)
     t.strictSame(await state.list('nothing'), [])
   })
+
+  t.test(`${name}: lists page by page, and counts`, async (t) => {
+    const state = await open(t)
+    const keys = Array.from({ length: 7 }, (_, n) => `owed ${n}`)
+    await state.change([...keys, 'other', 'owe'].map((key) => [key, '']))
+    t.equal(await state.count('owed '), 7)
+    t.equal(await state.count('nothing'), 0)
+    const page = async (after?: string): Promise<string[]> =>
+      (await state.list('owed ', { after, limit: 3 })).map(([key]) => key)
+    t.same(await page(), keys.slice(0, 3))
+    t.same(await page('owed 2'), keys.slice(3, 6))
+    await state.change([['owed 5', undefined]])
+    t.same(await page('owed 5'), keys.slice(6), 'its place is known when it is gone')
+    t.same(await page('owed 6'), [])
+  })
 }

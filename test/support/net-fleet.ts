@@ -24,6 +24,8 @@ export interface FleetOptions {
   readonly spoolQuota?: number
   /** Runs what is delivered: the sources take more memory, for their parsing alone. */
   readonly bundled?: boolean
+  /** Something to be done before anything runs. */
+  readonly founded?: (home: string) => void
   /** Options of Node.js for tracker and pillars. */
   readonly nodeOptions?: readonly string[]
 }
@@ -55,6 +57,7 @@ export interface Fleet {
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { home, pillars, network, nodeOptions = [] } = options
   await found(options)
+  options.founded?.(home)
   if (options.bundled) await bundle(join(home, 'programs'))
   mkdirSync(join(home, 'logs'), { recursive: true })
   const children = new Map<string, ChildProcess>()

@@ -1,0 +1,33 @@
+/** What the tracker brings back to whom, and what it leaves for people to decide. */
+import { limits } from '../limits.ts'
+import { compose, expiryText, uuid7 } from '../post/compose.ts'
+import type { Finding, Repair } from '../protocol/repairs.ts'
+import type { Client } from './client.ts'
+
+/** Undefined when the tracker is silent, or too old to know. */
+export async function repairsUnderWay(
+  client: Client,
+  signal: AbortSignal,
+): Promise<{ repairs: readonly Repair[]; findings: readonly Finding[] } | undefined> {
+  const { world, name, line, directory, topics } = client
+  const tracker = directory.document().identities.find((one) => one.role === 'tracker')?.name
+  if (tracker === undefined) return undefined
+  const request = compose<'GetRepairsRequest'>(world, name, {
+    type: 'GetRepairsRequest',
+    conversation: uuid7(world),
+    replyTo: line.replyTo,
+    expiresAt: expiryText(world, limits.identifyExpiryMs),
+  })
+  const parties = await line.ask({
+    request,
+    parties: [tracker],
+    topic: topics.trackerRequests(),
+    topicOf: topics.trackerRequests,
+    idleMs: limits.identifyMs,
+    offlineMs: limits.identifyMs,
+    signal,
+  })
+  const party = parties.get(tracker)
+  if (party?.at !== 'answered' || party.answer.type !== 'GetRepairsFinalResponse') return undefined
+  return party.answer
+}
