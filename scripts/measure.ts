@@ -1,5 +1,6 @@
 /** `npm run measure -- NAME`: what takes too long or too much for a test run, as a table for the README. */
 import { release } from 'node:os'
+import { binaries } from './measure/binaries.ts'
 import { lan } from './measure/lan.ts'
 import { listing } from './measure/listing.ts'
 import { memory } from './measure/memory.ts'
@@ -10,12 +11,13 @@ import type { Measurement } from './measure/table.ts'
 import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
-  ...{ lan, listing, memory, placement, small, spool, view },
+  ...{ binaries, lan, listing, memory, placement, small, spool, view },
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 
 NAME is one of ${Object.keys(measurements).join(', ')}. --small moves a hundredth of the bytes. Options of
-Node.js are given to the tracker and the pillars. lan and spool need root and iproute2.
+Node.js are given to the tracker and the pillars. lan and spool need root and iproute2, binaries what
+npm run build makes.
 `
 
 const args = process.argv.slice(2)

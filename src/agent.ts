@@ -1,6 +1,7 @@
 /** colonnade-agent: runs one pillar on a storage board. */
 
-import { adopt, runAgent } from './programs/agent.ts'
+import { runAgent } from './programs/agent.ts'
+import { machineCommands } from './programs/machine.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { Command } from './system/commands.ts'
 import { agentShape } from './system/config-shapes.ts'
@@ -22,21 +23,5 @@ program
     const world = openWorld(config)
     return runProgram('colonnade-agent', () => runAgent(world, config), options)
   })
-program
-  .command('disks')
-  .description('volumes of this pillar')
-  .command('adopt <mount>')
-  .description(
-    'make a mounted disk a volume of this pillar; nothing on it is touched, a folder `colonnade` is added',
-  )
-  .option('--config <file>', 'its configuration', 'agent.toml')
-  .addHelpText(
-    'after',
-    '\nExample:\n  colonnade-agent disks adopt /mnt/disk --config /etc/colonnade/agent.toml',
-  )
-  .action(async (mount: string, options: { config: string }) => {
-    const config = read(options.config, agentShape)
-    const volume = await adopt(openWorld(config), config, mount)
-    process.stdout.write(`adopted ${mount} as volume ${volume} of ${config.name}\n`)
-  })
+machineCommands(program)
 void parse('colonnade-agent', program)

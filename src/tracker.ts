@@ -1,5 +1,6 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { giveTo, thisComputer } from './machine/computer.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { trackerStatus } from './programs/tracker-status.ts'
@@ -33,6 +34,8 @@ program
   )
   .action(async (folder: string, options: InitOptions) => {
     await init(folder, options)
+    // The owner key stays root's; the service gets what it needs.
+    giveTo(thisComputer, 'colonnade-tracker', join(resolve(folder), 'tracker'))
     process.stdout.write(
       `founded in ${folder}\nnext: colonnade-tracker add pillar attic ${folder}\n`,
     )

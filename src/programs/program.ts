@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import type { Command } from '../system/commands.ts'
 import { ConfigError, readConfig, type Shape, type Values } from '../system/config.ts'
 import type { LogLevel } from '../system/log.ts'
+import { serviceManager } from '../system/manager.ts'
 import { whenParentEnds, whenTold } from '../system/parent.ts'
 import { systemWorld } from '../system/world.ts'
 import type { World } from '../world/world.ts'
@@ -30,10 +31,12 @@ export async function runProgram(
   options: { readonly stopWithParent?: boolean },
 ): Promise<void> {
   collectOften()
+  const manager = serviceManager()
   let stop: (() => Promise<void>) | undefined
   let told = false
   const end = (): void => {
     told = true
+    manager.stopping()
     if (stop === undefined) process.exit(0)
     const stopping = stop
     stop = async () => undefined
@@ -46,6 +49,7 @@ export async function runProgram(
   if (options.stopWithParent) whenParentEnds(end)
   stop = await start()
   if (told) end()
+  else manager.ready()
 }
 
 /** Runs the command table; an error is one sentence on stderr and exit code 1, wrong usage is 2. */

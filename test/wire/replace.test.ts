@@ -5,7 +5,7 @@ import type { Client } from '../../src/client/client.ts'
 import { type PutItem, putBatch } from '../../src/client/put.ts'
 import { replaceFile } from '../../src/client/replace.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
-import { memoryItem, memoryItem } from '../../src/sim/memory.ts'
+import { memoryItem } from '../../src/sim/memory.ts'
 import { retainedPath } from '../../src/store/removal.ts'
 
 const { signal } = new AbortController()

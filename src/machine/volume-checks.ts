@@ -1,0 +1,139 @@
+/** The volume as it lies on the disk: whose it is, its space, its lists against its files. Nothing is written. */
+import {
+  createReadStream,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { formatBytes } from '../world/units.ts'
+import { bad, type Finding, ok, unknown, warn } from './finding.ts'
+
+export interface VolumeChecked {
+  readonly mount: string
+  readonly pillar: string
+  readonly archive: string
+  readonly reserveBytes: number
+}
+
+export function identity({ mount, pillar, archive }: VolumeChecked): Finding {
+  const path = join(mount, 'colonnade', 'volume.json')
+  if (!existsSync(path))
+    return bad(
+      'disk',
+      `there is no volume at ${mount}`,
+      'is the disk plugged in? If it is new: colonnade-agent disks adopt',
+    )
+  try {
+    const found = JSON.parse(readFileSync(path, 'utf8'))
+    if (found.pillar !== pillar || found.archive !== archive)
+      return bad(
+        'disk',
+        `the volume at ${mount} is that of ${found.pillar} in ${found.archive}`,
+        `this is ${pillar} in ${archive}: plug in its own disk`,
+      )
+    if (statSync(mount).dev === statSync(dirname(mount)).dev)
+      return warn(
+        'disk',
+        `volume ${found.volume}, on the same file system as ${dirname(mount)}`,
+        'a disk of its own outlives the card: colonnade-agent disks adopt',
+      )
+    return ok('disk', `volume ${found.volume} of ${pillar}, at ${mount}`)
+  } catch (error) {
+    return bad('disk', `${path}: ${String(error)}`, 'look at the kernel log: dmesg | tail')
+  }
+}
+
+export function space({ mount, reserveBytes }: VolumeChecked): Finding {
+  try {
+    const { bsize, bavail, blocks } = statfsSync(mount)
+    const free = bavail * bsize
+    const text = `${formatBytes(free)} free of ${formatBytes(blocks * bsize)}`
+    return free > reserveBytes
+      ? ok('space', `${text}; ${formatBytes(reserveBytes)} are never filled`)
+      : warn('space', `${text}: nothing more is taken in`, 'a larger disk, or volume.reserve')
+  } catch (error) {
+    return unknown('space', String(error))
+  }
+}
+
+/**
+ * The index (what the pillar says that it has) against the lists of the bags (what a stranger would read), and these against
+ * the files; of many files a sample. While the agent runs, the index is its own: then the lists and the files alone.
+ */
+export async function indexAgainstBag({ mount }: VolumeChecked): Promise<Finding> {
+  const root = join(mount, 'colonnade')
+  try {
+    const indexed = storedIn(root)
+    const seen: string[] = []
+    const wrong: string[] = []
+    for (const collection of collectionsOf(root)) {
+      const lines = await manifestOf(join(root, collection))
+      const missing = [...lines].filter(
+        (path, at) => at % Math.ceil(lines.size / sample) === 0 && !isFile(root, collection, path),
+      )
+      for (const path of missing) wrong.push(`${collection}/${path} is listed and not there`)
+      const rows = indexed?.get(collection)
+      if (indexed !== undefined && rows !== lines.size)
+        wrong.push(`${collection}: ${rows ?? 0} files in the index, ${lines.size} in the manifest`)
+      seen.push(`${collection} ${lines.size} ${lines.size === 1 ? 'file' : 'files'}`)
+    }
+    const about = `${seen.join(', ') || 'no collection'}${indexed ? '' : ' (the index is in use: lists against files only)'}`
+    const [first] = wrong
+    if (first === undefined) return ok('index', about)
+    return bad(
+      'index',
+      `${first}${wrong.length > 1 ? `, and ${wrong.length - 1} more` : ''}`,
+      rebuildHint,
+    )
+  } catch (error) {
+    return unknown('index', `can not be read: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+const rebuildHint =
+  'stop the agent for a minute and look again, as lists follow when it is quiet; then compare with the other pillars: colonnade verify'
+
+/** How many files of a collection are looked at. */
+const sample = 1000
+
+const collectionsOf = (root: string): string[] =>
+  readdirSync(root, { withFileTypes: true })
+    .filter((one) => one.isDirectory() && !one.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort()
+
+const isFile = (root: string, collection: string, path: string): boolean =>
+  lstatSync(join(root, collection, path), { throwIfNoEntry: false })?.isFile() === true
+
+/** Paths below the bag; a file that was listed again counts once. */
+async function manifestOf(bag: string): Promise<Set<string>> {
+  const paths = new Set<string>()
+  const manifest = join(bag, 'manifest-sha256.txt')
+  if (!existsSync(manifest)) return paths
+  for await (const line of createInterface({ input: createReadStream(manifest) }))
+    if (line.length > 66) paths.add(line.slice(66))
+  return paths
+}
+
+/** Files by collection; undefined while somebody else has the index, or has left it without closing it. */
+function storedIn(root: string): Map<string, number> | undefined {
+  const path = join(root, '.index.sqlite')
+  const log = `${path}-wal`
+  if (!existsSync(path) || (existsSync(log) && statSync(log).size > 0)) return undefined
+  // Immutable: not even a lock is taken.
+  const database = new DatabaseSync(`file:${encodeURI(path)}?immutable=1`, { readOnly: true })
+  try {
+    const rows = database.prepare(countStored).all() as { collection: string; files: number }[]
+    return new Map(rows.map(({ collection, files }) => [collection, files]))
+  } finally {
+    database.close()
+  }
+}
+
+const countStored = 'SELECT collection, count(*) AS files FROM files GROUP BY collection'
