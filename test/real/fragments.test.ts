@@ -1,0 +1,95 @@
+// A collection in fragments, with real processes over mosquitto: put, power cuts, get, and the disks without any program.
+
+import { spawnSync } from 'node:child_process'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { decide } from '../../src/setup/found.ts'
+import { makeArchive, type PillarName, pillarNames } from '../support/archive.ts'
+import { snapshot, writeNoise } from '../support/files.ts'
+import { until } from '../support/until.ts'
+
+const films = 'films'
+const archive = await makeArchive(t, 'mosquitto')
+const { home, tracker, pillars } = archive
+const source = join(home, 'source')
+const sizes = { empty: 0, one: 1, 'a fragment': 262_144, 'some more': 262_145, large: 9_000_001 }
+const run = async (...args: string[]) => (await archive.colonnade(args)).ended
+const volumes = pillarNames.map((name) => archive.volume(name))
+
+decide(home, {
+  name: films,
+  pillars: [...pillarNames],
+  copiesMin: 2,
+  algorithm: 'sha256',
+  fragments: { bytes: 262_144, copies: 2 },
+})
+for (const [n, [name, size]] of Object.entries(sizes).entries())
+  writeNoise(join(source, 'dir', name), size, n + 1)
+await archive.start()
+
+const fetched = async (folder: string): Promise<ReturnType<typeof snapshot>> => {
+  const to = join(home, folder)
+  const { code, errors } = await run('get', films, '--all', '-o', `${to}/`)
+  if (code !== 0) throw new Error(errors)
+  return snapshot(to)
+}
+
+t.test(
+  '[VAULT-1] what is put while tracker and pillars are killed is safe in the end',
+  async (t) => {
+    const first = await archive.colonnade(['put', films, source])
+    for (const one of [tracker, pillars['pillar-2']]) {
+      await new Promise((resolve) => setTimeout(resolve, 700))
+      await one.kill('SIGKILL')
+      one.start()
+    }
+    await first.ended
+    await until(
+      'the same command says that all is stored',
+      async () => (await run('put', films, source)).code === 0,
+      90_000,
+    )
+    t.same(await fetched('back'), snapshot(source))
+  },
+)
+
+t.test('[VAULT-7] the commands work as on any other collection', async (t) => {
+  t.match(await run('ls', films), { code: 0, output: /dir\/large/ })
+  t.match(await run('verify', films, source), { code: 0, output: /safe to delete: 5 of 5/ })
+  const part = join(home, 'part')
+  const range = ['--offset', '262100', '--length', '100']
+  t.match(await run('get', films, 'dir/large', ...range, '-o', part), { code: 0 })
+})
+
+t.test('[VAULT-9] a tracker that lost its disk learns everything from its pillars', async (t) => {
+  await tracker.kill('SIGKILL')
+  for (const name of readdirSync(join(home, 'tracker')))
+    if (/^(vault|spool|view|state)/.test(name))
+      rmSync(join(home, 'tracker', name), { recursive: true })
+  tracker.start()
+  await tracker.ready()
+  await until(
+    'it knows all names again',
+    async () => ((await run('ls', films)).output.match(/dir\//g) ?? []).length === 5,
+    90_000,
+  )
+  t.same(await fetched('again'), snapshot(source))
+})
+
+t.test('[VAULT-8] a shell rebuilds the files from the disks alone', async (t) => {
+  for (const name of Object.keys(pillars)) await pillars[name as PillarName].kill('SIGTERM')
+  await tracker.kill('SIGTERM')
+  const to = join(home, 'rescued')
+  const script = join(volumes[0] ?? '', 'assemble.sh')
+  const { status, stderr } = spawnSync('sh', [script, to, ...volumes], { encoding: 'utf8' })
+  t.equal(status, 0, stderr)
+  const found = snapshot(to)
+  const wanted = snapshot(source)
+  t.same(
+    Object.fromEntries(
+      Object.keys(wanted).map((name) => [name, found[name] ?? found[`${films}/${name}`]]),
+    ),
+    wanted,
+  )
+})
