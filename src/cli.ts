@@ -289,7 +289,16 @@ for (const [how, description, example] of [
 ] as const)
   command(`${how} <name>`, description, `colonnade collection ${example}`, collection)
     .option('--pillar <id>', 'who keeps it; may be repeated', list)
-    .option('--copies <n>', 'so many pillars, in as many places as can be', count)
+    .option(
+      '--copies <n>',
+      'so many pillars, in as many places as can be; of fragments, copies of each',
+      count,
+    )
+    .option(
+      '--fragment-size <size>',
+      'kept in fragments of this size, spread over the pillars',
+      bytes,
+    )
     .option('--copies-min <n>', 'a put is done when so many have confirmed it', count)
     .option('--sites <n>', 'refuse unless they stand in so many places', count)
     .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)

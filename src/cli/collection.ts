@@ -1,10 +1,16 @@
 /** `colonnade collection`: what is kept in the archive, and by which rules; the owner changes them. */
 import { readFileSync } from 'node:fs'
 import { publishDocument } from '../client/document.ts'
-import type { ArchiveDocument, Collection } from '../protocol/document.ts'
+import {
+  type ArchiveDocument,
+  type Collection,
+  fragmentBytesMax,
+  fragmentBytesMin,
+} from '../protocol/document.ts'
 import { isName } from '../protocol/scalars.ts'
 import { nodeSigner } from '../trust/keys.ts'
 import type { Signer } from '../trust/trust.ts'
+import { formatBytes } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, many, reasonOf, table } from './output.ts'
 
@@ -13,6 +19,8 @@ export interface CollectionOptions {
   readonly pillar?: readonly string[]
   readonly copies?: number
   readonly copiesMin?: number
+  /** Bytes; whole files on each pillar when absent. */
+  readonly fragmentSize?: number
   /** In at least so many places. */
   readonly sites?: number
   /** Where the owner's private key lies; absolute. */
@@ -40,13 +48,17 @@ export function showCollections(desk: Desk, name: string | undefined): ExitCode 
 const siteOf = ({ client }: Desk, pillar: string): string | undefined =>
   client.directory.identity(pillar)?.site
 
-function rowOf(desk: Desk, { name, pillars, copiesMin, algorithm }: Collection): string[] {
+function rowOf(desk: Desk, collection: Collection): string[] {
+  const { name, pillars, copiesMin, algorithm, fragments } = collection
   const where = pillars.map((pillar) => {
     const site = siteOf(desk, pillar)
     return site === undefined ? pillar : `${pillar} (${site})`
   })
   const copies = many(copiesMin, 'copy', 'copies')
-  return [name, `${pillars.length} pillars`, `safe at ${copies}`, algorithm, where.join(', ')]
+  const kept = fragments
+    ? `${many(fragments.copies, 'copy', 'copies')} in fragments of ${formatBytes(fragments.bytes)}`
+    : 'whole files'
+  return [name, `${pillars.length} pillars`, kept, `safe at ${copies}`, algorithm, where.join(', ')]
 }
 
 /** Adds a collection, or gives one other rules; what is not named stays. */
@@ -88,8 +100,12 @@ export function planned(
   document: ArchiveDocument,
   name: string,
   old: Collection | undefined,
-  { pillar, copies, copiesMin, sites }: CollectionOptions,
+  options: CollectionOptions,
 ): Collection {
+  const { pillar, copies: asked, copiesMin, sites } = options
+  const fragments = fragmentsOf(old, options)
+  // Of fragments it is the copies that are counted: all pillars may hold some.
+  const copies = fragments ? undefined : asked
   if (!isName(name))
     throw usage(
       `${name} is no name for a collection`,
@@ -112,13 +128,44 @@ export function planned(
       `${keepers.join(', ')} stand in ${many(places, 'place')}, not in ${sites}`,
       'name pillars of other places, or give them sites',
     )
-  const least = copiesMin ?? old?.copiesMin ?? Math.min(2, keepers.length)
-  if (least < 1 || least > keepers.length)
+  if (fragments && fragments.copies > keepers.length)
     throw usage(
-      `${many(keepers.length, 'pillar')} can not confirm ${many(least, 'copy', 'copies')}`,
-      '--copies-min is at least 1, and at most how many of its pillars keep files',
+      `${many(keepers.length, 'pillar')} can not keep ${fragments.copies} copies`,
+      pillarNames(document),
     )
-  return { name, pillars: [...pillars], copiesMin: least, algorithm: 'sha256' }
+  const most = fragments?.copies ?? keepers.length
+  const least = copiesMin ?? old?.copiesMin ?? Math.min(2, most)
+  if (least < 1 || least > most)
+    throw usage(
+      `${many(most, fragments ? 'copy' : 'pillar', fragments ? 'copies' : 'pillars')} can not confirm ${many(least, 'copy', 'copies')}`,
+      '--copies-min is at least 1, and at most how many of its pillars keep files, or the copies of fragments',
+    )
+  // A checksum pillar can not hold a part of anything.
+  const chosenOnes = fragments ? keepers : pillars
+  const rules = { name, pillars: [...chosenOnes], copiesMin: least, algorithm: 'sha256' as const }
+  return fragments ? { ...rules, fragments } : rules
+}
+
+/** How a collection is, or shall be, kept in fragments; undefined of whole files. */
+function fragmentsOf(
+  old: Collection | undefined,
+  { copies, fragmentSize }: CollectionOptions,
+): Collection['fragments'] {
+  if (fragmentSize === undefined) {
+    const known = old?.fragments
+    return known && { ...known, copies: copies ?? known.copies }
+  }
+  if (fragmentSize < fragmentBytesMin || fragmentSize > fragmentBytesMax)
+    throw usage(
+      `a fragment has ${formatBytes(fragmentBytesMin)} to ${formatBytes(fragmentBytesMax)}`,
+      '16MiB suits most disks and links',
+    )
+  if (old && !old.fragments)
+    throw usage(
+      `${old.name} is kept as whole files`,
+      'add another collection in fragments, and put the files there',
+    )
+  return { bytes: fragmentSize, copies: copies ?? old?.fragments?.copies ?? 2 }
 }
 
 const identityOf = (document: ArchiveDocument, name: string) =>

@@ -27,7 +27,13 @@ export async function ls(
     const time = new Date(mtime).toISOString()
     desk.out.object({ id, size, mtime: time, checksum, copies, differing })
   }
-  for (const line of table(files.map(rowOf), [0])) desk.out.line(line)
+  // There it is the tracker that lists, for all copies of each fragment.
+  const pieces = desk.client.directory.collection(collection)?.fragments !== undefined
+  for (const line of table(
+    files.map((file) => rowOf(file, pieces)),
+    [0],
+  ))
+    desk.out.line(line)
   if (files.length === 0)
     desk.out.note(name === undefined ? 'there are no files yet' : `nothing at ${idText(name)}`)
   return exitCodes.done
@@ -37,9 +43,9 @@ export async function ls(
 const isAtOrBelow = (id: string, name: string | undefined): boolean =>
   name === undefined || name.endsWith('/') || id === name || id.startsWith(`${name}/`)
 
-function rowOf({ id, size, mtime, copies: held, differing }: Known): string[] {
+function rowOf({ id, size, mtime, copies: held, differing }: Known, pieces: boolean): string[] {
   const time = `${new Date(mtime).toISOString().slice(0, -8)}Z`
-  const copies = many(held.length, 'copy', 'copies')
+  const copies = pieces ? 'in fragments' : many(held.length, 'copy', 'copies')
   const others = differing.length === 0 ? '' : `, ${differing.join(' and ')} has other bytes`
   return [formatBytes(size), time, `${copies}${others}`, idText(id)]
 }

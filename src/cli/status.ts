@@ -35,6 +35,12 @@ export function verdict(seen: readonly Seen[], copiesMin: number): Verdict {
       safe: true,
       sentence: `Safe: there are no files yet, ${many(there.length, 'pillar')} ready`,
     }
+  const spread = there[0]?.status.copies
+  if (spread)
+    return {
+      safe: true,
+      sentence: `Safe: ${many(files, 'file')} in fragments, ${many(spread.least, 'copy', 'copies')} of each on ${many(spread.pillars, 'pillar')}`,
+    }
   const places = new Set(keepers.map((one) => one.site ?? '')).size
   const proofs = keepers.flatMap(({ status }) => status.oldestProof ?? []).sort()
   const since = proofs[0] === undefined ? '' : `, each proven since ${proofs[0].slice(0, 10)}`
@@ -66,6 +72,9 @@ function troubleOf(
   const keepers = there.filter(hasCopies).length
   if (keepers < copiesMin)
     return `only ${keepers} of ${many(copiesMin, 'copy', 'copies')}; add a pillar`
+  const scarce = there.find(({ status: { copies } }) => copies && copies.least < copies.wanted)
+  if (scarce?.status.copies)
+    return `some fragments have only ${scarce.status.copies.least} of ${many(scarce.status.copies.wanted, 'copy', 'copies')}; they are brought to their number while enough pillars are running`
   const warned = there.find(({ status }) => status.verdict === 'WARNING')
   if (warned) return `${warned.pillar}: ${warned.status.text}; give it a larger disk`
   return undefined

@@ -32,6 +32,7 @@ async function look({ store, version, world }: Desk, collection: string): Promis
     days.map((count) => now - count * dayMs),
   )
   const oldest = await store.oldestProof(collection)
+  const copies = await store.spread?.(collection)
   const full = space.bytesOpen === 0
   return {
     verdict: trouble !== undefined ? 'ERROR' : full ? 'WARNING' : 'OK',
@@ -55,5 +56,6 @@ async function look({ store, version, world }: Desk, collection: string): Promis
     proofAges: days.map((count, n) => ({ days: count, files: ages[n] ?? 0 })),
     receiving: await store.receivingCount(),
     ...(store.kind === 'file' ? {} : { kind: store.kind }),
+    ...(copies === undefined ? {} : { copies: { ...copies } }),
   }
 }

@@ -58,7 +58,7 @@ export async function runAgent(
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
-  await layOut(world, thread.disk)
+  if (config.kind === 'file') await layOut(world, thread.disk)
   const pillar = await startPillar({
     ...member,
     world,

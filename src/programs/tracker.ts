@@ -13,7 +13,7 @@ import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import { httpsServe } from '../transfer/https.ts'
 import type { World } from '../world/world.ts'
 import { hostPort } from './program.ts'
-import { openVaultDisk } from './vault.ts'
+import { openVaultDisk, type VaultDisk } from './vault.ts'
 
 /** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
 export async function runTracker(
@@ -32,7 +32,11 @@ export async function runTracker(
   const broker = config['broker.listen'] === '' ? undefined : await openBroker(world, config)
   const member = await openMember(world, config, state, broker?.broker.connectLocal)
   broker?.serveFor(member)
-  const vault = await openVaultDisk(world, config)
+  let vault: VaultDisk | undefined
+  const fragments = async (): Promise<VaultDisk['parts']> => {
+    vault = await openVaultDisk(world, config)
+    return vault.parts
+  }
   const beside = documentBeside(config)
   const keepDocument = (sealed: Uint8Array): void => {
     writeFileSync(`${beside}.new`, sealed, { flush: true })
@@ -40,7 +44,7 @@ export async function runTracker(
   }
   const repair = { everyMs: config['repair.every'], settleMs: config['repair.settle'] }
   const ours = { world, version, state, spool, repair, keepDocument }
-  const tracker = await startTracker({ ...member, ...ours, fragments: vault.parts })
+  const tracker = await startTracker({ ...member, ...ours, fragments })
   const watching = watchDocument(beside, member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })
@@ -54,7 +58,7 @@ export async function runTracker(
     await served.close()
     await broker?.broker.close()
     member.dial.close()
-    await vault.close()
+    await vault?.close()
     await thread.close()
     await state.close()
     world.log.info('tracker.stopped', {})

@@ -194,6 +194,8 @@ export const Status = v.object({
   receiving: Count,
   /** Absent of pillars that keep files. */
   kind: v.optional(PillarKind),
+  /** Of a collection in fragments: how many copies the scarcest has, how many each is to have, on how many pillars. */
+  copies: v.optional(v.object({ least: Count, wanted: Count, pillars: Count })),
 })
 export type Status = v.InferOutput<typeof Status>
 export const GetStatusFinalResponse = v.object({

@@ -69,7 +69,7 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
     })
     running = await startTracker({
       ...{ world, name, version, state: mine, spool },
-      ...(options.fragments ? { fragments: await vault.open(world, own, options.graceMs) } : {}),
+      ...(options.fragments ? { fragments: () => vault.open(world, own, options.graceMs) } : {}),
       directory: opened,
       keys,
       signer: simSigner(name),

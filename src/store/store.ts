@@ -173,12 +173,21 @@ export interface Answering {
   conclude(changes: readonly Change[]): Promise<void>
 }
 
+/** Where bytes are spread over others: copies of the scarcest piece, how many there are to be, and over how many. */
+export interface Spread {
+  readonly least: number
+  readonly wanted: number
+  readonly pillars: number
+}
+
 export interface Store extends Reading, Receiving, Removing, Proving, Answering {
   readonly volume: string
   /** A checksum pillar's has no bytes: `read` rejects, and nothing is kept aside. */
   readonly kind: PillarKind
   space(): Promise<Space>
   receivingCount(): Promise<number>
+  /** Only of a store that keeps a collection on others. */
+  spread?(collection: string): Promise<Spread | undefined>
   /** Undefined while all is well, else why the volume takes no more writes. */
   trouble(): string | undefined
   /** Brings manifest and tag files up to date. */

@@ -5,11 +5,12 @@ import { exchange } from '../exchange/exchange.ts'
 import type { Spool } from '../exchange/spool.ts'
 import { answering, compose, notUnderstood } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
-import type { MessageOf } from '../protocol/messages.ts'
+import type { Head, MessageOf } from '../protocol/messages.ts'
 import { type EventType, pillarEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import { type Alarms, openAlarms } from './alarms.ts'
+import { type Caring, caring } from './caring.ts'
 import { careForFragments, type FragmentCare, type FragmentParts } from './fragments.ts'
 import { type Debt, type Ledger, ledger } from './ledger.ts'
 import type { RepairOptions } from './repair.ts'
@@ -20,8 +21,8 @@ export interface TrackerParts
   readonly version: string
   readonly state: State
   readonly spool: Spool
-  /** For collections in fragments. */
-  readonly fragments?: FragmentParts
+  /** Opens what the tracker's disk holds for collections in fragments; called with the first of them. */
+  fragments?(): Promise<FragmentParts>
   /** The owner has sent a newer archive document: to be kept where it is looked for at the next start. */
   keepDocument?(sealed: Uint8Array): void
   readonly repair?: RepairOptions
@@ -51,15 +52,20 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
   const presence = presenceOf(parts, await nextSession(parts))
-  let care: FragmentCare | undefined
-  /** Who was there before there was anybody to care. */
-  const early: MessageOf<'Presence'>[] = []
+  const { fragments } = parts
+  const care: Caring = caring(
+    world.log,
+    directory,
+    fragments && (async () => careForFragments(client, parts.version, await fragments(), serve)),
+  )
 
   async function mail(mail: Mail): Promise<void> {
     const { message, from } = mail
+    // What we said of ourselves before we lost our memory is of interest, too.
+    if (from.role !== 'client') await care.hear(mail)
     // We ask ourselves, too: the command on the tracker's own machine.
-    if (from.role !== 'client' && from.name !== name) return care?.hear(mail)
-    await answerTo(message, { client, alarms, debts, keeping })
+    if (from.role === 'client' || from.name === name)
+      await answerTo(message, { client, alarms, debts, keeping })
   }
   const client: Client = await startClient({
     ...parts,
@@ -68,8 +74,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     onPresence(one) {
       if (one.from === name) return
       if (one.state === 'online') keeping.arrived(one.from)
-      if (care) care.notice(one)
-      else early.push(one)
+      care.notice(one)
     },
     // The exchange is opened by whoever runs us; what we offer and take for ourselves stands beside the spool.
     serve: async () => ({ urls: urlsOf(directory, name), close: async () => undefined }),
@@ -77,14 +82,10 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       subscriptions: subscriptionsOf(parts),
       will: { topic: topics.trackerState(), message: presence(false) },
       mail,
-      notUnderstood(head, why) {
-        world.log.warn('tracker.notUnderstood', { from: head.from, type: head.type, why })
-        const answer = notUnderstood(world, name, head, why)
-        if (answer && head.replyTo !== undefined) void client.line.post().send(head.replyTo, answer)
-      },
+      notUnderstood: (head, why) => sayNotUnderstood(client, head, why),
       connected(post) {
         void post.send(topics.trackerState(), presence(true), true)
-        care?.connected()
+        care.connected()
       },
     },
   })
@@ -99,6 +100,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const announce = (): void => {
     void say(true)
     keeping.decided()
+    void care.look().catch(() => undefined)
   }
   const newDocument = (): void => {
     parts.keepDocument?.(directory.sealed())
@@ -106,24 +108,29 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   }
   const shelf = benchBeside(name, client.bench, spool)
   const serve = exchange({ ...parts, identity: name, shelf, relay: true, newDocument })
-  if (parts.fragments) care = await careForFragments(client, parts.version, parts.fragments, serve)
-  for (const one of early.splice(0)) care?.notice(one)
+  await care.look()
   return {
     serve,
-    care: () => care,
+    care: care.now,
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
     owed: () => debts.all(),
     announce,
     async stop() {
       stop.abort()
-      await care?.stop()
+      await care.stop()
       await say(false)
       await client.close()
       await keeping.idle()
       await expiring
     },
   }
+}
+
+function sayNotUnderstood({ world, name, line }: Client, head: Head, why: string): void {
+  world.log.warn('tracker.notUnderstood', { from: head.from, type: head.type, why })
+  const answer = notUnderstood(world, name, head, why)
+  if (answer && head.replyTo !== undefined) void line.post().send(head.replyTo, answer)
 }
 
 const subscriptionsOf = ({ topics, fragments }: TrackerParts): string[] => [

@@ -34,12 +34,19 @@ export function carrying(parts: VaultParts, work: Settling) {
     running = undefined
   }
   return {
+    /** Resolves when it is known what the last end has left here. */
+    known: known(parts, work),
     wake(): void {
       due = true
       running ??= run()
     },
     idle: async (): Promise<void> => running,
   }
+}
+
+async function known(parts: VaultParts, work: Settling): Promise<void> {
+  for (const { name, fragments } of parts.directory.document().collections)
+    if (fragments) for await (const row of here(parts, name)) work.expect(name, row.id)
 }
 
 /** Settles all that is not safe yet; how many could not be. */

@@ -41,6 +41,18 @@ export const fileOf = ({ collection, checksum, size }: ViewFile): ViewFile => ({
 export const payloadOf = ({ collection, path }: Pick<StoredFile, 'collection' | 'path'>): string =>
   `${collection}/data/${path}`
 
+/** Ids that are stored here, and not safe yet: no listing tells of them before. */
+function unsafeIds() {
+  const keys = new Set<string>()
+  return {
+    expect: (collection: string, id: string): void => void keys.add(keyOf(collection, id)),
+    settled: (collection: string, id: string): void => void keys.delete(keyOf(collection, id)),
+    isSafe: (collection: string, id: string): boolean => !keys.has(keyOf(collection, id)),
+  }
+}
+
+const keyOf = (collection: string, id: string): string => `${collection}\0${id}`
+
 /** What is to be brought to pillars. */
 interface Goal {
   readonly entry: Entry
@@ -55,6 +67,7 @@ export type Settling = ReturnType<typeof settling>
 export function settling(parts: VaultParts) {
   const { disk, volume, view, distribution, directory, signal } = parts
   const one = lock()
+  const unsafe = unsafeIds()
   const busy = new Map<string, Promise<void>>()
 
   const isHere = async (row: StoredFile): Promise<boolean> =>
@@ -100,24 +113,29 @@ export function settling(parts: VaultParts) {
       signal.throwIfAborted()
       const goal = await goalOf(collection, id)
       if (goal === 'changed') continue
-      if (!goal) return
+      if (!goal) {
+        unsafe.settled(collection, id)
+        return
+      }
       const { entry, row, slices } = goal
       const wanted = new Map(slices.map((slice) => [slice.hash, slice]))
       const fragments = [...(goal.isHere ? wanted.values() : []), entry.fragment]
       const enough = directory.collection(collection)?.copiesMin ?? 1
       await distribution.spread(collection, fragments, sourceOf(parts, goal), { enough, signal })
       if (!(await cleared(goal))) continue
+      unsafe.settled(collection, id)
       parts.onSafe?.(entry, row, slices)
       return
     }
   }
   return {
     isHere,
+    ...unsafe,
     /** Steps that change what is stored, or that decide by it. */
     alone: one,
     /** Resolves once what the catalogue says of this id is safe on pillars. */
     async settle(collection: string, id: string): Promise<void> {
-      const key = `${collection}\0${id}`
+      const key = keyOf(collection, id)
       const before = busy.get(key) ?? Promise.resolve()
       // After who is at it: he may have looked before the last change.
       const mine = before.catch(() => undefined).then(() => settle(collection, id))

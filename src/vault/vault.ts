@@ -3,9 +3,9 @@
  * tracker's disk, is taken apart, and is acknowledged once pillars have it safely; then the bytes go from here. What is
  * read comes back from pillars. The volume's index is the catalogue.
  */
-import type { RetainedFile, StoredFile } from '../index/index.ts'
+import type { ListQuery, Page, RetainedFile, StoredFile } from '../index/index.ts'
 import { purgeMax, retainedPath } from '../store/removal.ts'
-import type { Incoming, NewFile, Space, Standing, Store } from '../store/store.ts'
+import type { Incoming, NewFile, Space, Spread, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
@@ -42,6 +42,10 @@ export function openVault(parts: VaultParts): Vault {
     carryOn: carry.wake,
     learning: learned,
     trouble: () => volume.trouble() ?? behind(learned.missing()),
+    async list(query) {
+      await carry.known
+      return listed(volume, query, (file) => work.isSafe(file.collection, file.id))
+    },
     read: (file, offset, length) => read(parts, file, offset, length),
     async withBytes(collection, checksum, size) {
       const row = await volume.withBytes(collection, checksum, size)
@@ -51,6 +55,9 @@ export function openVault(parts: VaultParts): Vault {
     summary: async () =>
       (await volume.summary()).filter(({ collection }) => directory.collection(collection)),
     space: () => spaceOf(parts),
+    spread: (collection) => spreadOf(parts, collection),
+    // What pillars have proven they tell themselves.
+    oldestProof: async () => undefined,
     async close() {
       await carry.idle()
       await work.idle()
@@ -65,11 +72,26 @@ const behind = (missing: readonly string[]): string | undefined =>
     ? undefined
     : `the catalogue is being read from the pillars again; ${missing.join(', ')} must come`
 
+/** What is not safe yet is not listed: whoever counts copies, or deletes his own, goes by listings. */
+async function listed(
+  volume: Store,
+  query: ListQuery,
+  isSafe: (file: StoredFile) => boolean,
+): Promise<Page> {
+  let page = await volume.list(query)
+  for (;;) {
+    const files = page.files.filter(isSafe)
+    const last = page.files.at(-1)
+    if (files.length > 0 || !page.partial || !last) return { files, partial: page.partial }
+    page = await volume.list({ ...query, after: { timestamp: last.timestamp, id: last.id } })
+  }
+}
+
 type Settled = (collection: string, id: string) => Promise<void>
 
 function receiving(
   parts: VaultParts,
-  { isHere, alone }: Settling,
+  { isHere, alone, expect }: Settling,
   settled: Settled,
 ): Pick<Store, 'standing' | 'accept' | 'incoming'> {
   const { volume } = parts
@@ -96,6 +118,7 @@ function receiving(
         write: inner.write,
         secure: inner.secure,
         async finish(by) {
+          expect(collection, id)
           const outcome = await (replaces ? alone(() => inner.finish(by)) : inner.finish(by))
           if (outcome === 'stored') await settled(collection, id)
           return outcome
@@ -123,7 +146,7 @@ function fitting(
 
 function removing(
   parts: VaultParts,
-  { alone }: Settling,
+  { alone, expect }: Settling,
   settled: Settled,
 ): Pick<Store, 'remove' | 'restore' | 'purge'> {
   const { volume, disk, index, view, world } = parts
@@ -141,6 +164,7 @@ function removing(
       return outcome
     },
     async restore(collection, id, checksum, by) {
+      expect(collection, id)
       const outcome = await alone(async () =>
         (await canReturn(collection, id, checksum))
           ? volume.restore(collection, id, checksum, by)
@@ -203,6 +227,19 @@ async function* read(
   const fetching = (slice: (typeof slices)[number], stop: AbortSignal) =>
     fetch(file.collection, slice, AbortSignal.any([signal, stop]))
   yield* assembled(fetching, slices, at, end - at)
+}
+
+/** Undefined while nothing is spread. */
+async function spreadOf(
+  { view, directory }: VaultParts,
+  collection: string,
+): Promise<Spread | undefined> {
+  const wanted = directory.collection(collection)?.fragments?.copies
+  const pillars = (await view.members()).filter(({ state }) => state === 'registered')
+  const names = pillars.map(({ pillar }) => pillar)
+  const counts = [...(await view.histogram(collection, names)).keys()]
+  if (wanted === undefined || counts.length === 0) return undefined
+  return { least: Math.min(...counts), wanted, pillars: names.length }
 }
 
 /** What pillars have open, divided by the copies that each byte takes of it. */

@@ -36,6 +36,38 @@ t.test('who keeps a collection is chosen over as many places as can be', async (
   t.match(planned(document, 'home', undefined, {}), { copiesMin: 2 })
 })
 
+t.test(
+  'a collection in fragments has copies of each, spread over all that keep files',
+  async (t) => {
+    const films = planned(document, 'films', undefined, { fragmentSize: 1 << 20 })
+    t.same(films, {
+      ...{
+        name: 'films',
+        pillars: ['attic', 'cellar', 'friend'],
+        copiesMin: 2,
+        algorithm: 'sha256',
+      },
+      fragments: { bytes: 1 << 20, copies: 2 },
+    })
+    t.same(planned(document, 'films', films, { copiesMin: 1 }).fragments, films.fragments)
+    t.match(planned(document, 'films', films, { copies: 3 }), {
+      pillars: films.pillars,
+      fragments: { copies: 3 },
+    })
+    const refused = (known: typeof old | undefined, options: CollectionOptions) => {
+      try {
+        return planned(document, 'films', known, options)
+      } catch (error) {
+        return error
+      }
+    }
+    t.match(refused(undefined, { fragmentSize: 1 }), { message: /a fragment has 64 KiB to 1 GiB/ })
+    t.match(refused(films, { copies: 4 }), { message: /3 pillars can not keep 4 copies/ })
+    t.match(refused(films, { copiesMin: 3 }), { message: /2 copies can not confirm 3 copies/ })
+    t.match(refused(old, { fragmentSize: 1 << 20 }), { message: /kept as whole files/ })
+  },
+)
+
 t.test('what can not be is refused, with a hint', async (t) => {
   const refused = (options: CollectionOptions, name = 'home') => {
     try {
@@ -70,7 +102,7 @@ t.test('the owner adds and changes collections, and nobody else does', async (t)
   })
   t.match(await run('add', 'photos', '--copies', '3', ...owner), {
     code: 0,
-    output: /photos +3 pillars +safe at 2 copies/,
+    output: /photos +3 pillars +whole files +safe at 2 copies/,
   })
   t.match(await run('add', 'photos', ...owner), { code: 1, errors: /already/ })
   t.match(await run('set', 'nothing', ...owner), { code: 1, errors: /no collection nothing/ })

@@ -207,6 +207,15 @@ t.test('the verdict says what is so and what to do', async (t) => {
     safe: true,
     sentence: 'Safe: 12 345 files, 3 copies in 3 places, each proven since 2026-10-01',
   })
+  const spread = (least: number) => seen('tracker', { copies: { least, wanted: 2, pillars: 5 } })
+  t.same(verdict([spread(2)], 1), {
+    safe: true,
+    sentence: 'Safe: 12 345 files in fragments, 2 copies of each on 5 pillars',
+  })
+  t.match(verdict([spread(1)], 1), {
+    safe: false,
+    sentence: /some fragments have only 1 of 2 copies; they are brought to their number/,
+  })
   const bad: [Seen[], string | RegExp][] = [
     [[seen('a', undefined), seen('b', undefined)], /no pillar answered; switch them on/],
     [[seen('a', { verdict: 'ERROR', text: 'EIO' }), seen('b', {})], /a has failed \(EIO\); look/],

@@ -57,6 +57,11 @@ t.test(
 t.test('[VAULT-7] the commands work as on any other collection', async (t) => {
   t.match(await run('ls', films), { code: 0, output: /dir\/large/ })
   t.match(await run('verify', films, source), { code: 0, output: /safe to delete: 5 of 5/ })
+  t.match((await run('ls', films)).output, /in fragments +dir\/large/)
+  t.match(await run('status', films), {
+    code: 0,
+    output: /^Safe: 5 files in fragments, 2 copies of each on 3 pillars/,
+  })
   const part = join(home, 'part')
   const range = ['--offset', '262100', '--length', '100']
   t.match(await run('get', films, 'dir/large', ...range, '-o', part), { code: 0 })

@@ -52,6 +52,8 @@ t.test(
     await all.time.advance(1)
     t.equal(done, false)
     t.same(all.here(), ['pieces/data/a'])
+    const listed = async () => (await all.vault.list({ collection, limit: 9 })).files.length
+    t.equal(await listed(), 0, 'nor is it listed: whoever deletes his own goes by listings')
     t.equal(
       (await all.vault.standing([all.offer('a', original)]))[0]?.is,
       'welcome',
@@ -61,6 +63,7 @@ t.test(
     go()
     t.equal(await putting, 'stored')
     t.same(all.here(), [])
+    t.equal(await listed(), 1)
     await all.stop()
   },
 )

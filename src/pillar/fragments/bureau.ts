@@ -20,7 +20,8 @@ export async function isOfActing({ notes }: Bureau, epoch: Epoch): Promise<boole
 }
 
 /** Whether this pillar keeps this collection, in fragments, by the archive document. */
-export const keeps = ({ directory, name }: Desk, collection: string): boolean => {
+export const keeps = ({ directory, name, store }: Desk, collection: string): boolean => {
   const policy = directory.collection(collection)
-  return policy?.fragments !== undefined && policy.pillars.includes(name)
+  const isMine = policy?.fragments !== undefined && policy.pillars.includes(name)
+  return isMine && store.kind === 'file'
 }
