@@ -91,7 +91,7 @@ export async function changeCollection(
   for (const line of table([rowOf(desk, collection)])) out.line(line)
   out.object({ ...collection })
   if (old && collection.pillars.some((pillar) => !old.pillars.includes(pillar)))
-    out.note('new pillars get what was put before by the same `colonnade put` once more')
+    out.note('new pillars get what was put before from the others, by themselves')
   return exitCodes.done
 }
 
