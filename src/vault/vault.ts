@@ -5,7 +5,7 @@
  */
 import type { ListQuery, Page, RetainedFile, StoredFile } from '../index/index.ts'
 import { purgeMax, retainedPath } from '../store/removal.ts'
-import type { Incoming, NewFile, Space, Spread, Standing, Store } from '../store/store.ts'
+import type { Incoming, NewFile, Restored, Space, Spread, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
@@ -87,14 +87,34 @@ async function listed(
   }
 }
 
+/** Stores something that is safe only once it is settled; what was not stored leaves a file that was safe so. */
+async function expected(
+  { volume }: VaultParts,
+  work: Settling,
+  collection: string,
+  id: string,
+  store: () => Promise<boolean>,
+): Promise<boolean> {
+  work.expect(collection, id)
+  let stored = false
+  try {
+    stored = await store()
+    return stored
+  } finally {
+    const [row] = stored ? [] : await volume.stored(collection, [id])
+    if (!stored && !(row && (await work.isHere(row)))) work.settled(collection, id)
+  }
+}
+
 type Settled = (collection: string, id: string) => Promise<void>
 
 function receiving(
   parts: VaultParts,
-  { isHere, alone, expect }: Settling,
+  work: Settling,
   settled: Settled,
 ): Pick<Store, 'standing' | 'accept' | 'incoming'> {
   const { volume } = parts
+  const { isHere, alone } = work
   /** What is stored here only may still come: whoever brings it waits until it is safe. */
   const unsafeIsWelcome = (standings: readonly Standing[]): Promise<Standing[]> =>
     Promise.all(
@@ -118,10 +138,12 @@ function receiving(
         write: inner.write,
         secure: inner.secure,
         async finish(by) {
-          expect(collection, id)
-          const outcome = await (replaces ? alone(() => inner.finish(by)) : inner.finish(by))
-          if (outcome === 'stored') await settled(collection, id)
-          return outcome
+          const stored = await expected(parts, work, collection, id, async () => {
+            const outcome = await (replaces ? alone(() => inner.finish(by)) : inner.finish(by))
+            return outcome === 'stored'
+          })
+          if (stored) await settled(collection, id)
+          return stored ? 'stored' : 'wrongChecksum'
         },
       }
     },
@@ -146,9 +168,10 @@ function fitting(
 
 function removing(
   parts: VaultParts,
-  { alone, expect }: Settling,
+  work: Settling,
   settled: Settled,
 ): Pick<Store, 'remove' | 'restore' | 'purge'> {
+  const { alone } = work
   const { volume, disk, index, view, world } = parts
   /** Whether the bytes of what was deleted are still known to be somewhere. */
   async function canReturn(collection: string, id: string, checksum: string): Promise<boolean> {
@@ -164,13 +187,15 @@ function removing(
       return outcome
     },
     async restore(collection, id, checksum, by) {
-      expect(collection, id)
-      const outcome = await alone(async () =>
-        (await canReturn(collection, id, checksum))
-          ? volume.restore(collection, id, checksum, by)
-          : 'damaged',
+      let outcome: Restored = 'damaged'
+      const stored = await expected(parts, work, collection, id, () =>
+        alone(async () => {
+          if (await canReturn(collection, id, checksum))
+            outcome = await volume.restore(collection, id, checksum, by)
+          return outcome === 'stored'
+        }),
       )
-      if (outcome === 'stored') await settled(collection, id)
+      if (stored) await settled(collection, id)
       return outcome
     },
     purge: (before) =>

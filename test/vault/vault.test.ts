@@ -1,7 +1,7 @@
 // The store of collections in fragments: what is acknowledged is safe on pillars, and comes back from them.
 
 import t from 'tap'
-import { bytes, collection, distinct, fragmentBytes, kit, pillars } from './kit.ts'
+import { ann, bytes, collection, distinct, fragmentBytes, kit, pillars } from './kit.ts'
 
 const sizes = [
   ['an empty file', 0],
@@ -257,6 +257,25 @@ t.test('[VAULT-5] what is deleted before it was safe comes back from our disk', 
   t.equal(await all.restore('a', original), 'stored')
   t.same(all.here(), [], 'and is brought to pillars')
   t.equal(await all.read('a'), Buffer.from(original).toString())
+  await all.stop()
+})
+
+t.test('[VAULT-1] what was not stored after all leaves a safe file listed', async (t) => {
+  const all = await kit()
+  const [old, other] = [distinct(250), distinct(250, 'other ')]
+  await all.put('a', old)
+  const listed = async () => (await all.vault.list({ collection, limit: 9 })).files.length
+  t.equal(await all.restore('a', other), 'otherBytes')
+  t.equal(await listed(), 1)
+  const [version = 0] = await all.vault.versions(collection, ['a'])
+  const replaces = { checksum: all.offer('a', old).checksum, version }
+  const file = { ...all.offer('a', other), replaces }
+  await all.accept(file)
+  const incoming = await all.vault.incoming(collection, 'a', replaces)
+  await incoming.write(old.slice())
+  t.equal(await incoming.finish(ann), 'wrongChecksum')
+  t.equal(await listed(), 1)
+  t.equal(await all.read('a'), Buffer.from(old).toString())
   await all.stop()
 })
 
