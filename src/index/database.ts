@@ -73,6 +73,15 @@ const codes = new Map([
   [26, 'corrupt'],
 ])
 
+/** What SQLite says about the disk, as a DiskError. */
+export function told<Result>(query: () => Result): Result {
+  try {
+    return query()
+  } catch (error) {
+    throw translated(error)
+  }
+}
+
 /** The DiskError for what SQLite says about the disk; anything else is a mistake of ours and stays as it is. */
 export function translated(error: unknown): unknown {
   if (!(error instanceof Error) || !('errcode' in error)) return error

@@ -42,3 +42,12 @@ export function findings(
     },
   }
 }
+
+/** Whether the file is the one that was read: replaced or deleted meanwhile it is neither right nor wrong. */
+export async function isStill(
+  { store }: Pick<Desk, 'store'>,
+  { collection, id, sequence }: StoredFile,
+): Promise<boolean> {
+  const [now] = await store.stored(collection, [id])
+  return now?.sequence === sequence
+}

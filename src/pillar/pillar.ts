@@ -8,6 +8,7 @@ import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
+import { conversationOf, nextSession } from '../post/session.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { type Topics, trackerEvents } from '../protocol/topics.ts'
@@ -71,7 +72,7 @@ export interface Pillar {
 export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const { name, store, topics } = parts
   const stop = new AbortController()
-  const session = await nextSession(parts)
+  const session = await nextSession(parts.world, parts.state)
   const presence = presenceOf(parts, session)
   const desk = deskFor(parts, stop.signal, session, {
     post: () => post,
@@ -182,10 +183,6 @@ function deskFor(
   }
 }
 
-/** A UUID-shaped name for what belongs to no operation. */
-const conversationOf = (session: number): string =>
-  `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`
-
 /** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
 async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<boolean> {
   const { message, from } = mail
@@ -193,14 +190,6 @@ async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<
   if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
     await refresh().catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
   return true
-}
-
-/** max(clock, last + 1): a death of an older session can be told from ours, whatever the clock does. */
-async function nextSession({ state, world }: PillarParts): Promise<number> {
-  const last = Number((await state.get('session')) ?? 0)
-  const session = Math.max(world.clock.now(), last + 1)
-  await state.change([['session', `${session}`]])
-  return session
 }
 
 async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string): Promise<void> {

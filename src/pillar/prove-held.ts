@@ -2,7 +2,7 @@
 import type { StoredFile } from '../index/index.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { lock } from '../world/lock.ts'
-import type { Findings } from './findings.ts'
+import { type Findings, isStill } from './findings.ts'
 import type { Desk } from './pillar.ts'
 import type { FileResult } from './put-run.ts'
 import type { Reception } from './reception.ts'
@@ -28,11 +28,12 @@ export function proving(
 }
 
 async function hashed(
-  { world, store, stopping }: Desk,
+  desk: Desk,
   file: StoredFile,
   seen: Findings,
   moved: (bytes: number) => void,
 ): Promise<FileResult> {
+  const { world, store, stopping } = desk
   const { id } = file
   const hasher = world.hashing.start('sha256')
   let wrong = 'the stored bytes are damaged'
@@ -52,8 +53,7 @@ async function hashed(
     wrong = `the stored bytes can not be read: ${why}`
   }
   // Replaced or deleted while it was read: that is no damage, and no confirmation either.
-  const [now] = await store.stored(file.collection, [id])
-  if (now?.sequence !== file.sequence)
+  if (!(await isStill(desk, file)))
     return { id, code: 'FAILURE', text: 'the file was changed while it was read' }
   seen.wrong(file, wrong)
   return { id, code: 'EXISTING_FILE_CHECKSUM_FAILURE', text: wrong }

@@ -6,7 +6,7 @@
 import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { uuid7 } from '../post/compose.ts'
-import { findings } from './findings.ts'
+import { findings, isStill } from './findings.ts'
 import type { Desk } from './pillar.ts'
 import { isForNow, type ScrubPlan, scrubPlan } from './scrub-plan.ts'
 
@@ -138,14 +138,6 @@ async function read(desk: Desk, files: readonly StoredFile[]): Promise<void> {
     if (n % notedTogether === notedTogether - 1) await seen.note()
   }
   await seen.note()
-}
-
-async function isStill(
-  { store }: Desk,
-  { collection, id, sequence }: StoredFile,
-): Promise<boolean> {
-  const [now] = await store.stored(collection, [id])
-  return now?.sequence === sequence
 }
 
 /** Undefined when the bytes are right; `unreadable` may be the cable's fault, and is not put aside. */

@@ -1,4 +1,4 @@
-import { inTransaction, openDatabase, translated } from '../index/database.ts'
+import { inTransaction, openDatabase, told } from '../index/database.ts'
 import type { State, StatePage } from './state.ts'
 
 /** SQL that brings the state from version n to n + 1. A released line is never changed, only followed by another. */
@@ -57,14 +57,5 @@ export function openState(path: string): State {
     async close() {
       if (database.isOpen) database.close()
     },
-  }
-}
-
-/** What SQLite says about the disk, as a DiskError. */
-function told<Result>(query: () => Result): Result {
-  try {
-    return query()
-  } catch (error) {
-    throw translated(error)
   }
 }

@@ -7,12 +7,11 @@ import type { Index, ReceivingFile } from '../index/index.ts'
 import type { Hasher, World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper } from './bag-keeper.ts'
-import { evict } from './eviction.ts'
-import { findingChanges } from './findings.ts'
 import { folderMaker, type GroupCommit, groupCommit } from './group-commit.ts'
 import { type Health, health } from './health.ts'
 import { readIdentity } from './identity.ts'
 import { alreadyHere, audited } from './incoming.ts'
+import { keeping } from './keeping.ts'
 import { reading } from './reading.ts'
 import { recover } from './recovery.ts'
 import { doomed, replaceable } from './removal.ts'
@@ -52,43 +51,17 @@ export async function openChecksumVolume(
     ...read,
     withBytes: async () => undefined,
     read: nothing,
-    standing: door.standing,
-    accept: (request, files) => group.alone(() => door.accept(request, files)),
+    ...keeping({ world, disk, index, health: state, group, reserved, bag, door }),
     incoming: arrivals,
-    release(files) {
-      for (const file of files) reserved.end(file)
-    },
-    evict: (before) =>
-      group.alone(() => evict(world, disk, index, state, before, (file) => !reserved.has(file))),
-    accepted: () => index.accepted(),
-    answer: (key) => index.answer(key),
-    conclude: (changes) => group.commit(changes),
-    note: (findings, by) => group.commit(findingChanges(findings, by)),
-    oldestProof: (collection) => index.oldestProof(collection),
     // Nothing to read: nothing is ever due.
     leastProven: async () => [],
-    proofAges: (collection, before) => index.proofAges(collection, before),
     readMedium: nothing,
     quarantine: async () => false,
-    versions: (collection, ids) => index.versions(collection, ids),
-    tombstones: (query) => index.tombstones(query),
     remove: (file, by) => alone(() => forget(parts, file, by)),
     restore: async () => 'absent',
     restorable: async () => [],
     purge: async () => 0,
     space: async () => ({ ...reserved.space(await disk.free()), bytesRetained: 0 }),
-    receivingCount: async () => (await index.allReceiving()).length,
-    trouble: state.trouble,
-    flush: () => bag.flush(),
-    async close() {
-      try {
-        await group.idle()
-        await bag.stop()
-      } finally {
-        await index.close()
-        await disk.close()
-      }
-    },
   }
 }
 

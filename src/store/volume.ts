@@ -4,12 +4,11 @@ import type { Index, ReceivingFile } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper, noBag } from './bag-keeper.ts'
-import { evict } from './eviction.ts'
-import { findingChanges } from './findings.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
 import { foldsNames, readIdentity } from './identity.ts'
 import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
+import { keeping } from './keeping.ts'
 import { reading, readMedium } from './reading.ts'
 import { recover } from './recovery.ts'
 import { recoverRemovals, removal } from './removal.ts'
@@ -67,21 +66,9 @@ export async function openVolume(
     volume,
     kind: 'file',
     ...reading(world, disk, index),
-    standing: door.standing,
-    accept: (request, files) => group.alone(() => door.accept(request, files)),
+    ...keeping({ world, disk, index, health: state, group, reserved, bag, door }),
     incoming: arrivals,
-    release(files) {
-      for (const file of files) reserved.end(file)
-    },
-    evict: (before) =>
-      group.alone(() => evict(world, disk, index, state, before, (file) => !reserved.has(file))),
-    accepted: () => index.accepted(),
-    answer: (key) => index.answer(key),
-    conclude: (changes) => group.commit(changes),
-    note: (findings, by) => group.commit(findingChanges(findings, by)),
-    oldestProof: (collection) => index.oldestProof(collection),
     leastProven: (collection, limit) => index.leastProven(collection, limit),
-    proofAges: (collection, before) => index.proofAges(collection, before),
     readMedium: (file) => readMedium(disk, file),
     quarantine: (file, how, by) => alone(() => removals.quarantine(file, how, by)),
     ...removing(index, removals, alone),
@@ -89,18 +76,6 @@ export async function openVolume(
       ...reserved.space(await disk.free()),
       bytesRetained: await index.retainedBytes(),
     }),
-    receivingCount: async () => (await index.allReceiving()).length,
-    trouble: state.trouble,
-    flush: () => bag.flush(),
-    async close() {
-      try {
-        await group.idle()
-        await bag.stop()
-      } finally {
-        await index.close()
-        await disk.close()
-      }
-    },
   }
 }
 
@@ -109,10 +84,8 @@ function removing(
   index: Index,
   work: ReturnType<typeof removal>,
   alone: <T>(step: () => Promise<T>) => Promise<T>,
-): Removing {
+): Omit<Removing, 'versions' | 'tombstones'> {
   return {
-    versions: (collection, ids) => index.versions(collection, ids),
-    tombstones: (query) => index.tombstones(query),
     remove: (file, by) => alone(() => work.remove(file, by)),
     restore: (collection, id, checksum, by) =>
       alone(() => work.restore(collection, id, checksum, by)),

@@ -5,6 +5,7 @@ import { exchange } from '../exchange/exchange.ts'
 import type { Spool } from '../exchange/spool.ts'
 import { answering, compose, notUnderstood } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
+import { conversationOf, nextSession } from '../post/session.ts'
 import type { Head, MessageOf } from '../protocol/messages.ts'
 import { type EventType, pillarEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
@@ -51,7 +52,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
-  const presence = presenceOf(parts, await nextSession(parts))
+  const presence = presenceOf(parts, await nextSession(world, state))
   const { fragments } = parts
   const care: Caring = caring(
     world.log,
@@ -164,19 +165,12 @@ async function answerTo(
   }
 }
 
-/** max(clock, last + 1), as of every member. */
-async function nextSession({ world, state }: TrackerParts): Promise<number> {
-  const session = Math.max(world.clock.now(), Number((await state.get('session')) ?? 0) + 1)
-  await state.change([['session', `${session}`]])
-  return session
-}
-
 const presenceOf =
   ({ world, name, version, directory }: TrackerParts, session: number) =>
   (online: boolean): MessageOf<'Presence'> =>
     compose<'Presence'>(world, name, {
       type: 'Presence',
-      conversation: `00000000-0000-7000-8000-${session.toString(16).padStart(12, '0').slice(-12)}`,
+      conversation: conversationOf(session),
       state: online ? 'online' : 'offline',
       session,
       version,

@@ -1,5 +1,5 @@
 import { DiskError } from '../disk/disk.ts'
-import { inTransaction, openDatabase, translated } from '../index/database.ts'
+import { inTransaction, openDatabase, told } from '../index/database.ts'
 import { viewWriter } from './changes.ts'
 import { fileQueries, fragmentQueries, memberQueries } from './queries.ts'
 import { viewUpgrades } from './schema.ts'
@@ -54,14 +54,5 @@ export function openView(path: string): View {
     async close() {
       if (database.isOpen) database.close()
     },
-  }
-}
-
-/** What SQLite says about the disk, as a DiskError. */
-function told<Result>(query: () => Result): Result {
-  try {
-    return query()
-  } catch (error) {
-    throw translated(error)
   }
 }

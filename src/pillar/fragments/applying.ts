@@ -47,6 +47,23 @@ export async function obtained(
   await say(event)
 }
 
+/** Says that they can not be had here, and why. Nothing is said of none. */
+export async function failed(
+  { desk, say }: Bureau,
+  { collection, conversation, from }: Pick<Started, 'collection' | 'conversation' | 'from'>,
+  fragments: MessageOf<'FragmentDistributionFailed'>['fragments'],
+): Promise<void> {
+  if (fragments.length === 0) return
+  const event = compose<'FragmentDistributionFailed'>(desk.world, desk.name, {
+    type: 'FragmentDistributionFailed',
+    conversation,
+    to: [from],
+    collection,
+    fragments,
+  })
+  await say(event)
+}
+
 async function request(
   bureau: Bureau,
   message: Started,

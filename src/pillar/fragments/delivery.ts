@@ -4,7 +4,6 @@
  */
 import type { AcceptedRequest } from '../../index/index.ts'
 import { limits } from '../../limits.ts'
-import { compose } from '../../post/compose.ts'
 import { keyOf, parse, substance } from '../../protocol/envelope.ts'
 import { type Fragment, fragmentFileId, fragmentTime } from '../../protocol/fragments.ts'
 import type { Message, MessageOf } from '../../protocol/messages.ts'
@@ -13,7 +12,7 @@ import type { NewFile, Standing } from '../../store/store.ts'
 import { digestOf } from '../../world/world.ts'
 import type { FileResult, PutRequest } from '../put-run.ts'
 import { type Reception, transfers } from '../reception.ts'
-import { obtained } from './applying.ts'
+import { failed, obtained } from './applying.ts'
 import { type Bureau, keeps } from './bureau.ts'
 
 type Delivered = MessageOf<'FragmentDistributionDelivered'>
@@ -176,8 +175,8 @@ async function conclude(
   outcome: Outcome,
 ): Promise<void> {
   const { desk, notes } = bureau
-  const failed = new Set(outcome.failed.map(({ hash }) => hash))
-  const gone = message.fragments.filter(({ hash }) => failed.has(hash))
+  const lost = new Set(outcome.failed.map(({ hash }) => hash))
+  const gone = message.fragments.filter(({ hash }) => lost.has(hash))
   if (gone.length > 0) await notes.drop(message.collection, gone)
   const keepUntil = timeValue(message.expiresAt) + limits.skewMs
   const answer = { substance: asked, answer: JSON.stringify(outcome), keepUntil }
@@ -191,17 +190,10 @@ async function conclude(
 }
 
 async function tell(bureau: Bureau, message: Delivered, outcome: Outcome): Promise<void> {
-  const { desk, say } = bureau
-  const { collection, conversation, from } = message
   await obtained(bureau, message, 'temporary', outcome.obtained)
-  if (outcome.failed.length === 0) return
-  await say(
-    compose<'FragmentDistributionFailed'>(desk.world, desk.name, {
-      type: 'FragmentDistributionFailed',
-      conversation,
-      to: [from],
-      collection,
-      fragments: outcome.failed.map(({ hash, reason }) => ({ hash, reason: reason.slice(0, 200) })),
-    }),
+  await failed(
+    bureau,
+    message,
+    outcome.failed.map(({ hash, reason }) => ({ hash, reason: reason.slice(0, 200) })),
   )
 }

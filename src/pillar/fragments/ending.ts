@@ -1,8 +1,7 @@
 /** A distribution has ended: what names this pillar as a holder is kept for good. Only an abortion makes it discard. */
-import { compose } from '../../post/compose.ts'
 import { compareEpochs, fragmentFileId } from '../../protocol/fragments.ts'
 import type { MessageOf } from '../../protocol/messages.ts'
-import { obtained } from './applying.ts'
+import { failed, obtained } from './applying.ts'
 import { type Bureau, keeps } from './bureau.ts'
 
 type Ended = MessageOf<'FragmentDistributionEnded'>
@@ -21,9 +20,9 @@ export async function end(bureau: Bureau, message: Ended, key: string): Promise<
 }
 
 async function persist(bureau: Bureau, message: Ended, kept: Ended['fragments']): Promise<void> {
-  const { desk, notes, say } = bureau
+  const { desk, notes } = bureau
   if (kept.length === 0) return
-  const { collection, conversation, from } = message
+  const { collection } = message
   const rows = await desk.store.stored(collection, kept.map(fragmentFileId))
   const here = kept.filter((_, n) => rows[n] !== undefined)
   await notes.persist(
@@ -37,15 +36,10 @@ async function persist(bureau: Bureau, message: Ended, kept: Ended['fragments'])
     here.map(({ hash }) => hash),
   )
   const absent = kept.filter((_, n) => rows[n] === undefined)
-  if (absent.length === 0) return
-  await say(
-    compose<'FragmentDistributionFailed'>(desk.world, desk.name, {
-      type: 'FragmentDistributionFailed',
-      conversation,
-      to: [from],
-      collection,
-      fragments: absent.map(({ hash }) => ({ hash, reason: 'it is not here' })),
-    }),
+  await failed(
+    bureau,
+    message,
+    absent.map(({ hash }) => ({ hash, reason: 'it is not here' })),
   )
 }
 

@@ -26,8 +26,6 @@ export interface Notes {
     collection: string,
     fragments: readonly (Named & { readonly holders: readonly string[] })[],
   ): Promise<void>
-  /** Who else held it when it was persisted. */
-  holders(collection: string, fragment: Named): Promise<string[] | undefined>
   /** The highest epoch that was ever seen. */
   epoch(): Promise<Epoch | undefined>
   noteEpoch(epoch: Epoch): Promise<void>
@@ -68,7 +66,6 @@ export function notes(state: State): Notes {
           [`fragment held ${keyOf(collection, one)}`, JSON.stringify(one.holders)] as const,
         ]),
       ),
-    holders: (collection, fragment) => read(`fragment held ${keyOf(collection, fragment)}`),
     epoch: () => read(epochKey),
     noteEpoch: (epoch) => state.change([[epochKey, JSON.stringify(epoch)]]),
     memberships: async (collection) => (await read<Membership[]>(membershipKey(collection))) ?? [],
