@@ -126,7 +126,10 @@ function rowOf({ pillar, site, status: one }: Seen): string[] {
   if (!one) return [pillar, site ?? '', 'no answer']
   const free = one.volumes
     .map(
-      ({ bytesFree, bytesTotal }) => `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
+      ({ id, state, bytesFree, bytesTotal }) =>
+        bytesTotal === 0
+          ? `volume ${id} ${state}`
+          : `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
     )
     .join(', ')
   const aside = one.volumes.reduce((sum, { bytesRetained }) => sum + bytesRetained, 0)

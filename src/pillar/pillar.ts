@@ -4,7 +4,7 @@
  */
 
 import type { ConnectBus } from '../bus/bus.ts'
-import type { StoredFile } from '../index/index.ts'
+import type { AcceptedRequest, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
 import { type Mail, type Post, startPost } from '../post/post.ts'
@@ -119,9 +119,15 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       },
     },
   )
-  const accepted = await store.accepted()
-  await work.puts.resume(accepted)
-  await pieces.resume(accepted)
+  store.news?.((news) => {
+    if (news.is === 'alarm') desk.alarm(news.code, news.text)
+    else void resume(news.requests)
+  })
+  const resume = async (accepted: readonly AcceptedRequest[]): Promise<void> => {
+    await work.puts.resume(accepted)
+    await pieces.resume(accepted)
+  }
+  await resume(await store.accepted())
   const housekeeping = keepHouse(desk)
   return {
     isConnected: () => post.isConnected(),

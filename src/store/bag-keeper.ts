@@ -4,7 +4,7 @@ import type { Index } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
-import { appendToBag, describeBag, renewBag } from './bag.ts'
+import { appendToBag, type BagGroup, describeBag, renewBag } from './bag.ts'
 import type { Health } from './health.ts'
 
 export interface BagKeeper {
@@ -24,13 +24,19 @@ export const noBag: BagKeeper = {
 /** While files keep coming the manifest follows all the same, after so many times `manifestIdleMs`. */
 const busyTurnsMax = 15
 
-/** `payload` is false where there are checksums only: then the lists are no bag, and do not say so. */
+export interface BagOptions {
+  /** False where there are checksums only: then the lists are no bag, and do not say so. */
+  readonly payload?: boolean
+  /** What a bag says of those of the same collection on other volumes. */
+  group?(collection: string): BagGroup | undefined
+}
+
 export function bagKeeper(
   world: World,
   disk: Disk,
   index: Index,
   health: Health,
-  payload = true,
+  { payload = true, group }: BagOptions = {},
 ): BagKeeper {
   const stopping = new AbortController()
   const one = lock()
@@ -42,7 +48,7 @@ export function bagKeeper(
       for (const { collection } of await index.summary()) {
         await renewBag(disk, index, health, collection)
         while (await appendToBag(disk, index, health, collection));
-        if (payload) await describeBag(world, disk, index, health, collection)
+        if (payload) await describeBag(world, disk, index, health, collection, group?.(collection))
       }
     })
   async function whenQuiet(): Promise<void> {

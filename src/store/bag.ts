@@ -157,6 +157,13 @@ async function readMark(disk: Disk, index: Index, collection: string): Promise<M
   return whole ? mark : none
 }
 
+/** Of a collection that is spread over several volumes (RFC 8493 §2.2.2). */
+export interface BagGroup {
+  readonly identifier: string
+  /** `2 of 3`, or `2 of ?`. */
+  readonly count: string
+}
+
 /** Says how much there is and when; only when something changed, since each line costs two writes of the disk. */
 export async function describeBag(
   world: World,
@@ -164,18 +171,23 @@ export async function describeBag(
   index: Index,
   health: Health,
   collection: string,
+  group?: BagGroup,
 ): Promise<void> {
   const summary = (await index.summary()).find((one) => one.collection === collection)
   if (!summary) return
   const oxum = `${summary.bytes}.${summary.files}`
-  if ((await index.fact(`oxum ${collection}`)) === oxum) return
+  const told = group ? `${oxum} ${group.count}` : oxum
+  if ((await index.fact(`oxum ${collection}`)) === told) return
   await writeWhole(disk, `${collection}/bagit.txt`, bagDeclaration, health)
   const date = timeText(world.clock.now()).slice(0, 10)
   await writeWhole(
     disk,
     `${collection}/bag-info.txt`,
-    `Bag-Software-Agent: Colonnade\nBagging-Date: ${date}\nPayload-Oxum: ${oxum}\n`,
+    `Bag-Software-Agent: Colonnade\nBagging-Date: ${date}\nPayload-Oxum: ${oxum}\n${groupLines(group)}`,
     health,
   )
-  await health.guard(index.commit([{ do: 'fact', key: `oxum ${collection}`, value: oxum }]))
+  await health.guard(index.commit([{ do: 'fact', key: `oxum ${collection}`, value: told }]))
 }
+
+const groupLines = (group: BagGroup | undefined): string =>
+  group ? `Bag-Group-Identifier: ${group.identifier}\nBag-Count: ${group.count}\n` : ''

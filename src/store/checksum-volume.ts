@@ -36,7 +36,7 @@ export async function openChecksumVolume(
   const state = health(world.log, volume, options.onTrouble)
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes, () => 0)
-  const bag = bagKeeper(world, disk, index, state, false)
+  const bag = bagKeeper(world, disk, index, state, { payload: false })
   const door = admission({ world, disk, index, health: state, reserved, folds: false })
   const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(bag.touch)
   const parts: Parts = { world, disk, index, health: state, group, alone }

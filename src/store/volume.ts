@@ -3,6 +3,7 @@ import type { Disk } from '../disk/disk.ts'
 import type { Index, ReceivingFile } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
+import type { BagGroup } from './bag.ts'
 import { bagKeeper, noBag } from './bag-keeper.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
@@ -18,13 +19,15 @@ import type { Actor, Receiving, Removing, Replaced, Store } from './store.ts'
 export interface VolumeOptions {
   readonly pillar: string
   readonly archive: string
-  /** Left free for the owner and the file system. */
-  readonly reserveBytes: number
+  /** Left free for the owner and the file system; by the size of the disk when absent. */
+  readonly reserveBytes?: number | undefined
   /**
    * What is stored here leaves for another place once it is safe there: files without bytes are no damage, and there is no
    * bag.
    */
   readonly passing?: boolean
+  /** What a bag says of those of the same collection on other volumes. */
+  group?(collection: string): BagGroup | undefined
   /** Something is wrong with the volume; it takes no more writes. */
   onTrouble?(why: string): void
 }
@@ -48,7 +51,7 @@ export async function openVolume(
   const state = health(world.log, volume, options.onTrouble)
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
-  const bag = passing ? noBag : bagKeeper(world, disk, index, state)
+  const bag = passing ? noBag : bagKeeper(world, disk, index, state, options)
   const door = admission({ world, disk, index, health: state, reserved, folds })
   const removals = removal({
     ...{ world, disk, index, health: state, folds },

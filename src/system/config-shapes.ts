@@ -76,8 +76,8 @@ export const agentShape = {
   'volume.mount': { type: 'path', doc: 'Where the disk is mounted that keeps the files.' },
   'volume.reserve': {
     type: 'size',
-    default: '1GiB',
-    doc: 'Space on that disk that is never filled.',
+    optional: true,
+    doc: 'Space on each disk that is never filled; when absent 5 % of it, at least 1 GiB, and at most a tenth.',
   },
   'volume.retain': {
     type: 'duration',

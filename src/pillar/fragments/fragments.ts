@@ -226,14 +226,19 @@ async function asking(
   { desk, session }: FragmentsParts,
   common: { conversation: string; to: string[]; epoch: Epoch },
 ): Promise<FragmentEvent> {
-  const { bytesTotal, bytesOpen } = await desk.store.space()
+  const volumes = await volumesOf(desk.store)
   const summaries = await desk.store.summary()
   return compose<'ClientJoinRequested'>(desk.world, desk.name, {
     type: 'ClientJoinRequested',
     ...common,
     algorithm: 'sha256',
     session,
-    volumes: [{ id: desk.store.volume, bytesTotal, bytesOpen }],
+    // Those that are away as well: the board is the same.
+    volumes: volumes.map(({ id, space }) => ({
+      id,
+      bytesTotal: space?.bytesTotal ?? 0,
+      bytesOpen: space?.bytesOpen ?? 0,
+    })),
     holdings: summaries.filter(({ collection }) => keeps(desk, collection)),
     ...(desk.site === undefined ? {} : { site: desk.site }),
   })

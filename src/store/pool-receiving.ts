@@ -1,0 +1,257 @@
+/** Who may come in where there are several volumes: new files go where most room is, all others to where they belong. */
+import type { AcceptedRequest, StoredFile } from '../index/index.ts'
+import { lock } from '../world/lock.ts'
+import { company } from './admission.ts'
+import type { PoolAnswering } from './pool-answering.ts'
+import type { Member } from './pool-members.ts'
+import { type PoolParts, storedOn } from './pool-reading.ts'
+import { marked, slotOf, versionFor } from './pool-slots.ts'
+import { overheadBytes } from './reservations.ts'
+import type { Incoming, NewFile, Receiving, Replaced, Standing } from './store.ts'
+
+/** Where a file is to come, or why it does not. */
+interface Judged {
+  readonly standing: Standing
+  /** The volume that has something to do with it. */
+  readonly member?: Member
+}
+
+const keyOf = ({ collection, id }: Pick<NewFile, 'collection' | 'id'>): string =>
+  `${collection}\0${id}`
+
+export interface PoolReceiving extends Receiving {
+  /** Resolves when nothing is being finished that began before. */
+  settled(): Promise<void>
+}
+
+export function poolReceiving(
+  parts: PoolParts,
+  answering: Pick<PoolAnswering, 'holds' | 'late'>,
+  spread: (collection: string, volume: string) => void,
+): PoolReceiving {
+  const { members } = parts
+  const oneAtATime = lock()
+  const late = (member: Member, files: readonly NewFile[]): void =>
+    answering.late(member, () => member.store.release(files))
+  /** Where files are on their way to, by volume. */
+  const placed = new Map<string, string>()
+  const finishing = new Set<Promise<unknown>>()
+  const judging = judge(parts, placed)
+
+  async function accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]> {
+    const judged = await judging(files)
+    // Before anything is stored that a volume that is away may have, too.
+    for (const [id, known] of members.known) {
+      const member = members.here.get(id)
+      const answers = member && members.ready().includes(member)
+      if (!answers && !known.unseen) await members.note(id, { unseen: true })
+    }
+    const groups = new Map<Member, number[]>()
+    for (const [n, { member }] of judged.entries())
+      if (member) groups.set(member, [...(groups.get(member) ?? []), n])
+    const [first] = members.ready()
+    // Remembered somewhere, though nothing of it comes.
+    if (groups.size === 0 && first) groups.set(first, [])
+    const standings = judged.map(({ standing }) => standing)
+    const held: string[] = []
+    let failure: unknown = new Error(members.away() ?? 'no volume is available')
+    for (const [member, places] of groups) {
+      const mine = places.flatMap((n) => forVolume(member, files[n]))
+      try {
+        const found = await members.one(member, () => member.store.accept(request, mine))
+        held.push(member.id)
+        for (const [at, n] of places.entries()) {
+          standings[n] = tagged(member, found[at] ?? { is: 'other' })
+          const file = files[n]
+          if (!file || standings[n].is !== 'welcome') continue
+          placed.set(keyOf(file), member.id)
+          spread(file.collection, member.id)
+        }
+      } catch (error) {
+        failure = error
+        // It may have been done all the same, or be done yet.
+        late(member, mine)
+        for (const n of places) standings[n] = { is: 'noSpace', bytesFree: 0 }
+      }
+    }
+    if (held.length === 0) throw failure
+    answering.holds(request.key, held)
+    return standings
+  }
+
+  async function incoming(
+    collection: string,
+    id: string,
+    replaces: Replaced | undefined,
+  ): Promise<Incoming> {
+    const wanted = placed.get(keyOf({ collection, id }))
+    const candidates = members.ready().filter((one) => wanted === undefined || one.id === wanted)
+    let failure: unknown = new Error(members.away() ?? `not accepted: ${id}`)
+    for (const member of candidates) {
+      try {
+        const seen = replaces && versionFor(member.slot, replaces)
+        const inner = await members.one(member, () => member.store.incoming(collection, id, seen))
+        return guarded(parts, member, inner, (work) => {
+          finishing.add(work)
+          void work.catch(() => undefined).finally(() => finishing.delete(work))
+          return work
+        })
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  return {
+    standing: async (files) => (await judging(files)).map(({ standing }) => standing),
+    accept: (request, files) => oneAtATime(() => accept(request, files)),
+    incoming,
+    release(files) {
+      for (const file of files) placed.delete(keyOf(file))
+      for (const { store } of members.here.values()) store.release(files)
+    },
+    async evict(before) {
+      const counts = await members.each((member) => member.store.evict(before))
+      return counts.reduce((sum, { value }) => sum + value, 0)
+    },
+    settled: async () => void (await Promise.allSettled(finishing)),
+  }
+}
+
+const forVolume = (member: Member, file: NewFile | undefined): NewFile[] => {
+  if (!file) return []
+  return [file.replaces ? { ...file, replaces: versionFor(member.slot, file.replaces) } : file]
+}
+
+const tagged = (member: Member, standing: Standing): Standing =>
+  standing.is === 'held' ? { ...standing, file: marked(member.slot, standing.file) } : standing
+
+/** A volume may have come meanwhile that has these bytes, or others, under the id. */
+function guarded(
+  { members }: PoolParts,
+  member: Member,
+  inner: Incoming,
+  track: <T>(work: Promise<T>) => Promise<T>,
+): Incoming {
+  const { collection, id, checksum } = inner.file
+  const before = [...members.here.keys()].join()
+  const elsewhere = async (): Promise<StoredFile | undefined> => {
+    for (const other of members.here.values()) {
+      if (other === member || other.pulse.isSilent()) continue
+      const [row] = await members.one(other, () => other.store.stored(collection, [id]))
+      if (row) return row
+    }
+    return undefined
+  }
+  return {
+    ...inner,
+    file: inner.file,
+    finish: (by) =>
+      track(
+        (async () => {
+          const found = [...members.here.keys()].join() === before ? undefined : await elsewhere()
+          if (!found) return inner.finish(by)
+          if (found.checksum === checksum) return 'stored'
+          throw new Error('other bytes stand under this id, on a volume that has come since')
+        })(),
+      ),
+  }
+}
+
+function judge(parts: PoolParts, placed: ReadonlyMap<string, string>) {
+  const { members } = parts
+  return async (files: readonly NewFile[]): Promise<Judged[]> => {
+    const rooms = await openRooms(parts)
+    if (rooms.size === 0) throw new Error(members.away() ?? 'no volume is available')
+    const beside = company()
+    const chosen = new Map<string, Member>()
+    const judged: Judged[] = []
+    for (const file of files) {
+      const twin = beside.verdict(file)
+      const verdict = twin
+        ? { standing: twin.standing, ...memberOf(chosen.get(keyOf(file)), twin.standing) }
+        : await judgeOne(parts, rooms, placed, file)
+      if (verdict.standing.is === 'welcome' && verdict.member) {
+        if (!twin) take(rooms, verdict.member, file)
+        beside.join(file)
+        chosen.set(keyOf(file), verdict.member)
+      }
+      judged.push(verdict)
+    }
+    return judged
+  }
+}
+
+const memberOf = (member: Member | undefined, { is }: Standing): Pick<Judged, 'member'> =>
+  member && is === 'welcome' ? { member } : {}
+
+interface Room {
+  bytes: number
+  takesNew: boolean
+}
+type Rooms = Map<Member, Room>
+
+async function openRooms({ members }: PoolParts): Promise<Rooms> {
+  const spaces = await members.each((member) => member.store.space())
+  return new Map(
+    spaces.map(({ member, value }) => [
+      member,
+      {
+        bytes: value.bytesOpen,
+        takesNew: member.state === 'ready' && member.store.trouble() === undefined,
+      },
+    ]),
+  )
+}
+
+/** Only to compare: the volume itself reckons to the byte. */
+const needed = ({ store }: Member, { size }: NewFile): number =>
+  (store.kind === 'checksum' ? 0 : size) + overheadBytes
+
+function take(rooms: Rooms, member: Member, file: NewFile): void {
+  const room = rooms.get(member)
+  if (room) room.bytes -= needed(member, file)
+}
+
+/** Where it stands, or is on its way to; else where there is most room. */
+async function judgeOne(
+  parts: PoolParts,
+  rooms: Rooms,
+  placed: ReadonlyMap<string, string>,
+  file: NewFile,
+): Promise<Judged> {
+  const { members } = parts
+  const [row] = await storedOn(parts, file.collection, [file.id])
+  const answers = await members.each(async (member) => {
+    const [mine] = forVolume(member, file)
+    const [standing] = mine ? await member.store.standing([mine]) : []
+    const [partial] = await member.index.receiving(file.collection, [file.id])
+    return { standing: standing ?? { is: 'other' as const }, partial }
+  })
+  // What is served decides, then what is in the way anywhere.
+  const telling = answers.find(({ member, value: { standing } }) =>
+    row ? member.slot === slotOf(row.sequence) : isNo(standing),
+  )
+  if (telling && (row || telling.value.standing.is !== 'absent')) {
+    const standing = tagged(telling.member, telling.value.standing)
+    const concerned = standing.is === 'welcome' || standing.is === 'held'
+    return concerned ? { standing, member: telling.member } : { standing }
+  }
+  if (file.replaces) return { standing: { is: 'absent' } }
+  const open = answers.filter(({ member }) => rooms.get(member)?.takesNew)
+  const begun = open.find(
+    ({ member, value }) =>
+      placed.get(keyOf(file)) === member.id ||
+      (value.partial?.checksum === file.checksum && value.partial.size === file.size),
+  )
+  const room = ({ member }: { member: Member }): number => rooms.get(member)?.bytes ?? 0
+  const best =
+    begun?.value.standing.is === 'welcome' ? begun : open.sort((a, b) => room(b) - room(a))[0]
+  const fits = best && (best === begun || room(best) >= needed(best.member, file))
+  if (!best || !fits || best.value.standing.is !== 'welcome')
+    return { standing: { is: 'noSpace', bytesFree: Math.max(0, best ? room(best) : 0) } }
+  return { standing: { is: 'welcome' }, member: best.member }
+}
+
+const isNo = ({ is }: Standing): boolean => is !== 'welcome' && is !== 'noSpace' && is !== 'absent'
