@@ -1,97 +1,96 @@
-/** Simulated serial lines: by path two ends of a cable, which can be pulled, and which may mangle what passes. */
 import type { Line, Serial, SerialOptions } from '../serial/serial.ts'
-import type { Clock } from '../world/world.ts'
 
-export interface SimCables {
-  /** The host's end. */
-  readonly host: Serial
-  /** The device's end of the same cables. */
-  readonly device: Serial
-  /** Puts a cable in. */
-  plug(path: string): void
-  /** Pulls it: both ends are closed, and cannot be opened. */
+/** The other end of one line while it is open: what the device on it sees and does. */
+export interface DeviceEnd {
+  readonly options: SerialOptions
+  /** Brings bytes to the program. */
+  send(bytes: Uint8Array | string): void
+  /** Resolves when the line has ended. */
+  readonly closed: Promise<string>
+}
+
+/** A device: called for each line that is opened to it, gives what takes the bytes that the program writes. */
+export type Device = (end: DeviceEnd) => (bytes: Uint8Array) => void
+
+export interface SimSerial extends Serial {
+  /** Plugs a device in at a path; another one there is pulled first. */
+  plug(path: string, device: Device): void
+  /** Pulls it: its line ends, and cannot be opened until something is plugged in there again. */
   pull(path: string): void
+  /** Whether a program has it open now. */
+  isOpen(path: string): boolean
 }
 
-export interface SimCableOptions {
-  readonly clock: Clock
-  /** What becomes of the bytes of one write, in pieces; as they are without it. */
-  readonly mangle?: (bytes: Uint8Array, to: 'host' | 'device') => readonly Uint8Array[]
-}
+/** Serial lines in memory, with the manners of real ones: one program a line, bytes arrive a turn later. */
+export function simSerial(): SimSerial {
+  const devices = new Map<string, Device>()
+  const open = new Map<string, (why: string) => void>()
 
-interface End {
-  readonly baud: number
-  hear(bytes: Uint8Array): void
-  end(reason: string): void
-}
-
-type Cable = Map<'host' | 'device', End>
-
-/** Bits on the wire for a byte: start, 8 of data, stop. */
-const bitsPerByte = 10
-
-export function simCables({ clock, mangle }: SimCableOptions): SimCables {
-  const cables = new Map<string, Cable>()
-  const side = (mine: 'host' | 'device'): Serial => {
-    const other = mine === 'host' ? 'device' : 'host'
-    return {
-      async open({ path, baud }: SerialOptions): Promise<Line> {
-        const cable = cables.get(path)
-        if (cable === undefined) throw new Error(`${path}: no such file or directory`)
-        if (cable.has(mine)) throw new Error(`${path}: held by another program`)
-        return lineIn(cable, baud)
-      },
-    }
-    function lineIn(cable: Cable, baud: number): Line {
-      let resolve: (reason: string) => void = () => undefined
-      const closed = new Promise<string>((done) => {
-        resolve = done
-      })
-      let hear: (bytes: Uint8Array) => void = () => undefined
-      let ended: string | undefined
-      const me: End = {
-        baud,
-        hear: (bytes) => hear(bytes),
-        end(reason) {
-          if (ended !== undefined) return
-          ended = reason
-          if (cable.get(mine) === me) cable.delete(mine)
-          resolve(reason)
-        },
-      }
-      cable.set(mine, me)
-      return {
-        closed,
-        onBytes(listener) {
-          hear = listener
-        },
-        async write(bytes) {
-          if (ended !== undefined) throw new Error(ended)
-          const copy = Uint8Array.from(bytes)
-          await clock.sleep((copy.length * bitsPerByte * 1000) / baud)
-          if (ended !== undefined) throw new Error(ended)
-          const far = cable.get(other)
-          if (far === undefined) return
-          // At another speed nothing of it can be read.
-          const seen = far.baud === baud ? copy : copy.map((byte) => (byte * 0x3b) ^ 0xa5)
-          for (const piece of mangle?.(seen, other) ?? [seen]) far.hear(piece)
-        },
-        async close() {
-          me.end('closed')
-        },
-      }
-    }
+  const pull = (path: string): void => {
+    devices.delete(path)
+    open.get(path)?.('the plug was pulled')
   }
   return {
-    host: side('host'),
-    device: side('device'),
-    plug: (path) => {
-      if (!cables.has(path)) cables.set(path, new Map())
+    plug(path, device) {
+      pull(path)
+      devices.set(path, device)
     },
-    pull(path) {
-      const cable = cables.get(path)
-      cables.delete(path)
-      for (const end of [...(cable?.values() ?? [])]) end.end('the line ended: the plug was pulled')
+    pull,
+    isOpen: (path) => open.has(path),
+    async open(options) {
+      const device = devices.get(options.path)
+      if (!device) throw new Error(`${options.path}: there is no such device`)
+      if (open.has(options.path)) throw new Error(`${options.path}: another program has it open`)
+      return lineTo(device, options, {
+        begin: (end) => void open.set(options.path, end),
+        end: () => void open.delete(options.path),
+      })
+    },
+  }
+}
+
+function lineTo(
+  device: Device,
+  options: SerialOptions,
+  held: { begin(end: (why: string) => void): void; end(): void },
+): Line {
+  let listener: (bytes: Uint8Array) => void = () => undefined
+  let ended: string | undefined
+  let tell: (why: string) => void = () => undefined
+  const closed = new Promise<string>((resolve) => {
+    tell = resolve
+  })
+  const end = (why: string): void => {
+    if (ended !== undefined) return
+    ended = why
+    held.end()
+    tell(why)
+  }
+  held.begin(end)
+  const take = device({
+    options,
+    closed,
+    send(bytes) {
+      const copy = typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes.slice()
+      queueMicrotask(() => {
+        if (ended === undefined) listener(copy)
+      })
+    },
+  })
+  return {
+    closed,
+    onBytes(next) {
+      listener = next
+    },
+    async write(bytes) {
+      if (ended !== undefined) throw new Error(`the line has ended: ${ended}`)
+      const copy = bytes.slice()
+      queueMicrotask(() => {
+        if (ended === undefined) take(copy)
+      })
+    },
+    async close() {
+      end('closed')
     },
   }
 }

@@ -1,84 +1,89 @@
-import { Buffer } from 'node:buffer'
 import type { Test } from 'tap'
-import type { Line, Serial } from '../../src/serial/serial.ts'
+import type { Serial } from '../../src/serial/serial.ts'
 
-/** Two ends of one cable, each opened by its own port. */
-export interface CableUnderTest {
-  readonly near: Serial
-  readonly far: Serial
-  readonly nearPath: string
-  readonly farPath: string
-  /** Ends the cable as a pulled plug does. */
+/** A place to plug something in, and the device that is plugged in there. */
+export interface Bench {
+  readonly serial: Serial
+  readonly path: string
+  /** Resolves when the device has received exactly this much more. */
+  deviceReads(length: number): Promise<string>
+  deviceSays(text: string): void
+  /** Pulls the plug. */
   pull(): void
+  /** Puts it in again, under the same name. */
+  plug(): Promise<void>
 }
 
-export function serialContract(
-  t: Test,
-  name: string,
-  make: (t: Test) => Promise<CableUnderTest>,
-): void {
-  t.test(name, async (t) => {
-    t.test('bytes of every value go both ways, in order', async (t) => {
-      const cable = await make(t)
-      const { near, far } = await opened(cable)
-      const every = Uint8Array.from({ length: 256 }, (_, value) => value)
-      const [seenFar, seenNear] = [collected(far), collected(near)]
-      await near.write(every)
-      await near.write(Buffer.from('Q1\r'))
-      await far.write(Buffer.from('(230.1'))
-      t.same(await seenFar(259), Buffer.concat([every, Buffer.from('Q1\r')]))
-      t.same(await seenNear(6), Buffer.from('(230.1'))
-      await near.close()
-      await far.close()
-    })
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
+const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1')
 
-    t.test('one program has a line, and another may after it was closed', async (t) => {
-      const cable = await make(t)
-      const options = { path: cable.nearPath, baud: 9600 }
-      const line = await cable.near.open(options)
-      await t.rejects(cable.near.open(options))
-      await line.close()
-      t.equal(await line.closed, 'closed')
-      await t.rejects(line.write(Buffer.from('late')))
-      await line.close()
-      await (await cable.near.open(options)).close()
-    })
+/** What every adapter to serial lines promises; `setUp` gives a bench with the plug in. */
+export function serialContract(t: Test, name: string, setUp: (t: Test) => Promise<Bench>): void {
+  t.test(`${name}: bytes go both ways, all values of them`, async (t) => {
+    const bench = await setUp(t)
+    const line = await bench.serial.open({ path: bench.path, baud: 2400 })
+    const heard = listen(line)
+    await line.write(bytes('Q1\r'))
+    t.equal(await bench.deviceReads(3), 'Q1\r')
+    const all = String.fromCharCode(...Array.from({ length: 256 }, (_, n) => n))
+    bench.deviceSays(all)
+    t.equal(await heard(256), all)
+    await line.write(bytes(all))
+    t.equal(await bench.deviceReads(256), all)
+    await line.close()
+  })
 
-    t.test('a pulled plug ends the line, says so, and nothing can be written', async (t) => {
-      const cable = await make(t)
-      const { near, far } = await opened(cable)
-      cable.pull()
-      t.match(await near.closed, /^the line (ended|failed): ./)
-      t.match(await far.closed, /^the line (ended|failed): ./)
-      await t.rejects(near.write(Buffer.from('x')))
-      await near.close()
-    })
+  t.test(`${name}: one program a line, and again after it was closed`, async (t) => {
+    const bench = await setUp(t)
+    const line = await bench.serial.open({ path: bench.path, baud: 2400 })
+    await t.rejects(bench.serial.open({ path: bench.path, baud: 2400 }))
+    await line.close()
+    t.equal(typeof (await line.closed), 'string')
+    await t.rejects(line.write(bytes('Q1\r')))
+    const again = await bench.serial.open({ path: bench.path, baud: 2400 })
+    const heard = listen(again)
+    bench.deviceSays('here')
+    t.equal(await heard(4), 'here')
+    await again.close()
+    await again.close()
+  })
 
-    t.test('what is not there cannot be opened', async (t) => {
-      const { near, nearPath } = await make(t)
-      await t.rejects(near.open({ path: `${nearPath}-nowhere`, baud: 9600 }), /-nowhere: ./)
-    })
+  t.test(`${name}: a pulled plug ends the line, and it opens again by the same name`, async (t) => {
+    const bench = await setUp(t)
+    const line = await bench.serial.open({ path: bench.path, baud: 2400 })
+    bench.pull()
+    t.match(await line.closed, /./)
+    await t.rejects(line.write(bytes('Q1\r')))
+    await line.close()
+    await t.rejects(bench.serial.open({ path: bench.path, baud: 2400 }))
+    await bench.plug()
+    const again = await bench.serial.open({ path: bench.path, baud: 2400 })
+    await again.write(bytes('Q1\r'))
+    t.equal(await bench.deviceReads(3), 'Q1\r')
+    await again.close()
+  })
+
+  t.test(`${name}: what is not there is not opened`, async (t) => {
+    const bench = await setUp(t)
+    await t.rejects(bench.serial.open({ path: `${bench.path}-not`, baud: 2400 }))
   })
 }
 
-const opened = async ({ near, far, nearPath, farPath }: CableUnderTest) => ({
-  near: await near.open({ path: nearPath, baud: 9600 }),
-  far: await far.open({ path: farPath, baud: 9600 }),
-})
-
-/** Resolves once so many bytes have come. */
-function collected(line: Line): (length: number) => Promise<Buffer> {
-  let seen = Buffer.alloc(0)
+/** Gives what has come on the line, in pieces of the lengths asked for. */
+function listen(line: Awaited<ReturnType<Serial['open']>>): (length: number) => Promise<string> {
+  let come = ''
   let wake = (): void => undefined
-  line.onBytes((bytes) => {
-    seen = Buffer.concat([seen, bytes])
+  line.onBytes((piece) => {
+    come += text(piece)
     wake()
   })
   return async (length) => {
-    while (seen.length < length)
-      await new Promise<void>((done) => {
-        wake = done
+    while (come.length < length)
+      await new Promise<void>((resolve) => {
+        wake = resolve
       })
-    return seen
+    const taken = come.slice(0, length)
+    come = come.slice(length)
+    return taken
   }
 }
