@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { type AgentConfig, agentShape } from '../system/config-shapes.ts'
+import { askLocally, socketsOf } from '../system/local.ts'
 import { board, bridges, clock, power } from './board.ts'
 import { bad, type Finding, ok } from './finding.ts'
 import { ciphers, reach } from './reach.ts'
@@ -29,6 +30,7 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
     pillar: config.name,
     archive: config.archive,
     reserveBytes: config['volume.reserve'],
+    told: () => Promise.all(socketsOf(config).map(askLocally)),
   }
   const disk = identity(volume)
   yield disk

@@ -19,6 +19,8 @@ export interface VolumeChecked {
   readonly pillar: string
   readonly archive: string
   readonly reserveBytes: number
+  /** What agents that run here say of their indexes. */
+  told(): Promise<readonly unknown[]>
 }
 
 export function identity({ mount, pillar, archive }: VolumeChecked): Finding {
@@ -64,12 +66,13 @@ export function space({ mount, reserveBytes }: VolumeChecked): Finding {
 
 /**
  * The index (what the pillar says that it has) against the lists of the bags (what a stranger would read), and these against
- * the files; of many files a sample. While the agent runs, the index is its own: then the lists and the files alone.
+ * the files; of many files a sample. While the agent runs, the index is its own, and it is asked what stands in it.
  */
-export async function indexAgainstBag({ mount }: VolumeChecked): Promise<Finding> {
+export async function indexAgainstBag({ mount, told }: VolumeChecked): Promise<Finding> {
   const root = join(mount, 'colonnade')
   try {
-    const indexed = storedIn(root)
+    const running = saidOf(await told(), volumeAt(root))
+    const indexed = running ?? storedIn(root)
     const seen: string[] = []
     const wrong: string[] = []
     for (const collection of collectionsOf(root)) {
@@ -83,21 +86,36 @@ export async function indexAgainstBag({ mount }: VolumeChecked): Promise<Finding
         wrong.push(`${collection}: ${rows ?? 0} files in the index, ${lines.size} in the manifest`)
       seen.push(`${collection} ${lines.size} ${lines.size === 1 ? 'file' : 'files'}`)
     }
-    const about = `${seen.join(', ') || 'no collection'}${indexed ? '' : ' (the index is in use: lists against files only)'}`
+    for (const [collection, files] of indexed ?? [])
+      if (files > 0 && !existsSync(join(root, collection)))
+        wrong.push(`${collection}: ${files} files in the index, and no folder`)
+    const how = running ? ' (as the running agent says)' : indexed ? '' : inUse
+    const about = `${seen.join(', ') || 'no collection'}${how}`
     const [first] = wrong
     if (first === undefined) return ok('index', about)
-    return bad(
-      'index',
-      `${first}${wrong.length > 1 ? `, and ${wrong.length - 1} more` : ''}`,
-      rebuildHint,
-    )
+    const text = `${first}${wrong.length > 1 ? `, and ${wrong.length - 1} more` : ''}`
+    // Lists follow when it is quiet: what is stored meanwhile is no fault.
+    return running ? warn('index', text, laterHint) : bad('index', text, rebuildHint)
   } catch (error) {
     return unknown('index', `can not be read: ${error instanceof Error ? error.message : error}`)
   }
 }
 
-const rebuildHint =
-  'stop the agent for a minute and look again, as lists follow when it is quiet; then compare with the other pillars: colonnade verify'
+const inUse = ' (the index is in use: lists against files only)'
+const compareHint = 'compare with the other pillars: colonnade verify'
+const laterHint = `look again when it has been quiet for a minute, as lists follow then; if it stays so, ${compareHint}`
+const rebuildHint = `start the agent for a minute and look again, as it mends its lists; then ${compareHint}`
+
+const volumeAt = (root: string): unknown =>
+  JSON.parse(readFileSync(join(root, 'volume.json'), 'utf8')).volume
+
+/** Files by collection, if an agent has told of this volume. */
+function saidOf(told: readonly unknown[], volume: unknown): Map<string, number> | undefined {
+  const all = told.map((one) => (one ?? {}) as { volume?: unknown; stored?: unknown })
+  const stored = all.find((one) => one.volume === volume)?.stored
+  if (!Array.isArray(stored)) return undefined
+  return new Map(stored.map(({ collection, files }) => [String(collection), Number(files)]))
+}
 
 /** How many files of a collection are looked at. */
 const sample = 1000

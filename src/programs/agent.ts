@@ -8,9 +8,11 @@ import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
+import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
+import { socketOf, tellLocally } from '../system/local.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
@@ -69,13 +71,30 @@ export async function runAgent(
     scrubMs: config['scrub.period'],
     ...(config.site === undefined ? {} : { site: config.site }),
   })
+  const quiet = await tellDoctor(world, config, store)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async () => {
+    await quiet()
     await pillar.stop()
     member.dial.close()
     await state.close()
     await thread.close()
     world.log.info('agent.stopped', { pillar: name })
+  }
+}
+
+/** What the index says, for `doctor`: nobody else may open it. Without the socket there is a pillar all the same. */
+async function tellDoctor(
+  world: World,
+  config: AgentConfig,
+  store: Pick<Store, 'volume' | 'summary'>,
+): Promise<() => Promise<void>> {
+  const summary = async () => ({ volume: store.volume, stored: await store.summary() })
+  try {
+    return await tellLocally(socketOf(config), summary)
+  } catch (error) {
+    world.log.debug('doctor.noSocket', { why: String(error) })
+    return async () => undefined
   }
 }
 

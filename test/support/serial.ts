@@ -1,7 +1,8 @@
 /** A serial cable of this machine: two pseudo-terminals that socat joins. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -41,4 +42,37 @@ export async function startCable(t: Test): Promise<Cable> {
   })
   await plug()
   return { host, device, pull, plug }
+}
+
+/**
+ * The program asks as one asks a UPS of the Megatec kind, and shows the answer. Runs with an empty environment but for
+ * `temporary`, an own folder, in which nothing is left.
+ */
+export async function asksUps(
+  t: Test,
+  [command, ...first]: readonly [command: string, ...args: string[]],
+  temporary: string,
+): Promise<void> {
+  mkdirSync(temporary)
+  const { host, device } = await startCable(t)
+  const far = await open(device, 'r+')
+  const args = ['serial', host, '--baud', '2400', '--send', 'Q1', '--seconds', '30']
+  const child = spawn(command, [...first, ...args], { env: { TMPDIR: temporary } })
+  const ended = once(child, 'exit')
+  t.teardown(() => child.kill('SIGKILL'))
+  let said = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes) => {
+      said += bytes
+    })
+  const asked = Buffer.alloc(16)
+  const { bytesRead } = await far.read(asked, 0, 16, null)
+  t.equal(asked.toString('latin1', 0, bytesRead), 'Q1\r')
+  await far.write('(230.1 012')
+  await until('the answer is shown', () => said.includes('(230.1 012'))
+  t.match(said, '28 32 33 30 2e 31 20 30 31 32  "(230.1 012"', said)
+  child.kill('SIGTERM')
+  t.same(await ended, [0, null], said)
+  t.same(readdirSync(temporary), [], 'nothing is left of its native part')
+  await far.close()
 }
