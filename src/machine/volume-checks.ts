@@ -19,8 +19,8 @@ export interface VolumeChecked {
   readonly pillar: string
   readonly archive: string
   readonly reserveBytes: number
-  /** What agents that run here say of their indexes. */
-  told(): Promise<readonly unknown[]>
+  /** What a running agent says of its indexes, by volume; undefined when none runs. */
+  told(): Promise<Readonly<Record<string, unknown>> | undefined>
 }
 
 export function identity({ mount, pillar, archive }: VolumeChecked): Finding {
@@ -71,16 +71,18 @@ export function space({ mount, reserveBytes }: VolumeChecked): Finding {
 export async function indexAgainstBag({ mount, told }: VolumeChecked): Promise<Finding> {
   const root = join(mount, 'colonnade')
   try {
-    const running = saidOf(await told(), volumeAt(root))
+    const { volume } = JSON.parse(readFileSync(join(root, 'volume.json'), 'utf8'))
+    const running = saidOf((await told())?.[volume])
     const indexed = running ?? storedIn(root)
     const seen: string[] = []
+    const lost: string[] = []
     const wrong: string[] = []
     for (const collection of collectionsOf(root)) {
       const lines = await manifestOf(join(root, collection))
       const missing = [...lines].filter(
         (path, at) => at % Math.ceil(lines.size / sample) === 0 && !isFile(root, collection, path),
       )
-      for (const path of missing) wrong.push(`${collection}/${path} is listed and not there`)
+      for (const path of missing) lost.push(`${collection}/${path} is listed and not there`)
       const rows = indexed?.get(collection)
       if (indexed !== undefined && rows !== lines.size)
         wrong.push(`${collection}: ${rows ?? 0} files in the index, ${lines.size} in the manifest`)
@@ -91,11 +93,13 @@ export async function indexAgainstBag({ mount, told }: VolumeChecked): Promise<F
         wrong.push(`${collection}: ${files} files in the index, and no folder`)
     const how = running ? ' (as the running agent says)' : indexed ? '' : inUse
     const about = `${seen.join(', ') || 'no collection'}${how}`
-    const [first] = wrong
+    const all = [...lost, ...wrong]
+    const [first] = all
     if (first === undefined) return ok('index', about)
-    const text = `${first}${wrong.length > 1 ? `, and ${wrong.length - 1} more` : ''}`
+    const text = `${first}${all.length > 1 ? `, and ${all.length - 1} more` : ''}`
     // Lists follow when it is quiet: what is stored meanwhile is no fault.
-    return running ? warn('index', text, laterHint) : bad('index', text, rebuildHint)
+    const behind = running !== undefined && lost.length === 0
+    return behind ? warn('index', text, laterHint) : bad('index', text, rebuildHint)
   } catch (error) {
     return unknown('index', `can not be read: ${error instanceof Error ? error.message : error}`)
   }
@@ -106,13 +110,8 @@ const compareHint = 'compare with the other pillars: colonnade verify'
 const laterHint = `look again when it has been quiet for a minute, as lists follow then; if it stays so, ${compareHint}`
 const rebuildHint = `start the agent for a minute and look again, as it mends its lists; then ${compareHint}`
 
-const volumeAt = (root: string): unknown =>
-  JSON.parse(readFileSync(join(root, 'volume.json'), 'utf8')).volume
-
-/** Files by collection, if an agent has told of this volume. */
-function saidOf(told: readonly unknown[], volume: unknown): Map<string, number> | undefined {
-  const all = told.map((one) => (one ?? {}) as { volume?: unknown; stored?: unknown })
-  const stored = all.find((one) => one.volume === volume)?.stored
+/** Files by collection; undefined when nothing was told of this volume. */
+function saidOf(stored: unknown): Map<string, number> | undefined {
   if (!Array.isArray(stored)) return undefined
   return new Map(stored.map(({ collection, files }) => [String(collection), Number(files)]))
 }

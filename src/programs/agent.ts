@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { Disk } from '../disk/disk.ts'
+import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
@@ -12,7 +13,6 @@ import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
-import { socketOf, tellLocally } from '../system/local.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
@@ -89,11 +89,11 @@ async function tellDoctor(
   config: AgentConfig,
   store: Pick<Store, 'volume' | 'summary'>,
 ): Promise<() => Promise<void>> {
-  const summary = async () => ({ volume: store.volume, stored: await store.summary() })
+  const index = async () => ({ [store.volume]: await store.summary() })
   try {
-    return await tellLocally(socketOf(config), summary)
+    return await serveControl(controlPaths(config)[0], { index })
   } catch (error) {
-    world.log.debug('doctor.noSocket', { why: String(error) })
+    world.log.warn('control.failed', { why: String(error) })
     return async () => undefined
   }
 }

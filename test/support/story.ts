@@ -97,7 +97,7 @@ export async function tellStory(t: Test, base: string, cast: Cast): Promise<void
     // The lists follow when it is quiet.
     t.match(
       up,
-      /^(ok +index +photos 1 file \(as the|WARN +index +photos: 1 files in the index, 0 in)/m,
+      /^(ok +index +photos 1 file \(as the|WARN +index +photos: 1 files? in the index, 0 in)/m,
     )
     child.kill('SIGTERM')
     await once(child, 'exit')
