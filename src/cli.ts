@@ -317,7 +317,7 @@ command(
   'colonnade status --check --quiet || echo "look after the archive"',
 )
   .option('--check', 'exit code 1 unless everything is safe')
-  .action((collections: string[], options) =>
+  .action((collections: string[], options: CommonOptions & { check?: boolean }) =>
     session(options, (desk) => status(desk, collections, options)),
   )
 
