@@ -1,5 +1,6 @@
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
+import type { State } from '../state/state.ts'
 import { spawnWorker } from './assets.ts'
 import { callable, type Thread } from './threads.ts'
 
@@ -15,6 +16,8 @@ export interface VolumeThread {
   readonly disk: Disk
   /** Opens the index, once it is known that this is the right volume. Rejects with the code `busy` when another has it. */
   openIndex(path: string): Promise<Index>
+  /** Opens a state beside it, in the same way. */
+  openState(path: string): Promise<State>
   /** Closes what is open and ends the thread; after it every call rejects. */
   close(): Promise<void>
   /** Ends the thread without waiting for a disk that hangs. */
@@ -35,6 +38,10 @@ export async function openVolumeThread({
     async openIndex(path) {
       await thread.call('volume', 'openIndex', [path])
       return indexIn(thread)
+    },
+    async openState(path) {
+      await thread.call('volume', 'openState', [path])
+      return stateIn(thread)
     },
     async close() {
       try {
@@ -110,6 +117,17 @@ function indexIn(thread: Thread): Index {
     retainedBytes: call('retainedBytes'),
     trail: call('trail'),
     damaged: call('damaged'),
+    close: call('close'),
+  }
+}
+
+function stateIn(thread: Thread): State {
+  const call = calls<State>(thread, 'state')
+  return {
+    get: call('get'),
+    list: call('list'),
+    count: call('count'),
+    change: call('change'),
     close: call('close'),
   }
 }
