@@ -123,6 +123,7 @@ t.test(
     board?.crash()
     await fleet.time.advance(minute)
     t.equal(online(fleet.tracker.running(), 'pillar-1'), 'offline')
+    t.same(present(fleet), ['pillar-2', 'pillar-3'])
   },
 )
 

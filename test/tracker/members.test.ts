@@ -391,3 +391,21 @@ t.test('[JOIN-7] when nothing is due, nothing is done: an idle tracker sleeps', 
   t.ok(woken > 0 && woken <= 20, `woken ${woken} times in ten hours`)
   await tracker.stop()
 })
+
+t.test('[PRS-2] over a new connection a smaller number is believed, once', async (t) => {
+  const bench = await joinBench()
+  const tracker = await bench.tracker()
+  bench.pillar('attic')
+  await bench.time.advance(5_000)
+  const say = async (state: 'online' | 'offline', session: number) => {
+    const common = { conversation: uuid7(tracker.world), state, session, version: '0' }
+    tracker.members.notice(compose(tracker.world, 'attic', { type: 'Presence', ...common }))
+    await bench.time.advance(10)
+    return tracker.members.present(collection)
+  }
+  t.strictSame(await say('offline', 5), ['attic'], 'of an older session')
+  tracker.members.connected()
+  t.strictSame(await say('offline', 5), [], 'the broker may have forgotten the other')
+  t.strictSame(await say('offline', 4), [])
+  await tracker.stop()
+})
