@@ -135,11 +135,10 @@ export function rowsOf(
 function rowOf({ pillar, site, status: one }: Seen, version: readonly string[]): string[] {
   if (!one) return [pillar, site ?? '', 'no answer']
   const free = one.volumes
-    .map(
-      ({ id, state, bytesFree, bytesTotal }) =>
-        bytesTotal === 0
-          ? `volume ${id} ${state}`
-          : `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
+    .map(({ id, state, bytesFree, bytesTotal }) =>
+      bytesTotal === 0
+        ? `volume ${id} ${state}`
+        : `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
     )
     .join(', ')
   const aside = one.volumes.reduce((sum, { bytesRetained }) => sum + bytesRetained, 0)

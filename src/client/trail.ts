@@ -95,7 +95,11 @@ async function* auditOne(
     yield { pillar, is: 'entries', entries: page.items, ...(brokenAt ? { brokenAt } : {}) }
     after = page.partialResult ? page.after : undefined
   } while (after !== undefined)
-  const { chain, chains = chain ? [chain] : [], responseInfo } = await ask({
+  const {
+    chain,
+    chains = chain ? [chain] : [],
+    responseInfo,
+  } = await ask({
     ...{ verify: true, maxResults: 0 },
   })
   if (chains.length === 0) throw new Unable(`${pillar} says nothing of its audit chain`)

@@ -237,9 +237,8 @@ export function receptions(desk: Desk) {
     /** Goes on with what was accepted before the last end. */
     async resume(all: readonly AcceptedRequest[]): Promise<void> {
       for (const accepted of all) {
-        if (running.has(accepted.key)) continue
         const parsed = parse(new TextEncoder().encode(accepted.request))
-        if (parsed.is !== 'message' || !isPut(parsed.message)) continue
+        if (parsed.is !== 'message' || !isPut(parsed.message) || running.has(accepted.key)) continue
         go(newRun(parsed.message, accepted.substance, accepted.signer), accepted)
       }
     },

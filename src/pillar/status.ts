@@ -56,7 +56,8 @@ async function look({ store, version, world }: Desk, collection: string): Promis
   const copies = await store.spread?.(collection)
   const full = bytesOpen === 0
   return {
-    verdict: trouble !== undefined ? 'ERROR' : (away ?? hurt) !== undefined || full ? 'WARNING' : 'OK',
+    verdict:
+      trouble !== undefined ? 'ERROR' : (away ?? hurt) !== undefined || full ? 'WARNING' : 'OK',
     text: trouble ?? away ?? hurt ?? (full ? fullText(volumes) : 'all is well'),
     version,
     volumes: volumes.map(told),

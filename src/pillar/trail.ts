@@ -118,7 +118,11 @@ async function answerTrail(
       items,
       partialResult,
       ...(last !== undefined && partialResult ? { after: last } : {}),
-      ...(chain === undefined ? {} : chain.volume === undefined ? { chain } : { chains: [...(chains ?? [])] }),
+      ...(chain === undefined
+        ? {}
+        : chain.volume === undefined
+          ? { chain }
+          : { chains: [...(chains ?? [])] }),
     }),
   )
 }

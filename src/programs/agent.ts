@@ -1,28 +1,17 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
-import type { Disk } from '../disk/disk.ts'
-import { controlPaths, serveControl } from '../machine/control.ts'
+import { type Controls, controlPaths, serveControl } from '../machine/control.ts'
+import { fileSystemId, mountOf, mountsIn, mountTable } from '../machine/mounts.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
-import { openState } from '../state/sqlite.ts'
-import { openChecksumVolume } from '../store/checksum-volume.ts'
-import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
-import type { Store } from '../store/store.ts'
-import { openVolume } from '../store/volume.ts'
-import { asset } from '../system/assets.ts'
+import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
-
-const indexFile = '.index.sqlite'
-const stateFile = '.state.sqlite'
-
-/** Where a volume lives on its mount. */
-const volumeRoot = (mount: string): string => join(mount, 'colonnade')
+import { type Disks, openDisks, volumeRoot } from './disks.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -33,34 +22,14 @@ export async function runAgent(
   config: AgentConfig,
   connect?: ConnectBus,
 ): Promise<() => Promise<void>> {
-  const root = volumeRoot(config['volume.mount'])
-  // Before anything is opened: an unplugged disk must never mean writing to the disk below.
-  if (!existsSync(join(root, 'volume.json')))
-    throw new Error(
-      `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
-    )
-  const thread = await openVolumeThread({ root })
-  await readIdentity(thread.disk, {
-    pillar: config.name,
-    archive: config.archive,
-    kind: config.kind,
-  })
-  const index = await thread.openIndex(indexFile)
-  const state = openState(join(root, stateFile))
+  // Before anything else: an unplugged disk must never mean writing to the disk below.
+  const disks = await openDisks(world, config)
+  const { pool: store, state } = disks
+  const { name } = config
   const member = await openMember(world, config, state, connect)
-  const { name, archive } = config
-  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
-  const store =
-    config.kind === 'file'
-      ? await openVolume(world, thread.disk, index, options)
-      : await openChecksumVolume(world, thread.disk, index, {
-          ...options,
-          told: config['checksum.told'],
-        })
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
-  if (config.kind === 'file') await layOut(world, thread.disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -71,52 +40,65 @@ export async function runAgent(
     scrubMs: config['scrub.period'],
     ...(config.site === undefined ? {} : { site: config.site }),
   })
-  const quiet = await tellDoctor(world, config, store)
+  const quiet = await listen(world, config, disks)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async () => {
     await quiet()
     await pillar.stop()
     member.dial.close()
     await state.close()
-    await thread.close()
+    await disks.end()
     world.log.info('agent.stopped', { pillar: name })
   }
 }
 
-/** What the index says, for `doctor`: nobody else may open it. Without the socket there is a pillar all the same. */
-async function tellDoctor(
+/** What commands on the same board ask of it. Without the socket there is a pillar all the same. */
+async function listen(
   world: World,
   config: AgentConfig,
-  store: Pick<Store, 'volume' | 'summary'>,
+  { pool, eject, look, places }: Disks,
 ): Promise<() => Promise<void>> {
-  const index = async () => ({ [store.volume]: await store.summary() })
+  const named = ({ volume }: Readonly<Record<string, unknown>>): string => String(volume ?? '')
+  const controls: Controls = {
+    // What the indexes say, for `doctor`: nobody else may open them.
+    index: () => pool.summaries(),
+    volumes: async () => ({ volumes: await pool.volumes(), places: places() }),
+    eject: (about) => eject(named(about)),
+    forget: async (about) => {
+      await pool.forget(named(about))
+      return {}
+    },
+    look: async () => {
+      await look()
+      return { places: places() }
+    },
+  }
   try {
-    return await serveControl(controlPaths(config)[0], { index })
+    return await serveControl(controlPaths(config)[0], controls)
   } catch (error) {
     world.log.warn('control.failed', { why: String(error) })
     return async () => undefined
   }
 }
 
-/** There may be fragments on it one day: they are of use without us together with the script that makes files of them. */
-const layOut = (world: World, disk: Disk): Promise<void> =>
-  writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
-    world.log.warn('volume.noScript', { why: String(error) }),
-  )
-
-/** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
+/**
+ * Makes the folder `colonnade` on a mount and marks it as this pillar's volume. What is a volume of it already stays as it is,
+ * on the file system that it is on now: the owner says so.
+ */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {
   const root = volumeRoot(mount)
   mkdirSync(root, { recursive: true })
+  const fileSystem = fileSystemId(mountOf(mountsIn(mountTable()), mount))
+  const { name: pillar, archive, kind } = config
   const thread = await openVolumeThread({ root })
   try {
-    const { volume } = await adoptVolume(world, thread.disk, {
-      pillar: config.name,
-      archive: config.archive,
-      volume: uuid7(world),
-      kind: config.kind,
-    })
-    return volume
+    if (await thread.disk.stat('volume.json')) {
+      const identity = await readIdentity(thread.disk, { pillar, archive, kind })
+      await readopt(thread.disk, identity, fileSystem)
+      return identity.volume
+    }
+    const owner = { pillar, archive, volume: uuid7(world), kind, fileSystem }
+    return (await adoptVolume(world, thread.disk, owner)).volume
   } finally {
     await thread.close()
   }

@@ -85,9 +85,7 @@ export function admission(parts: AdmissionParts): Admission {
     if (conflict !== undefined) return no({ is: 'conflict', with: conflict })
     if (same && reserved.has(file)) return welcome(0)
     const needed = reserved.needed(size) - (same ? receiving.safe : 0)
-    return needed > open
-      ? no({ is: 'noSpace', bytesFree: open })
-      : welcome(needed, filesNeeded(id))
+    return needed > open ? no({ is: 'noSpace', bytesFree: open }) : welcome(needed, filesNeeded(id))
   }
   /** The row to receive into: the one that is there when it is for these bytes, else a new one. */
   async function rowFor(file: NewFile, chosen: Set<string>): Promise<Row> {

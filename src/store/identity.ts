@@ -51,10 +51,9 @@ export async function readIdentity(
 
 function parseIdentity(text: string): VolumeIdentity | 'newer' | undefined {
   try {
-    const { format, volume, pillar, archive, created, fileSystem, kind } = JSON.parse(text) as Record<
-      string,
-      unknown
-    >
+    const { format, volume, pillar, archive, created, fileSystem, kind } = JSON.parse(
+      text,
+    ) as Record<string, unknown>
     if (typeof format === 'number' && format > 1) return 'newer'
     if (format !== 1 || typeof volume !== 'string' || typeof pillar !== 'string') return undefined
     if (typeof archive !== 'string' || typeof created !== 'string') return undefined

@@ -24,7 +24,7 @@ export interface Known {
   unseen: boolean
   /** Why it is not here; of one that is forgotten the number is kept, so that no other gets it. */
   gone?: 'missing' | 'ejected' | 'forgotten' | undefined
-  /** How many files it had when it went. */
+  /** How many files it had when it came last. */
   files?: number
 }
 
@@ -58,7 +58,11 @@ export interface Answered<T> {
 const keyPrefix = 'volume '
 const silence = 'has not answered for some seconds'
 
-export async function members(state: State): Promise<Members> {
+/** What is remembered of volumes, here or not. */
+async function registry(
+  state: State,
+  isHere: (id: string) => boolean,
+): Promise<Pick<Members, 'known' | 'remember' | 'note' | 'forget'>> {
   const all = new Map(
     (await state.list(keyPrefix)).map(([key, value]) => [
       key.slice(keyPrefix.length),
@@ -66,12 +70,45 @@ export async function members(state: State): Promise<Members> {
     ]),
   )
   const known = new Map([...all].filter(([, { gone }]) => gone !== 'forgotten'))
-  const here = new Map<string, Member>()
   const keep = (id: string, about: Known): Promise<void> =>
     state.change([[keyPrefix + id, JSON.stringify(about)]])
-  const bySlot = (): Member[] => [...here.values()].sort((a, b) => a.slot - b.slot)
+  const nextSlot = (): number => Math.max(-1, ...[...all.values()].map(({ slot }) => slot)) + 1
+  return {
+    known,
+    async remember(id) {
+      const old = known.get(id)
+      if (old) return old
+      // It may have been another pillar's, or what was known is lost.
+      const fresh: Known = { slot: all.get(id)?.slot ?? nextSlot(), unseen: known.size > 0 }
+      await keep(id, fresh)
+      known.set(id, fresh)
+      all.set(id, fresh)
+      return fresh
+    },
+    async forget(id) {
+      const old = known.get(id)
+      if (!old) throw new Error(`there is no volume ${id}`)
+      if (isHere(id)) throw new Error(`volume ${id} is here: eject it first`)
+      await keep(id, { slot: old.slot, unseen: true, gone: 'forgotten' })
+      known.delete(id)
+    },
+    async note(id, about) {
+      const old = known.get(id)
+      if (!old) return
+      Object.assign(old, about)
+      await keep(id, old)
+    },
+  }
+}
+
+export async function members(state: State): Promise<Members> {
+  const here = new Map<string, Member>()
+  const kept = await registry(state, (id) => here.has(id))
+  const { known } = kept
   const ready = (): Member[] =>
-    bySlot().filter((one) => one.state !== 'joining' && !one.pulse.isSilent())
+    [...here.values()]
+      .filter((one) => one.state !== 'joining' && !one.pulse.isSilent())
+      .sort((a, b) => a.slot - b.slot)
 
   async function one<T>(member: Member, ask: () => Promise<T>): Promise<T> {
     try {
@@ -84,42 +121,17 @@ export async function members(state: State): Promise<Members> {
       throw error
     }
   }
-  const only = (): Store | undefined => {
-    const [first] = here.values()
-    return known.size === 1 && first?.state === 'ready' ? first.store : undefined
-  }
   return {
-    known,
+    ...kept,
     here,
     ready,
     one,
-    only,
+    only() {
+      const [first] = here.values()
+      return known.size === 1 && first?.state === 'ready' ? first.store : undefined
+    },
     at: (slot) => ready().find((member) => member.slot === slot),
-    async remember(id) {
-      const old = known.get(id)
-      if (old) return old
-      const slot = all.get(id)?.slot ?? Math.max(-1, ...[...all.values()].map((one) => one.slot)) + 1
-      // It may have been another pillar's, or what was known is lost.
-      const fresh: Known = { slot, unseen: known.size > 0 }
-      await keep(id, fresh)
-      known.set(id, fresh)
-      all.set(id, fresh)
-      return fresh
-    },
-    async forget(id) {
-      const old = known.get(id)
-      if (!old) throw new Error(`there is no volume ${id}`)
-      if (here.has(id)) throw new Error(`volume ${id} is here: eject it first`)
-      await keep(id, { slot: old.slot, unseen: true, gone: 'forgotten' })
-      known.delete(id)
-    },
-    async note(id, about) {
-      const old = known.get(id)
-      if (!old) return
-      Object.assign(old, about)
-      await keep(id, old)
-    },
-    away: () => {
+    away() {
       const answering = new Set(ready().filter(({ fault }) => fault === undefined))
       const missing = [...known].filter(([id]) => {
         const member = here.get(id)
@@ -137,7 +149,9 @@ export async function members(state: State): Promise<Members> {
       ),
     async each(ask) {
       const asked = ready()
-      const answers = await Promise.allSettled(asked.map((member) => one(member, () => ask(member))))
+      const answers = await Promise.allSettled(
+        asked.map((member) => one(member, () => ask(member))),
+      )
       const good = answers.flatMap((answer, n) => {
         const member = asked[n]
         return answer.status === 'fulfilled' && member ? [{ member, value: answer.value }] : []
@@ -150,17 +164,14 @@ export async function members(state: State): Promise<Members> {
 }
 
 function whyAway(member: Member | undefined, { gone = 'missing', files }: Known): string {
-  const many = files === undefined ? '' : `, with ${files} ${files === 1 ? 'file' : 'files'}`
+  const many =
+    files === undefined ? '' : `; ${files} ${files === 1 ? 'file' : 'files'} when it came last`
   if (!member) return gone + many
   if (member.pulse.isSilent()) return silence
   return member.state === 'joining' ? 'being looked through' : (member.fault ?? 'failing')
 }
 
-async function stateOf(
-  id: string,
-  known: Known,
-  member: Member | undefined,
-): Promise<VolumeState> {
+async function stateOf(id: string, known: Known, member: Member | undefined): Promise<VolumeState> {
   const state = known.gone === 'ejected' ? 'ejected' : 'missing'
   if (!member) return { id, state, text: whyAway(member, known) }
   const { pulse, store } = member
@@ -170,7 +181,8 @@ async function stateOf(
     const answer = await pulse.orSilent(store.space())
     if (!answer) return { id, state: 'silent', text: silence }
     const trouble = store.trouble()
-    const state = trouble !== undefined ? 'failed' : member.state === 'joining' ? 'joining' : 'ready'
+    const state =
+      trouble !== undefined ? 'failed' : member.state === 'joining' ? 'joining' : 'ready'
     return { id, state, space: answer.value, ...(trouble === undefined ? {} : { text: trouble }) }
   } catch (error) {
     return { id, state: 'failed', text: error instanceof Error ? error.message : String(error) }

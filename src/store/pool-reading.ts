@@ -1,5 +1,11 @@
 /** Listings and single rows of several volumes as if they were one. */
-import type { CollectionSummary, ListQuery, Page, StoredFile, TombstonePage } from '../index/index.ts'
+import type {
+  CollectionSummary,
+  ListQuery,
+  Page,
+  StoredFile,
+  TombstonePage,
+} from '../index/index.ts'
 import type { Answered, Member, Members } from './pool-members.ts'
 import type { Shadows } from './pool-overlap.ts'
 import { marked, slotOf, unmarked } from './pool-slots.ts'

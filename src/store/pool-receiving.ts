@@ -7,7 +7,7 @@ import type { Member } from './pool-members.ts'
 import { type PoolParts, storedOn } from './pool-reading.ts'
 import { marked, slotOf, versionFor } from './pool-slots.ts'
 import { overheadBytes } from './reservations.ts'
-import type { Incoming, NewFile, Receiving, Replaced, Standing } from './store.ts'
+import type { Incoming, NewFile, Receiving, Standing } from './store.ts'
 
 /** Where a file is to come, or why it does not. */
 interface Judged {
@@ -37,6 +37,11 @@ export function poolReceiving(
   const placed = new Map<string, string>()
   const finishing = new Set<Promise<unknown>>()
   const judging = judge(parts, placed)
+  const track: Track = (work) => {
+    finishing.add(work)
+    void work.catch(() => undefined).finally(() => finishing.delete(work))
+    return work
+  }
 
   async function accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]> {
     const judged = await judging(files)
@@ -79,34 +84,11 @@ export function poolReceiving(
     return standings
   }
 
-  async function incoming(
-    collection: string,
-    id: string,
-    replaces: Replaced | undefined,
-  ): Promise<Incoming> {
-    const wanted = placed.get(keyOf({ collection, id }))
-    const candidates = members.ready().filter((one) => wanted === undefined || one.id === wanted)
-    let failure: unknown = new Error(members.away() ?? `not accepted: ${id}`)
-    for (const member of candidates) {
-      try {
-        const seen = replaces && versionFor(member.slot, replaces)
-        const inner = await members.one(member, () => member.store.incoming(collection, id, seen))
-        return guarded(parts, member, inner, (work) => {
-          finishing.add(work)
-          void work.catch(() => undefined).finally(() => finishing.delete(work))
-          return work
-        })
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure
-  }
-
   return {
     standing: async (files) => (await judging(files)).map(({ standing }) => standing),
     accept: (request, files) => oneAtATime(() => accept(request, files)),
-    incoming,
+    incoming: (collection, id, replaces) =>
+      incoming(parts, placed.get(keyOf({ collection, id })), track, { collection, id, replaces }),
     release(files) {
       for (const file of files) placed.delete(keyOf(file))
       for (const { store } of members.here.values()) store.release(files)
@@ -119,6 +101,30 @@ export function poolReceiving(
   }
 }
 
+type Track = <T>(work: Promise<T>) => Promise<T>
+
+/** From the volume that it was accepted on; of what was accepted before the start each is asked. */
+async function incoming(
+  parts: PoolParts,
+  volume: string | undefined,
+  track: Track,
+  { collection, id, replaces }: Pick<NewFile, 'collection' | 'id' | 'replaces'>,
+): Promise<Incoming> {
+  const { members } = parts
+  let failure: unknown = new Error(members.away() ?? `not accepted: ${id}`)
+  for (const member of members.ready()) {
+    if (volume !== undefined && volume !== member.id) continue
+    try {
+      const seen = replaces && versionFor(member.slot, replaces)
+      const inner = await members.one(member, () => member.store.incoming(collection, id, seen))
+      return guarded(parts, member, inner, track)
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
 const forVolume = (member: Member, file: NewFile | undefined): NewFile[] => {
   if (!file) return []
   return [file.replaces ? { ...file, replaces: versionFor(member.slot, file.replaces) } : file]
@@ -128,12 +134,7 @@ const tagged = (member: Member, standing: Standing): Standing =>
   standing.is === 'held' ? { ...standing, file: marked(member.slot, standing.file) } : standing
 
 /** A volume may have come meanwhile that has these bytes, or others, under the id. */
-function guarded(
-  { members }: PoolParts,
-  member: Member,
-  inner: Incoming,
-  track: <T>(work: Promise<T>) => Promise<T>,
-): Incoming {
+function guarded({ members }: PoolParts, member: Member, inner: Incoming, track: Track): Incoming {
   const { collection, id, checksum } = inner.file
   const before = [...members.here.keys()].join()
   const elsewhere = async (): Promise<StoredFile | undefined> => {

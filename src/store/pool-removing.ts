@@ -56,7 +56,9 @@ export function poolRemoving(
       const [row] = await storedOn(parts, collection, [id])
       if (row) return row.checksum === checksum ? 'stored' : 'otherBytes'
       const kept = await members.each(({ store }) => store.restorable(collection, [id]))
-      const member = kept.find(({ value }) => value.some((one) => one.checksum === checksum))?.member
+      const member = kept.find(({ value }) =>
+        value.some((one) => one.checksum === checksum),
+      )?.member
       if (!member) {
         notFound()
         return 'absent'
@@ -93,7 +95,8 @@ export function poolProving({ members, shadows }: PoolParts): Proving {
         const own = { ...finding, file: unmarked(finding.file) }
         groups.set(member, [...(groups.get(member) ?? []), own])
       }
-      for (const [member, own] of groups) await members.one(member, () => member.store.note(own, by))
+      for (const [member, own] of groups)
+        await members.one(member, () => member.store.note(own, by))
     },
     async *readMedium(file) {
       yield* homeOf(file).store.readMedium(unmarked(file))
@@ -112,9 +115,7 @@ export function poolProving({ members, shadows }: PoolParts): Proving {
     },
     async quarantine(file, how, by) {
       const member = homeOf(file)
-      const done = await members.one(member, () =>
-        member.store.quarantine(unmarked(file), how, by),
-      )
+      const done = await members.one(member, () => member.store.quarantine(unmarked(file), how, by))
       if (done) shadows.lift(file.collection, file.id)
       return done
     },

@@ -16,7 +16,10 @@ export interface Stamps {
   settled(index: Index): Promise<void>
 }
 
-type Timed = Extract<Change, { readonly now: number; readonly collection: string } | { do: 'store' }>
+type Timed = Extract<
+  Change,
+  { readonly now: number; readonly collection: string } | { do: 'store' }
+>
 const isTimed = (change: Change): change is Timed =>
   change.do === 'store' || change.do === 'remove' || change.do === 'lose'
 

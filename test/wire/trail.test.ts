@@ -217,7 +217,8 @@ t.test('[AUD-3] a reader needs no word of the pillar to find what does not follo
   }
   const one = item(1, noAuditHash)
   const two = item(2, one.hash)
-  const broken = (...items: TrailItem[]) => followed(world, 'home', new Map(), items).get('')?.brokenAt
+  const broken = (...items: TrailItem[]) =>
+    followed(world, 'home', new Map(), items).get('')?.brokenAt
   t.equal(broken(one, two), undefined)
   t.equal(broken(one, item(5, two.hash)), undefined, 'others lie between')
   t.equal(broken({ ...one, actor: 'bob' }, two), 1)

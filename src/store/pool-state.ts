@@ -3,9 +3,9 @@
  * it marks those that it could not reach as old; who comes back gets it anew.
  */
 import { limits } from '../limits.ts'
+import type { State } from '../state/state.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
-import type { State } from './state.ts'
 
 export interface Mirrored extends State {
   /** Takes a place more; what it knows is replaced unless it is the same. */
@@ -32,6 +32,7 @@ export async function openMirrored(
   editions.sort((a, b) => numberOf(b.edition) - numberOf(a.edition))
   const [newest] = editions
   const current = new Map<string, State>()
+  const all = new Set<State>(here.values())
   let edition = newest?.edition
   const oneAtATime = lock()
   if (newest) current.set(newest.id, newest.place)
@@ -67,9 +68,7 @@ export async function openMirrored(
     const [chance = 0] = world.random.bytes(1)
     const next = `${numberOf(edition) + 1} ${chance}`
     const marked: Entries = [...entries, [editionKey, next]]
-    const done = await Promise.allSettled(
-      places.map(([, place]) => timely(place.change(marked))),
-    )
+    const done = await Promise.allSettled(places.map(([, place]) => timely(place.change(marked))))
     const failures = done.flatMap((one, n) =>
       one.status === 'rejected' ? [{ id: places[n]?.[0] ?? '', why: one.reason }] : [],
     )
@@ -77,22 +76,6 @@ export async function openMirrored(
       throw failures[0]?.why ?? new Error('no volume with the state of this pillar is here')
     for (const { id, why } of failures) old(id, why)
     edition = next
-  }
-  /** Makes another place say the same: its edition last, so that what was cut begins again. */
-  async function copyTo(place: State): Promise<void> {
-    const pages = async (of: State, use: (entries: [string, string][]) => Promise<void>) => {
-      let after: string | undefined
-      do {
-        const page = await of.list('', { after, limit: pageEntries })
-        await use(page.filter(([key]) => key !== editionKey))
-        after = page.length < pageEntries ? undefined : page.at(-1)?.[0]
-      } while (after !== undefined)
-    }
-    await place.change([[editionKey, undefined]])
-    await pages(place, (entries) => place.change(entries.map(([key]) => [key, undefined])))
-    const [from] = current.values()
-    if (from) await pages(from, (entries) => place.change(entries))
-    await place.change([[editionKey, edition]])
   }
   const mirror: Mirrored = {
     get: (key) => ask((place) => place.get(key)),
@@ -103,14 +86,32 @@ export async function openMirrored(
       oneAtATime(async () => {
         const known = await place.get(editionKey)
         if (current.size === 0) edition = known
-        else if (known === undefined || known !== edition) await copyTo(place)
+        else if (known === undefined || known !== edition)
+          await copy([...current.values()][0], place, edition)
         current.set(id, place)
+        all.add(place)
       }),
     drop: (id) => void current.delete(id),
     async close() {
-      for (const place of here.values()) await place.close().catch(() => undefined)
+      for (const place of all) await timely(place.close()).catch(() => undefined)
     },
   }
   for (const { id, place } of editions.slice(1)) await mirror.add(id, place)
   return mirror
+}
+
+/** Makes a place say what another does: its edition last, so that what was cut begins again. */
+async function copy(from: State | undefined, to: State, edition: string | undefined) {
+  const pages = async (of: State, use: (entries: [string, string][]) => Promise<void>) => {
+    let after: string | undefined
+    do {
+      const page = await of.list('', { after, limit: pageEntries })
+      await use(page.filter(([key]) => key !== editionKey))
+      after = page.length < pageEntries ? undefined : page.at(-1)?.[0]
+    } while (after !== undefined)
+  }
+  await to.change([[editionKey, undefined]])
+  await pages(to, (entries) => to.change(entries.map(([key]) => [key, undefined])))
+  if (from) await pages(from, (entries) => to.change(entries))
+  await to.change([[editionKey, edition]])
 }
