@@ -311,6 +311,17 @@ for (const [how, description, example] of [
       session(options, (desk) => changeCollection(desk, how, name, options)),
     )
 
+program
+  .command('enrol <code>')
+  .description('Makes this computer a client by the code that `colonnade-tracker invite` prints.')
+  .option('--config <file>', 'where its configuration is to lie, key and certificate beside it')
+  .addHelpText('after', '\nExample:\n  colonnade enrol tracker.example.org/7K3QM-...')
+  .action(async (code: string, { config }: CommonOptions) => {
+    const { clientEnrol } = await import('./programs/enrol.ts')
+    const place = config === undefined ? config : typedPath(config)
+    await clientEnrol(code, place, (line) => void process.stdout.write(`${line}\n`))
+  })
+
 command(
   'status [collections...]',
   'Is everything safe? One sentence, then what it rests on.',

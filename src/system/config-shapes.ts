@@ -157,7 +157,7 @@ export const trackerShape = {
   'owner-key': {
     type: 'path',
     optional: true,
-    doc: 'Private key of the owner; only while the tracker may sign for the owner by itself.',
+    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited.',
   },
 } as const satisfies Shape
 
