@@ -4,7 +4,7 @@ import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import type { BagGroup } from './bag.ts'
 import type { PoolAnswering } from './pool-answering.ts'
-import type { Member } from './pool-members.ts'
+import { counted, type Member } from './pool-members.ts'
 import { lookThrough } from './pool-overlap.ts'
 import type { PoolParts } from './pool-reading.ts'
 import type { PoolReceiving } from './pool-receiving.ts'
@@ -88,7 +88,11 @@ export function arrivals(parts: ArrivalParts): Arrivals {
         pulse: own,
         indexed: (index) => stamps.of(own.watch(index)),
         group: (collection) => group.of(id, collection),
-        failed: (why) => alarm(`volume ${id} takes no more writes: ${why}`),
+        failed(why) {
+          // Of one that is gone that has been said.
+          if (members.here.get(id)?.pulse === own)
+            alarm(`volume ${id} takes no more writes: ${why}`)
+        },
       })
       const member: Member = { id, slot, ...found, pulse: own, state: 'joining' }
       members.here.set(id, member)
@@ -106,8 +110,9 @@ export function arrivals(parts: ArrivalParts): Arrivals {
     members.here.delete(id)
     member.pulse.stop()
     world.log.warn('volume.gone', { volume: id, why })
+    const { files } = member
     void members
-      .note(id, { gone: why })
+      .note(id, { gone: why, ...(files === undefined ? {} : { files }) })
       .catch((error) => world.log.warn('volume.notNoted', { volume: id, why: String(error) }))
     if (why === 'ejected') return
     // Ends what it still does by itself: nothing answers any more.
@@ -129,15 +134,20 @@ export function arrivals(parts: ArrivalParts): Arrivals {
       const member = members.here.get(id)
       if (!member) throw new Error(`there is no volume ${id} here`)
       member.state = 'leaving'
-      const until = world.clock.monotonic() + ms
-      while (world.clock.monotonic() < until) {
-        const answer = await member.pulse.orSilent(member.store.space())
-        if (!answer || answer.value.bytesReserved === 0) break
-        await world.clock.sleep(drainMs)
-      }
+      await drained(world, member, ms)
       await member.pulse.orSilent(member.store.close())
       detach(id, 'ejected')
     },
+  }
+}
+
+/** Until nothing is on its way to it any more. */
+async function drained({ clock }: World, { pulse, store }: Member, ms: number): Promise<void> {
+  const until = clock.monotonic() + ms
+  while (clock.monotonic() < until) {
+    const answer = await pulse.orSilent(store.space())
+    if (!answer || answer.value.bytesReserved === 0) return
+    await clock.sleep(drainMs)
   }
 }
 
@@ -170,8 +180,6 @@ function joining(parts: ArrivalParts, alarm: Alarming): (member: Member) => Prom
         if (known.unseen) await members.note(id, { unseen: false })
     const summaries = await member.store.summary()
     for (const { collection } of summaries) group.spread(collection, member.id)
-    const files = summaries.reduce((sum, one) => sum + one.files, 0)
-    const known = members.known.get(member.id)
-    if (known && members.known.size > 1) known.files = files
+    counted(member, summaries)
   }
 }

@@ -1,5 +1,5 @@
 /** The volumes of a pillar: which are known, which are here, and asking those that answer. */
-import type { Index } from '../index/index.ts'
+import type { CollectionSummary, Index } from '../index/index.ts'
 import type { State } from '../state/state.ts'
 import type { Pulse } from './pulse.ts'
 import type { Store, VolumeState } from './store.ts'
@@ -13,6 +13,8 @@ export interface Member {
   readonly pulse: Pulse
   /** Nothing is asked of it before it is known that no id of it stands on another volume; nothing new comes to a leaving one. */
   state: 'joining' | 'ready' | 'leaving'
+  /** How many files it had when they were counted last. */
+  files?: number
   /** What the last question ended with, when it failed. */
   fault?: string | undefined
 }
@@ -24,7 +26,7 @@ export interface Known {
   unseen: boolean
   /** Why it is not here; of one that is forgotten the number is kept, so that no other gets it. */
   gone?: 'missing' | 'ejected' | 'forgotten' | undefined
-  /** How many files it had when it came last. */
+  /** How many files it had when they were counted last. */
   files?: number
 }
 
@@ -163,9 +165,13 @@ export async function members(state: State): Promise<Members> {
   }
 }
 
+export function counted(member: Member, summaries: readonly CollectionSummary[]): void {
+  member.files = summaries.reduce((sum, { files }) => sum + files, 0)
+}
+
 function whyAway(member: Member | undefined, { gone = 'missing', files }: Known): string {
   const many =
-    files === undefined ? '' : `; ${files} ${files === 1 ? 'file' : 'files'} when it came last`
+    files === undefined ? '' : `; ${files} ${files === 1 ? 'file' : 'files'} when last counted`
   if (!member) return gone + many
   if (member.pulse.isSilent()) return silence
   return member.state === 'joining' ? 'being looked through' : (member.fault ?? 'failing')

@@ -6,7 +6,7 @@ import type {
   StoredFile,
   TombstonePage,
 } from '../index/index.ts'
-import type { Answered, Member, Members } from './pool-members.ts'
+import { type Answered, counted, type Member, type Members } from './pool-members.ts'
 import type { Shadows } from './pool-overlap.ts'
 import { marked, slotOf, unmarked } from './pool-slots.ts'
 import type { Stamps } from './stamps.ts'
@@ -135,6 +135,7 @@ export function poolReading(
     },
     async summary() {
       const answers = await members.each((member) => member.store.summary())
+      for (const { member, value } of answers) counted(member, value)
       return summed(answers, shadows)
     },
     async *read(file, offset, length) {

@@ -60,7 +60,7 @@ export function stick(clock: SimClock['clock'], options: StickOptions = {}): Sti
           },
         })
       return {
-        ...{ where, fileSystem, disk: cable<Disk>(sim.disk) },
+        ...{ where, fileSystem, disk: cable<Disk>({ ...sim.disk, close: async () => undefined }) },
         openIndex: async () =>
           cable<Index>({
             ...index,
