@@ -68,8 +68,8 @@ async function listen(
       await pool.forget(named(about))
       return {}
     },
-    look: async () => {
-      await look()
+    look: async ({ again }) => {
+      await look(again === true)
       return { places: places() }
     },
   }

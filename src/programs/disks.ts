@@ -26,8 +26,11 @@ const stateFile = '.state.sqlite'
 export const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
 export interface Disks extends Pick<Volumes, 'pool' | 'state'> {
-  /** Looks at the mounts now, also at those that were refused; resolves when what was found is taken or refused. */
-  look(): Promise<void>
+  /**
+   * Looks at the mounts now, with `again` also at those that were refused or ejected; resolves when what was found is taken
+   * or refused.
+   */
+  look(again: boolean): Promise<void>
   /** By its id, or by where it is mounted. Resolves with both. */
   eject(what: string): Promise<{ readonly volume: string; readonly mount: string }>
   /** Where each volume is mounted that is here. */
@@ -85,9 +88,9 @@ export async function openDisks(world: World, config: AgentConfig): Promise<Disk
   return {
     pool: volumes.pool,
     state: volumes.state,
-    async look() {
+    async look(again) {
       table = mountTable()
-      await look(true)
+      await look(again)
     },
     eject: keeper.eject,
     places: keeper.places,
@@ -139,8 +142,11 @@ function keeping(world: World, volumes: Volumes) {
           held.delete(at)
           volumes.lost(volume)
         }
+      // The kernel gives the number of a mount that is gone to another one.
+      for (const [at, mountId] of [...seen])
+        if (mountOf(mounts, at)?.id !== mountId) seen.delete(at)
       const fresh = places.filter(
-        ({ at, mountId }) => !held.has(at) && (again || !seen.has(at) || seen.get(at) !== mountId),
+        ({ at }) => !held.has(at) && (again || !seen.has(at)),
       )
       await Promise.all(fresh.map(take))
     },
