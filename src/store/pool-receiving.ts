@@ -1,9 +1,9 @@
 /** Who may come in where there are several volumes: new files go where most room is, all others to where they belong. */
-import type { AcceptedRequest, StoredFile } from '../index/index.ts'
+import type { AcceptedRequest, ReceivingFile, StoredFile } from '../index/index.ts'
 import { lock } from '../world/lock.ts'
 import { company } from './admission.ts'
 import type { PoolAnswering } from './pool-answering.ts'
-import type { Member } from './pool-members.ts'
+import type { Answered, Member } from './pool-members.ts'
 import { type PoolParts, storedOn } from './pool-reading.ts'
 import { marked, slotOf, versionFor } from './pool-slots.ts'
 import { overheadBytes } from './reservations.ts'
@@ -168,11 +168,12 @@ function judge(parts: PoolParts, placed: ReadonlyMap<string, string>) {
     const beside = company()
     const chosen = new Map<string, Member>()
     const judged: Judged[] = []
-    for (const file of files) {
+    const seen = await lookUp(parts, files)
+    for (const [n, file] of files.entries()) {
       const twin = beside.verdict(file)
       const verdict = twin
         ? { standing: twin.standing, ...memberOf(chosen.get(keyOf(file)), twin.standing) }
-        : await judgeOne(parts, rooms, placed, file)
+        : judgeOne(seen[n] ?? unseen, rooms, placed, file)
       if (verdict.standing.is === 'welcome' && verdict.member) {
         if (!twin) take(rooms, verdict.member, file)
         beside.join(file)
@@ -215,21 +216,71 @@ function take(rooms: Rooms, member: Member, file: NewFile): void {
   if (room) room.bytes -= needed(member, file)
 }
 
+/** What the volumes say of one file that is offered. */
+interface Seen {
+  /** What is stored under its id. */
+  readonly row: StoredFile | undefined
+  readonly answers: readonly Answered<{
+    readonly standing: Standing
+    readonly partial: ReceivingFile | undefined
+  }>[]
+}
+const unseen: Seen = { row: undefined, answers: [] }
+
+/** Asked for all files at once: each question is a way to a thread and back. */
+async function lookUp(parts: PoolParts, files: readonly NewFile[]): Promise<Seen[]> {
+  const { members } = parts
+  const rows = new Map<NewFile, StoredFile | undefined>()
+  const partials = new Map<Member, Map<NewFile, ReceivingFile | undefined>>()
+  const collections = new Set(files.map(({ collection }) => collection))
+  for (const collection of collections) {
+    const some = files.filter((file) => file.collection === collection)
+    const ids = some.map(({ id }) => id)
+    const found = await storedOn(parts, collection, ids)
+    for (const [n, file] of some.entries()) rows.set(file, found[n])
+    for (const { member, value } of await members.each(({ index }) =>
+      index.receiving(collection, ids),
+    )) {
+      const mine = partials.get(member) ?? new Map<NewFile, ReceivingFile | undefined>()
+      for (const [n, file] of some.entries()) mine.set(file, value[n])
+      partials.set(member, mine)
+    }
+  }
+  const answers = await members.each((member) => standingsOn(member, files))
+  return files.map((file, n) => ({
+    row: rows.get(file),
+    answers: answers.map(({ member, value }) => ({
+      member,
+      value: {
+        standing: value[n] ?? { is: 'other' as const },
+        partial: partials.get(member)?.get(file),
+      },
+    })),
+  }))
+}
+
+/** What a volume says to each of them, whatever becomes of the others. */
+async function standingsOn(member: Member, files: readonly NewFile[]): Promise<Standing[]> {
+  const offered = files.flatMap((file) => forVolume(member, file))
+  const together = await member.store.standing(offered)
+  const isAlone = ({ is }: Standing): boolean => /^(welcome|held|absent|otherBytes|newer)$/.test(is)
+  return Promise.all(
+    together.map(async (standing, n) => {
+      const file = offered[n]
+      // It may be the others of the request that are in its way, or take its room.
+      if (!file || isAlone(standing)) return standing
+      return (await member.store.standing([file]))[0] ?? standing
+    }),
+  )
+}
+
 /** Where it stands, or is on its way to; else where there is most room. */
-async function judgeOne(
-  parts: PoolParts,
+function judgeOne(
+  { row, answers }: Seen,
   rooms: Rooms,
   placed: ReadonlyMap<string, string>,
   file: NewFile,
-): Promise<Judged> {
-  const { members } = parts
-  const [row] = await storedOn(parts, file.collection, [file.id])
-  const answers = await members.each(async (member) => {
-    const [mine] = forVolume(member, file)
-    const [standing] = mine ? await member.store.standing([mine]) : []
-    const [partial] = await member.index.receiving(file.collection, [file.id])
-    return { standing: standing ?? { is: 'other' as const }, partial }
-  })
+): Judged {
   // What is served decides, then what is in the way anywhere.
   const telling = answers.find(({ member, value: { standing } }) =>
     row ? member.slot === slotOf(row.sequence) : isNo(standing),

@@ -19,7 +19,11 @@ const table = [
 const mounts = mountsIn(table)
 
 t.test('[VOL-3] the table of mounts tells what lies where', async (t) => {
-  t.equal(mountOf(mounts, '/mnt/one/colonnade')?.source, '/dev/sdd1', 'the last one covers the rest')
+  t.equal(
+    mountOf(mounts, '/mnt/one/colonnade')?.source,
+    '/dev/sdd1',
+    'the last one covers the rest',
+  )
   t.equal(mountOf(mounts, '/mnt/onetwo')?.id, '21')
   t.equal(mountOf(mounts, '/media/my disk')?.id, '31')
   t.same(
@@ -41,7 +45,9 @@ function machine(t: Test, files: Readonly<Record<string, string>>): string {
 
 t.test('[VOL-3] the UUID of a file system is told by udev, or by its links', async (t) => {
   const mount = mounts[1]
-  const noted = machine(t, { 'run/udev/data/b8:17': 'S:x\nE:ID_FS_UUID=aaaa-1\nE:ID_FS_TYPE=ext4\n' })
+  const noted = machine(t, {
+    'run/udev/data/b8:17': 'S:x\nE:ID_FS_UUID=aaaa-1\nE:ID_FS_TYPE=ext4\n',
+  })
   t.equal(fileSystemId(mount, noted), 'aaaa-1')
   const linked = machine(t, { 'dev/sdb1': '', 'dev/sdc1': '' })
   mkdirSync(join(linked, 'dev/disk/by-uuid'), { recursive: true })
@@ -61,7 +67,11 @@ t.test('a disk is told with its room, temperature, health and volume', async (t)
   }
   const told = { volumes: [{ id: 'v1', state: 'failed' }] }
   const smart = '{"temperature":{"current":41},"smart_status":{"passed":false}}'
-  const [whole, part] = described([disk, { ...disk, device: '/dev/sdb1', mount: at }], told, () => smart)
+  const [whole, part] = described(
+    [disk, { ...disk, device: '/dev/sdb1', mount: at }],
+    told,
+    () => smart,
+  )
   t.match(whole, { celsius: 41, health: 'failing' })
   t.notOk('celsius' in (part ?? {}))
   t.match(part, { volume: 'v1', owner: ' of attic in home', state: ', failed' })
