@@ -47,6 +47,7 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
     () =>
       // What it holds counts as its room.
       void inOrder(async () => tell.changed(await registry.review())),
+    (collection, pillar) => parts.behind?.(collection, pillar),
   )
   const joins = joining(parts, registry, reign, tell, compared)
   const ticking = tick({ world, registry, reign, tell, joins, inOrder }, stop.signal)
@@ -81,6 +82,8 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
     epoch: reign.epoch,
     isActing: reign.isActing,
     membership: registry.membership,
+    fair: registry.fair,
+    unusable: registry.unusable,
     counting: registry.counting,
     present: registry.present,
     surveyed: (collection) =>
