@@ -45,6 +45,8 @@ export interface FragmentCare {
   hear(mail: Mail): Promise<void>
   notice(presence: MessageOf<'Presence'>): void
   connected(): void
+  /** The owner has decided something new. */
+  decided(): void
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
@@ -141,6 +143,7 @@ export async function careForFragments(
       if (presence.state === 'online') learn.from(presence.from)
     },
     connected,
+    decided: members.decided,
     async stop() {
       await giveWay()
       await members.stop()
