@@ -85,7 +85,7 @@ export async function careForFragments(
   })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
-    ...{ distribution, fetch, signal: stop.signal },
+    ...{ distribution, fetch, signal: stop.signal, present: members.present },
     onSafe({ collection, fragment }, row, slices) {
       if (!row) return
       const file = { hash: row.checksum, size: row.size, fragments: slices.length }
