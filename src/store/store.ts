@@ -162,6 +162,10 @@ export interface Proving {
    * survive a power cut.
    */
   quarantine(file: StoredFile, how: string, by: Actor): Promise<boolean>
+  /** Whether the index, and not the bytes, was wrong about this file: it is right now, or the file is another by now. */
+  contradicted(file: StoredFile, by: Actor): Promise<boolean>
+  /** Compares index, lists and disk, and mends the books; resolves with files whose bytes should be read. */
+  inspect(): Promise<StoredFile[]>
   /** When the stored file was proven whose proof is the oldest; 0 when it never was. */
   oldestProof(collection: string): Promise<number | undefined>
 }
@@ -180,6 +184,14 @@ export interface Spread {
   readonly pillars: number
 }
 
+/** Something that people are to hear of: the volume has failed, or found and mended damage of its own books. */
+export interface News {
+  readonly code: 'COMPONENT_FAILURE' | 'INTEGRITY_ISSUE' | 'CHECKSUM_ALARM'
+  readonly text: string
+  readonly collection?: string
+  readonly fileId?: string
+}
+
 export interface Store extends Reading, Receiving, Removing, Proving, Answering {
   readonly volume: string
   /** A checksum pillar's has no bytes: `read` rejects, and nothing is kept aside. */
@@ -188,6 +200,8 @@ export interface Store extends Reading, Receiving, Removing, Proving, Answering 
   receivingCount(): Promise<number>
   /** Only of a store that keeps a collection on others. */
   spread?(collection: string): Promise<Spread | undefined>
+  /** Tells news from now on, and what happened before anybody listened. */
+  watch(tell: (news: News) => void): void
   /** Undefined while all is well, else why the volume takes no more writes. */
   trouble(): string | undefined
   /** Brings manifest and tag files up to date. */
