@@ -4,6 +4,7 @@ import { runAgent } from './programs/agent.ts'
 import { machineCommands } from './programs/machine.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { rebuildCommands } from './programs/rebuild.ts'
+import { serialCommand } from './programs/serial.ts'
 import { Command } from './system/commands.ts'
 import { agentShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
@@ -26,4 +27,5 @@ program
   })
 machineCommands(program)
 rebuildCommands(program)
+serialCommand(program)
 void parse('colonnade-agent', program)
