@@ -9,7 +9,7 @@ t.test(
   async (t) => {
     const bytes = 30_000_000
     const told = await piecesStory({
-      ...{ home: join(t.testdirName, 'it'), bytes, bundled: false },
+      ...{ home: join(t.testdirName, 'it'), bytes, bundled: true },
       say: (text) => t.comment(text),
     })
     t.equal(told.differs, '')
