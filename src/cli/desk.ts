@@ -2,6 +2,7 @@
 import { relative } from 'node:path'
 import type { Client } from '../client/client.ts'
 import type { Disk } from '../disk/disk.ts'
+import type { LinkMemory } from './forecast.ts'
 import { Complaint, exitCodes, type Output } from './output.ts'
 
 export interface Desk {
@@ -12,6 +13,8 @@ export interface Desk {
   readonly signal: AbortSignal
   /** Where the owner's private key lies, if the configuration says it. */
   readonly ownerKey?: string | undefined
+  /** What is known of the internet here. */
+  readonly link?: LinkMemory
 }
 
 /** Paths on the disk port have no leading slash. */
@@ -38,9 +41,17 @@ export function pillarsOf(
   throw new Complaint(sentence, exitCodes.failed, `they are: ${pillars.join(', ')}`)
 }
 
-export const nobodyAnswered = (): Complaint =>
-  new Complaint(
-    'no pillar answered',
+export function nobodyAnswered({ client }: Pick<Desk, 'client'>, collection: string): Complaint {
+  if (!client.directory.collection(collection)?.fragments)
+    return new Complaint(
+      'no pillar answered',
+      exitCodes.nobody,
+      'are they switched on, and connected? repeat the command when they are',
+    )
+  const [keeper] = client.policy(collection).pillars
+  return new Complaint(
+    `${keeper} did not answer; ${collection} is kept in fragments, and only the tracker knows where they are`,
     exitCodes.nobody,
-    'are they switched on, and connected? repeat the command when they are',
+    'repeat the command when it is there; without it, assemble.sh on any of the disks rebuilds the files',
   )
+}
