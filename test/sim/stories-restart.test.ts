@@ -23,6 +23,7 @@ async function told({ after, diskLost, brokerWiped, from = 'start' }: Cut): Prom
   if (from !== 'start') await stored(on, [first])
   const said: string[] = []
   let cut: Promise<void> | undefined
+  let over = false
   async function powerCut(): Promise<void> {
     fleet.tracker.crash()
     if (diskLost) fleet.tracker.lose()
@@ -31,7 +32,7 @@ async function told({ after, diskLost, brokerWiped, from = 'start' }: Cut): Prom
     await fleet.tracker.start()
   }
   on.lose(({ message, to }) => {
-    if (to !== undefined || !isStep(message)) return false
+    if (to !== undefined || over || !isStep(message)) return false
     const stage = 'stage' in message ? ` ${message.stage}` : ''
     if (cut === undefined) said.push(`${message.type}${stage} of ${message.from}`)
     if (said.length === after) cut ??= fleet.time.clock.sleep(0).then(powerCut)
@@ -39,9 +40,9 @@ async function told({ after, diskLost, brokerWiped, from = 'start' }: Cut): Prom
   })
   if (from === 'start') await fleet.time.advance(20_000)
   const items = [on.item('a film', 70_000)]
-  const put = stored(on, items)
-  await put
-  if (cut === undefined && after < Number.POSITIVE_INFINITY) await fleet.time.advance(30_000)
+  await stored(on, items)
+  await fleet.time.advance(1_000)
+  over = true
   await fleet.time.finish(cut ?? Promise.resolve())
   // What had not been acknowledged is put again; what had been comes back by itself.
   await stored(on, items)

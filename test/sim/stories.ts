@@ -83,8 +83,10 @@ export async function settled({ fleet }: Stage, limitMs = 3 * hour): Promise<voi
   const until = fleet.time.clock.monotonic() + limitMs
   while (fleet.time.clock.monotonic() < until) {
     await fleet.time.advance(30_000)
-    if (present(fleet).length === fleet.boards.length && !(await isScarce(fleet))) return
+    if (present(fleet).length === fleet.boards.length && !(await isScarce(fleet))) break
   }
+  // What is left over is offered every ten minutes.
+  await fleet.time.advance(25 * minute)
 }
 
 /** The invariants: copies, contents, ends, and that pillars and tracker say the same of what is held. */
