@@ -210,12 +210,12 @@ t.test('[FRG-7] what is still on its way is not offered as if it were here', asy
   await at.join()
   const fragment = at.fragment(bytesOf(5_000, 4))
   await at.deliver([{ fragment, recipients: ['pillar-1'] }], distribution, { offer: false })
-  at.fleet.broker.cut('pillar-1')
-  await at.pass(9 * 60_000)
-  t.same(saidOf(at, 'temporary'), [])
-  at.fleet.broker.cut('pillar-1')
-  await at.pass(60_000)
-  t.same(saidOf(at, 'temporary'), [])
+  const there = at.fragment(bytesOf(6_000, 5))
+  await at.deliver([{ fragment: there, recipients: ['pillar-1'] }], `${distribution.slice(0, -1)}2`)
+  await at.pass(5_000)
+  at.forget()
+  await at.pass(594_000)
+  t.same(saidOf(at, 'temporary'), [['pillar-1', there.hash]])
 })
 
 t.test('[FRG-7] a holder that has lost it says so', async (t) => {
