@@ -72,6 +72,10 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return status(desk, message)
       case 'GetAuditTrailsRequest':
         return work.trails.ask(message)
+      // Of the tracker only, which was heard before.
+      case 'PrepareTrimRequest':
+      case 'ConfirmFragmentsRequest':
+      case 'TrimFragmentsRequest':
       case 'DeliverOwedCopiesRequest':
         return
     }
@@ -85,5 +89,8 @@ function concerns({ directory, name }: Desk, message: RequestMessage): boolean {
   if (!collection) return false
   if (keepersOf(directory.document(), collection).includes(name)) return true
   // Of a collection in fragments a pillar has no files: it says what it keeps to those who mean just that.
-  return message.to !== undefined && collection.pillars.includes(name)
+  return message.to !== undefined && collection.pillars.includes(name) && !takesAway(message)
 }
+
+/** [TRIM-6] Fragments go by trimming only, when others have confirmed that they have them. */
+const takesAway = ({ type }: RequestMessage): boolean => /(Delete|Replace)FileRequest$/.test(type)

@@ -7,7 +7,8 @@ import type { ConnectBus } from '../bus/bus.ts'
 import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
-import { type Mail, type Post, startPost } from '../post/post.ts'
+import type { Mail, Post } from '../post/post.ts'
+import { type Present, startPresent } from '../post/presence.ts'
 import { conversationOf, nextSession } from '../post/session.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
@@ -61,6 +62,8 @@ export interface Desk extends PillarParts {
   readonly estimate: Estimate
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
+  /** They were, and are put aside: the file is not stored here any more. */
+  gone(file: StoredFile): void
 }
 
 export interface Pillar {
@@ -73,10 +76,10 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const { name, store, topics } = parts
   const stop = new AbortController()
   const session = await nextSession(parts.world, parts.state)
-  const presence = presenceOf(parts, session)
-  const desk = deskFor(parts, stop.signal, session, {
+  const desk = deskFor(parts, stop.signal, {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
+    gone: (file) => pieces.gone(file),
   })
   const listings = results(desk)
   const work = {
@@ -91,12 +94,13 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const handle = dispatch(desk, work)
   const pieces = fragments({
     desk,
-    session,
+    session: () => post.session(),
     say: async (event) => void (await post.send(topics.event(event.type), event)),
   })
-  const post: Post = startPost(
+  const post: Present = startPresent(
     {
       ...parts,
+      session,
       identity: name,
       clientId: parts.clientId ?? name,
       persistent: true,
@@ -106,17 +110,14 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         topics.trackerState(),
         ...trackerEvents.map(topics.event),
       ],
-      will: { topic: topics.pillarState(name), message: presence('offline') },
+      presence: (state, now) => presenceOf(parts, now, state),
     },
     {
       mail: async (mail) =>
         void ((await notice(desk, mail)) || (await pieces.hear(mail)) || (await handle(mail))),
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
-      // On every connect: announce. What was asked meanwhile comes from the session or is said again by its senders.
-      connected() {
-        void post.send(topics.pillarState(name), presence('online'), true)
-        pieces.connected()
-      },
+      // What was asked meanwhile comes from the session or is said again by its senders.
+      connected: () => pieces.connected(),
     },
   )
   const accepted = await store.accepted()
@@ -128,8 +129,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     async stop() {
       stop.abort()
       await pieces.goodbye()
-      await post.send(topics.pillarState(name), presence('offline'), true)
-      await post.close()
+      await post.leave()
       await work.puts.idle()
       await work.gets.idle()
       await work.removals.idle()
@@ -147,33 +147,38 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
 /** Said with everything, so that nobody takes what it confirms for a copy. */
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
 
-const presenceOf =
-  ({ world, name, version, site, store }: PillarParts, session: number) =>
-  (state: 'online' | 'offline'): MessageOf<'Presence'> =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: conversationOf(session),
-      ...{ state, session, version },
-      ...(site === undefined ? {} : { site }),
-      ...kindOf(store),
-    })
+const presenceOf = (
+  { world, name, version, site, store }: PillarParts,
+  session: number,
+  state: 'online' | 'offline',
+): MessageOf<'Presence'> =>
+  compose<'Presence'>(world, name, {
+    type: 'Presence',
+    conversation: conversationOf(session),
+    ...{ state, session, version },
+    ...(site === undefined ? {} : { site }),
+    ...kindOf(store),
+  })
 
 function deskFor(
   parts: PillarParts,
   stopping: AbortSignal,
-  session: number,
-  { post, suspect }: { post(): Post; suspect(file: StoredFile): void },
+  {
+    post,
+    suspect,
+    gone,
+  }: { post(): Pick<Present, 'send' | 'session'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
   const { world, name, topics, store } = parts
   return {
-    ...{ ...parts, stopping, suspect },
+    ...{ ...parts, stopping, suspect, gone },
     estimate: estimate(world.clock),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
       const alarm = compose<'Alarm'>(world, name, {
         type: 'Alarm',
-        conversation: conversationOf(session),
+        conversation: conversationOf(post().session()),
         alarmCode,
         alarmText,
         ...about,
@@ -192,7 +197,12 @@ async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<
   return true
 }
 
-async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string): Promise<void> {
+async function sayNotUnderstood(
+  desk: Desk,
+  post: Pick<Post, 'send'>,
+  head: Head,
+  why: string,
+): Promise<void> {
   desk.alarm(
     head.min > 1 ? 'INVALID_MESSAGE_VERSION' : 'INVALID_MESSAGE',
     `${head.type} by ${head.from}: ${why}`,

@@ -14,6 +14,7 @@ import { removalMessages } from './removals.ts'
 import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
+import { trimMessages } from './trims.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
@@ -284,6 +285,7 @@ export const Message = v.variant('type', [
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,
   ...Object.values(fragmentEvents),
+  ...trimMessages,
 ])
 export type Message = v.InferOutput<typeof Message>
 export type MessageType = Message['type']

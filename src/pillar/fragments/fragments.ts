@@ -2,25 +2,32 @@
  * The pillar's side of fragment distribution: it joins the tracker that acts, applies for what it should and can keep,
  * fetches what is delivered to it, and keeps it for good once the distribution has ended.
  */
-import type { AcceptedRequest } from '../../index/index.ts'
+import type { AcceptedRequest, StoredFile } from '../../index/index.ts'
 import { compose, uuid7 } from '../../post/compose.ts'
 import type { Mail } from '../../post/post.ts'
 import type { Epoch, FragmentEvent, Membership } from '../../protocol/fragments.ts'
+import { type Bell, newBell } from '../../world/bell.ts'
 import { lock } from '../../world/lock.ts'
 import type { Desk } from '../pillar.ts'
 import { apply, obtained } from './applying.ts'
 import { type Bureau, isOfActing, keeps } from './bureau.ts'
 import { arrivals } from './delivery.ts'
 import { end } from './ending.ts'
+import { goneTelling } from './gone.ts'
 import { type JoinEvent, type Joining, type JoinWord, joinStep } from './joining.ts'
+import { nonces } from './nonces.ts'
 import { notes } from './notes.ts'
 import { promisedRoom } from './promised.ts'
+import { trimming } from './trimming.ts'
+import { vows } from './vows.ts'
 
 export interface Fragments {
   /** What the tracker says; true when it was for us. */
   hear(mail: Mail): Promise<boolean>
   connected(): void
   resume(accepted: readonly AcceptedRequest[]): Promise<void>
+  /** The bytes of this file were damaged, and are put aside. */
+  gone(file: StoredFile): void
   /** Says that the pillar goes. */
   goodbye(): Promise<void>
   idle(): Promise<void>
@@ -29,7 +36,7 @@ export interface Fragments {
 export interface FragmentsParts {
   readonly desk: Desk
   /** Of our presence. */
-  readonly session: number
+  session(): number
   say(event: FragmentEvent): Promise<void>
 }
 
@@ -44,9 +51,13 @@ export function fragments(parts: FragmentsParts): Fragments {
     desk,
     notes: notes(desk.state),
     promised: promisedRoom(desk.world),
+    nonces: nonces(desk.world),
+    vows: vows(desk.state, desk.world.clock),
     say,
   }
   const deliveries = arrivals(bureau)
+  const trims = trimming(bureau)
+  const gone = goneTelling(bureau)
   const bell = newBell()
   const membership = joining(parts, bureau, bell.ring)
   // In the order in which it was said: what a distribution's end says is not overtaken by its start.
@@ -63,6 +74,10 @@ export function fragments(parts: FragmentsParts): Fragments {
         return deliveries.take(message, line, key)
       case 'FragmentDistributionEnded':
         return end(bureau, message, key)
+      case 'PrepareTrimRequest':
+      case 'ConfirmFragmentsRequest':
+      case 'TrimFragmentsRequest':
+        return trims.hear(message, key)
       default:
         return membership.hear(message)
     }
@@ -74,11 +89,13 @@ export function fragments(parts: FragmentsParts): Fragments {
       if (from.role !== 'tracker' || message.epoch.tracker !== from.name) return true
       await inOrder(async () => {
         if (await isOfActing(bureau, message.epoch)) await handle(mail)
+        else if (message.type === 'TrackerHello') await membership.hearOlder(from.name)
       })
       return true
     },
     connected: () => void inOrder(() => membership.connected()),
     resume: (accepted) => deliveries.resume(accepted),
+    gone: gone.tell,
     async goodbye() {
       if (!membership.isRegistered()) return
       await say(
@@ -91,31 +108,16 @@ export function fragments(parts: FragmentsParts): Fragments {
     async idle() {
       await ticking
       await deliveries.idle()
+      await trims.idle()
+      await gone.idle()
     },
   }
 }
 
 type Membering = ReturnType<typeof joining>
 
-/** Something may be due earlier than it was. */
-function newBell() {
-  let rung = new AbortController()
-  return {
-    ring: (): void => rung.abort(),
-    /** Aborted by the first ring since it was asked for last. */
-    next(): AbortSignal {
-      if (rung.signal.aborted) rung = new AbortController()
-      return rung.signal
-    },
-  }
-}
-
 /** Wakes what waits for its time; offers what is here for the time being only, and was never ended. */
-async function tick(
-  bureau: Bureau,
-  membership: Membering,
-  bell: ReturnType<typeof newBell>,
-): Promise<void> {
+async function tick(bureau: Bureau, membership: Membering, bell: Bell): Promise<void> {
   const { world, stopping } = bureau.desk
   const { clock } = world
   let offeredAt = Number.NEGATIVE_INFINITY
@@ -154,7 +156,7 @@ async function offer(bureau: Bureau): Promise<boolean> {
 }
 
 /** Drives the pure machine of joining. */
-function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => void) {
+function joining(parts: FragmentsParts, { desk, notes, nonces }: Bureau, changed: () => void) {
   let state: Joining = { at: 'waiting' }
 
   async function step(event: JoinEvent): Promise<void> {
@@ -171,7 +173,11 @@ function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => 
     const { epoch } = state
     const conversation = 'attempt' in state ? state.attempt : uuid7(desk.world)
     const common = { conversation, to: [epoch.tracker], epoch }
-    if (word === 'requested') return parts.say(await asking(parts, common))
+    if (word === 'requested') {
+      // It tells of all that is here.
+      nonces.void()
+      return parts.say(await asking(parts, common))
+    }
     const type = word === 'succeeded' ? 'ClientJoinSucceeded' : 'ClientJoinFailed'
     await parts.say(compose<typeof type>(desk.world, desk.name, { type, ...common }))
   }
@@ -190,6 +196,11 @@ function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => 
     dueAt: () => ('nextAt' in state ? state.nextAt : Infinity),
     connected: () => step({ is: 'connected' }),
     time: () => step({ is: 'time' }),
+    /** A tracker has said hello that is not the one which acts, by what we know. */
+    async hearOlder(by: string): Promise<void> {
+      const epoch = await notes.epoch()
+      if (epoch && keepsAny(desk)) await step({ is: 'olderHello', epoch, by })
+    },
     async hear(message: Mail['message']): Promise<void> {
       const mine = message.to?.includes(desk.name) ?? false
       const attempt = message.conversation
@@ -232,7 +243,7 @@ async function asking(
     type: 'ClientJoinRequested',
     ...common,
     algorithm: 'sha256',
-    session,
+    session: session(),
     volumes: [{ id: desk.store.volume, bytesTotal, bytesOpen }],
     holdings: summaries.filter(({ collection }) => keeps(desk, collection)),
     ...(desk.site === undefined ? {} : { site: desk.site }),
