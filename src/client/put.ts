@@ -58,8 +58,11 @@ export interface PutOptions {
   readonly pillars?: readonly string[]
   /** Why, in free words: ends in the audit trail. */
   readonly information?: string
-  /** Bytes of this batch that pillars have received so far, in all. */
-  progress?(bytes: number): void
+  /**
+   * Bytes of this batch that pillars have received so far, in all; and of a collection in fragments, of which one takes
+   * in all, those that enough pillars keep for good.
+   */
+  progress?(bytes: number, safe?: number): void
 }
 
 /** Longest wait for a pillar that is known to be off, once the others are done. */
@@ -273,7 +276,8 @@ async function perform(
       progress: (answer) => {
         if (answer.type !== 'PutFileProgressResponse') return
         bytes.set(answer.from, answer.bytesDone)
-        options.progress?.([...bytes.values()].reduce((sum, one) => sum + one, 0))
+        const received = [...bytes.values()].reduce((sum, one) => sum + one, 0)
+        options.progress?.(received, answer.bytesSafe)
         if (answer.waitingAt !== undefined && answer.waitingAt !== name) relay.wanted(answer.from)
       },
     })
