@@ -62,6 +62,8 @@ export interface Desk extends PillarParts {
   readonly estimate: Estimate
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
+  /** They were, and are put aside: the file is not stored here any more. */
+  gone(file: StoredFile): void
 }
 
 export interface Pillar {
@@ -77,6 +79,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const desk = deskFor(parts, stop.signal, {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
+    gone: (file) => pieces.gone(file),
   })
   const listings = results(desk)
   const work = {
@@ -161,11 +164,15 @@ const presenceOf = (
 function deskFor(
   parts: PillarParts,
   stopping: AbortSignal,
-  { post, suspect }: { post(): Pick<Present, 'send' | 'session'>; suspect(file: StoredFile): void },
+  {
+    post,
+    suspect,
+    gone,
+  }: { post(): Pick<Present, 'send' | 'session'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
   const { world, name, topics, store } = parts
   return {
-    ...{ ...parts, stopping, suspect },
+    ...{ ...parts, stopping, suspect, gone },
     estimate: estimate(world.clock),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),

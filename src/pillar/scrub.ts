@@ -149,8 +149,9 @@ async function read(desk: Desk, files: readonly StoredFile[]): Promise<void> {
     else if (await isStill(desk, file)) {
       seen.wrong(file, wrong.how)
       await seen.note()
-      if (wrong.is !== 'unreadable')
-        await store.quarantine(file, wrong.how, { actor: by.from, conversation: by.conversation })
+      const actor = { actor: by.from, conversation: by.conversation }
+      if (wrong.is !== 'unreadable' && (await store.quarantine(file, wrong.how, actor)))
+        desk.gone(file)
     }
     if (n % notedTogether === notedTogether - 1) await seen.note()
   }
