@@ -71,7 +71,8 @@ async function started(
   const state = openState(join(root, stateFile))
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
-  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
+  const { whenSilent } = thread
+  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'], whenSilent }
   const store =
     config.kind === 'file'
       ? await openVolume(world, thread.disk, index, options)
