@@ -3,6 +3,7 @@
 import { runAgent } from './programs/agent.ts'
 import { machineCommands } from './programs/machine.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
+import { serialCommand } from './programs/serial.ts'
 import { Command } from './system/commands.ts'
 import { agentShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
@@ -24,4 +25,5 @@ program
     return runProgram('colonnade-agent', () => runAgent(world, config), options)
   })
 machineCommands(program)
+serialCommand(program)
 void parse('colonnade-agent', program)

@@ -60,6 +60,14 @@ t.test('the services stop, start and are limited as promised', async (t) => {
   }
 })
 
+t.test('of all devices the agent may open serial lines only', async (t) => {
+  const unit = read('systemd/colonnade-agent.service')
+  t.match(unit, /^DevicePolicy=closed$/m)
+  const allowed = [...unit.matchAll(/^DeviceAllow=(.*)$/gm)].map(([, what]) => what)
+  t.ok(allowed.length > 0)
+  for (const what of allowed) t.match(what, /^char-tty(USB|ACM|AMA|S) rw$/)
+})
+
 // [PKG-4]
 t.test(
   'the units that mount a disk are right, and a start does not wait for it',

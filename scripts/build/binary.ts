@@ -3,15 +3,8 @@
  * in its cache, so that is laid out as it would have left it, and nothing is downloaded.
  */
 import { execFileSync } from 'node:child_process'
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Arch, nodeVersion } from './base.ts'
@@ -30,43 +23,31 @@ export const commandOf: Readonly<Record<ProgramName, string>> = {
 export const binaryName = (program: ProgramName, arch: Arch): string =>
   `${commandOf[program]}-linux-${arch}`
 
-/** Does something in the folder for building, alone; a build that was killed leaves it to the next. */
+/** Does something in the folder for building, alone; what a build that was killed left there is removed. */
 export async function staged<T>(work: (stage: string) => Promise<T>): Promise<T> {
-  while (!taken()) await sleep(200)
+  const release = await alone()
   try {
+    rmSync(stage, { recursive: true, force: true })
+    mkdirSync(stage, { mode: 0o700 })
     return await work(stage)
   } finally {
     rmSync(stage, { recursive: true, force: true })
+    release()
   }
 }
 
-function taken(): boolean {
-  try {
-    mkdirSync(stage, { mode: 0o700 })
-    writeFileSync(join(stage, 'pid'), `${process.pid}`)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  if (!isAlive(owner())) rmSync(stage, { recursive: true, force: true })
-  return false
-}
-
-/** Undefined between the folder and the note in it. */
-function owner(): number | undefined {
-  try {
-    return Number(readFileSync(join(stage, 'pid'), 'utf8')) || undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isAlive(pid: number | undefined): boolean {
-  try {
-    if (pid !== undefined) process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+/** A name that the kernel lends to one process and takes back when that ends in whatever way: nothing can be left locked. */
+async function alone(): Promise<() => void> {
+  for (;;) {
+    const server = createServer()
+    const taken = await new Promise<boolean>((done, fail) => {
+      server.once('error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EADDRINUSE' ? done(false) : fail(error),
+      )
+      server.listen('\0colonnade-build', () => done(true))
+    })
+    if (taken) return () => void server.close()
+    await sleep(200)
   }
 }
 

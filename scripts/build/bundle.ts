@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
+import { addon } from './addon.ts'
 
 export const root = resolve(import.meta.dirname, '../..')
 export const programs = ['agent', 'tracker', 'cli'] as const
@@ -26,6 +27,7 @@ const common: BuildOptions = {
   // Optional accelerators of a dependency that we do not have.
   external: ['bufferutil', 'utf-8-validate'],
   write: false,
+  plugins: [addon(root)],
 }
 
 async function textOf(entry: string, packages: Set<string>, banner = ''): Promise<string> {

@@ -84,7 +84,7 @@ function troubleOf(
 export async function status(
   desk: Desk,
   named: readonly string[],
-  options: { readonly check?: boolean },
+  options: { readonly check?: boolean; readonly verbose?: boolean },
 ): Promise<ExitCode> {
   const { client, out, signal } = desk
   const all = client.directory.document().collections.map(({ name }) => name)
@@ -109,7 +109,7 @@ export async function status(
     safe &&= well
     nobody &&= seen.every((one) => one.status === undefined)
     out.line(collections.length > 1 ? `${collection}: ${sentence}` : sentence)
-    if (!out.quiet) for (const line of table(seen.map(rowOf))) out.line(`  ${line}`)
+    if (!out.quiet) for (const line of table(rowsOf(seen, options))) out.line(`  ${line}`)
     const told = await asked
     const of = <T extends { readonly collection: string }>(some: readonly T[] = []): T[] =>
       some.filter((one) => one.collection === collection)
@@ -122,7 +122,17 @@ export async function status(
   return options.check && !safe ? exitCodes.failed : exitCodes.done
 }
 
-function rowOf({ pillar, site, status: one }: Seen): string[] {
+/** A row each; with versions when they are wanted, or when they differ. */
+export function rowsOf(
+  seen: readonly Seen[],
+  { verbose = false }: { readonly verbose?: boolean } = {},
+): string[][] {
+  const versions = new Set(seen.flatMap(({ status: one }) => one?.version ?? []))
+  const told = verbose || versions.size > 1
+  return seen.map((one) => rowOf(one, told && one.status ? [`version ${one.status.version}`] : []))
+}
+
+function rowOf({ pillar, site, status: one }: Seen, version: readonly string[]): string[] {
   if (!one) return [pillar, site ?? '', 'no answer']
   const free = one.volumes
     .map(
@@ -136,5 +146,5 @@ function rowOf({ pillar, site, status: one }: Seen): string[] {
   const old = one.proofAges?.find(({ days, files }) => days === 90 && files > 0)
   const unproven = old ? `, ${old.files} not proven for 90 days` : ''
   const held = `${many(one.files, what)}, ${formatBytes(one.bytes)}${receiving}${kept}${unproven}`
-  return [pillar, site ?? '', held, free, `${one.verdict}: ${one.text}`]
+  return [pillar, site ?? '', held, free, ...version, `${one.verdict}: ${one.text}`]
 }

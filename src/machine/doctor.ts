@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { type AgentConfig, agentShape } from '../system/config-shapes.ts'
 import { board, bridges, clock, power } from './board.ts'
+import { askControl, controlPaths } from './control.ts'
 import { bad, type Finding, ok } from './finding.ts'
 import { ciphers, reach } from './reach.ts'
 import { identity, indexAgainstBag, space } from './volume-checks.ts'
@@ -29,6 +30,7 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
     pillar: config.name,
     archive: config.archive,
     reserveBytes: config['volume.reserve'],
+    told: () => askControl(controlPaths(config), 'index'),
   }
   const disk = identity(volume)
   yield disk

@@ -19,6 +19,8 @@ export interface VolumeChecked {
   readonly pillar: string
   readonly archive: string
   readonly reserveBytes: number
+  /** What a running agent says of its indexes, by volume; undefined when none runs. */
+  told(): Promise<Readonly<Record<string, unknown>> | undefined>
 }
 
 export function identity({ mount, pillar, archive }: VolumeChecked): Finding {
@@ -64,40 +66,55 @@ export function space({ mount, reserveBytes }: VolumeChecked): Finding {
 
 /**
  * The index (what the pillar says that it has) against the lists of the bags (what a stranger would read), and these against
- * the files; of many files a sample. While the agent runs, the index is its own: then the lists and the files alone.
+ * the files; of many files a sample. While the agent runs, the index is its own, and it is asked what stands in it.
  */
-export async function indexAgainstBag({ mount }: VolumeChecked): Promise<Finding> {
+export async function indexAgainstBag({ mount, told }: VolumeChecked): Promise<Finding> {
   const root = join(mount, 'colonnade')
   try {
-    const indexed = storedIn(root)
+    const { volume } = JSON.parse(readFileSync(join(root, 'volume.json'), 'utf8'))
+    const running = saidOf((await told())?.[volume])
+    const indexed = running ?? storedIn(root)
     const seen: string[] = []
+    const lost: string[] = []
     const wrong: string[] = []
     for (const collection of collectionsOf(root)) {
       const lines = await manifestOf(join(root, collection))
       const missing = [...lines].filter(
         (path, at) => at % Math.ceil(lines.size / sample) === 0 && !isFile(root, collection, path),
       )
-      for (const path of missing) wrong.push(`${collection}/${path} is listed and not there`)
+      for (const path of missing) lost.push(`${collection}/${path} is listed and not there`)
       const rows = indexed?.get(collection)
       if (indexed !== undefined && rows !== lines.size)
         wrong.push(`${collection}: ${rows ?? 0} files in the index, ${lines.size} in the manifest`)
       seen.push(`${collection} ${lines.size} ${lines.size === 1 ? 'file' : 'files'}`)
     }
-    const about = `${seen.join(', ') || 'no collection'}${indexed ? '' : ' (the index is in use: lists against files only)'}`
-    const [first] = wrong
+    for (const [collection, files] of indexed ?? [])
+      if (files > 0 && !existsSync(join(root, collection)))
+        wrong.push(`${collection}: ${files} files in the index, and no folder`)
+    const how = running ? ' (as the running agent says)' : indexed ? '' : inUse
+    const about = `${seen.join(', ') || 'no collection'}${how}`
+    const all = [...lost, ...wrong]
+    const [first] = all
     if (first === undefined) return ok('index', about)
-    return bad(
-      'index',
-      `${first}${wrong.length > 1 ? `, and ${wrong.length - 1} more` : ''}`,
-      rebuildHint,
-    )
+    const text = `${first}${all.length > 1 ? `, and ${all.length - 1} more` : ''}`
+    // Lists follow when it is quiet: what is stored meanwhile is no fault.
+    const behind = running !== undefined && lost.length === 0
+    return behind ? warn('index', text, laterHint) : bad('index', text, rebuildHint)
   } catch (error) {
     return unknown('index', `can not be read: ${error instanceof Error ? error.message : error}`)
   }
 }
 
-const rebuildHint =
-  'stop the agent for a minute and look again, as lists follow when it is quiet; then compare with the other pillars: colonnade verify'
+const inUse = ' (the index is in use: lists against files only)'
+const compareHint = 'compare with the other pillars: colonnade verify'
+const laterHint = `look again when it has been quiet for a minute, as lists follow then; if it stays so, ${compareHint}`
+const rebuildHint = `start the agent for a minute and look again, as it mends its lists; then ${compareHint}`
+
+/** Files by collection; undefined when nothing was told of this volume. */
+function saidOf(stored: unknown): Map<string, number> | undefined {
+  if (!Array.isArray(stored)) return undefined
+  return new Map(stored.map(({ collection, files }) => [String(collection), Number(files)]))
+}
 
 /** How many files of a collection are looked at. */
 const sample = 1000

@@ -3,11 +3,13 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { Disk } from '../disk/disk.ts'
+import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
+import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
@@ -69,13 +71,30 @@ export async function runAgent(
     scrubMs: config['scrub.period'],
     ...(config.site === undefined ? {} : { site: config.site }),
   })
+  const quiet = await tellDoctor(world, config, store)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async () => {
+    await quiet()
     await pillar.stop()
     member.dial.close()
     await state.close()
     await thread.close()
     world.log.info('agent.stopped', { pillar: name })
+  }
+}
+
+/** What the index says, for `doctor`: nobody else may open it. Without the socket there is a pillar all the same. */
+async function tellDoctor(
+  world: World,
+  config: AgentConfig,
+  store: Pick<Store, 'volume' | 'summary'>,
+): Promise<() => Promise<void>> {
+  const index = async () => ({ [store.volume]: await store.summary() })
+  try {
+    return await serveControl(controlPaths(config)[0], { index })
+  } catch (error) {
+    world.log.warn('control.failed', { why: String(error) })
+    return async () => undefined
   }
 }
 

@@ -45,6 +45,14 @@ const tracker = {
   },
 } as const satisfies Shape
 
+const link = {
+  'link.limit': {
+    type: 'rate',
+    optional: true,
+    doc: 'The most that goes over the internet: by the exchange of the tracker, both ways together. What is on the same network is not limited.',
+  },
+} as const satisfies Shape
+
 const home = {
   home: {
     type: 'path',
@@ -57,6 +65,7 @@ export const agentShape = {
   ...basics,
   ...home,
   ...tracker,
+  ...link,
   site: {
     type: 'text',
     optional: true,
@@ -145,6 +154,7 @@ export const trackerShape = {
 export const clientShape = {
   ...basics,
   ...tracker,
+  ...link,
   'owner-key': {
     type: 'path',
     optional: true,
@@ -153,7 +163,7 @@ export const clientShape = {
   'client.home': {
     type: 'path',
     optional: true,
-    doc: 'Folder for the journal of unfinished work; when absent, beside this file.',
+    doc: 'Folder for what one run remembers for the next; when absent, beside this file.',
   },
   'exchange.listen': {
     type: 'text',

@@ -21,7 +21,7 @@ import {
 } from '../../src/cli/output.ts'
 import { placeText } from '../../src/cli/progress.ts'
 import { codeOf, newSummary } from '../../src/cli/put-summary.ts'
-import { type Seen, verdict } from '../../src/cli/status.ts'
+import { rowsOf, type Seen, verdict } from '../../src/cli/status.ts'
 import { limits } from '../../src/limits.ts'
 import { bytesOf, fileIdFault } from '../../src/protocol/scalars.ts'
 
@@ -247,6 +247,18 @@ t.test('the verdict says what is so and what to do', async (t) => {
     { ...seen('b', { files: 1 }), site: undefined },
   ]
   t.match(sentence(one), 'Safe: 1 file, 2 copies in 1 place, ', 'no place named is one place')
+})
+
+t.test('versions are told when they differ, or when asked for', async (t) => {
+  const rows = (all: Seen[], verbose = false): string =>
+    rowsOf(all, { verbose })
+      .map((row) => row.join(' '))
+      .join('\n')
+  const same = [seen('a', {}), seen('b', {}), seen('c', undefined)]
+  t.notMatch(rows(same), 'version')
+  t.equal(rows(same, true).match(/ version 1 OK: /g)?.length, 2)
+  const upgraded = [seen('a', { version: '0.2.0' }), seen('b', {})]
+  t.match(rows(upgraded), / version 0\.2\.0 OK: .*\n.* version 1 OK: /)
 })
 
 t.test('a table lines up', async (t) => {

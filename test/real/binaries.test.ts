@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import { needs } from '../support/needs.ts'
+import { asksUps } from '../support/serial.ts'
 import { type CommandOf, tellStory } from '../support/story.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -83,7 +84,14 @@ t.test('the x64 programs do the whole work with nothing beside them', (t) =>
   }),
 )
 
-const emulation = needs(t, ['qemu-aarch64-static', 'mmdebstrap'])
+const cable = needs(t, ['socat'])
+
+// [PKG-7]
+t.test('the x64 program speaks over a serial line', cable, (t) =>
+  asksUps(t, native('agent'), join(base, 'x64-serial')),
+)
+
+const emulation = needs(t, ['qemu-aarch64-static', 'mmdebstrap', 'socat'])
 const sysroot = join(base, 'arm64-root')
 // Its loader and libraries are named, not `-L`: that would also lead the program's own paths into the root.
 const emulated: CommandOf = (program) => [
@@ -103,6 +111,7 @@ t.test('the arm64 programs do it together with x64 ones', emulation, async (t) =
     putter: emulated,
     getter: native,
   })
+  await asksUps(t, emulated('agent'), join(base, 'arm64-serial'))
 })
 
 const installing = needs(t, ['mmdebstrap', 'dpkg-deb', 'systemd-analyze', 'chroot'], true)

@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { needs } from '../support/needs.ts'
+import { asksUps } from '../support/serial.ts'
 import { type CommandOf, tellStory } from '../support/story.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -32,4 +34,8 @@ t.test('an archive is founded, joined and used by the three files alone', (t) =>
     putter: bundled,
     getter: bundled,
   }),
+)
+
+t.test('the agent speaks over a serial line', needs(t, ['socat']), (t) =>
+  asksUps(t, bundled('agent'), join(base, 'serial')),
 )
