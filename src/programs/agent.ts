@@ -12,6 +12,7 @@ import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
+import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
@@ -69,6 +70,7 @@ export async function runAgent(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
   })
   const quiet = await tellDoctor(world, config, store)

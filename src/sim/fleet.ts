@@ -8,6 +8,7 @@ import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
+import type { ArchiveDocument } from '../protocol/document.ts'
 import type { PillarKind } from '../protocol/scalars.ts'
 import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
@@ -22,6 +23,7 @@ import { type SimDisk, simDisk } from './disk.ts'
 import {
   alive,
   archive,
+  changed,
   documentFor,
   type FleetOptions,
   type Ground,
@@ -71,6 +73,10 @@ export interface Fleet {
   readonly pieces: { readonly copies: number }
   /** The owner decides which pillars keep it: signed, and taken by the tracker at once. */
   keepOn(pillars: readonly string[]): Promise<void>
+  /** The owner signs another document; nobody is told of it when `told` is false. */
+  publish(change: (document: ArchiveDocument) => ArchiveDocument, told?: boolean): Promise<void>
+  /** Whether pillars can ask the tracker for the document. */
+  trackerAway(away: boolean): void
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
@@ -131,6 +137,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ground.sealed = documentFor(options, names, pillars, ++decisions)
       await tracker.decided()
     },
+    async publish(change, told = true) {
+      ground.sealed = changed(ground.sealed, change, ++decisions)
+      if (told) await tracker.decided()
+    },
+    trackerAway(away) {
+      ground.trackerAway = away
+    },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
     lines: () =>
@@ -182,7 +195,11 @@ function pillarBoard(
       topics,
       connect,
       dial,
-      refresh: async () => void (await directory.accept(ground.sealed)),
+      async refresh() {
+        if (ground.trackerAway) throw new Error('the tracker does not answer')
+        await directory.accept(ground.sealed)
+        return ground.time.clock.now()
+      },
       retainMs: 30 * 24 * 3_600_000,
       scrubMs: 90 * 24 * 3_600_000,
     })
