@@ -34,7 +34,7 @@ export interface LineParts {
   readonly signer: Signer
   readonly topics: Topics
   readonly connect: ConnectBus
-  refresh(): Promise<void>
+  refresh(): Promise<number | undefined>
   /** Of interest to others in this program. */
   onAlarm?(alarm: MessageOf<'Alarm'>): void | Promise<void>
   onPresence?(presence: MessageOf<'Presence'>): void
