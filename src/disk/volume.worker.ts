@@ -27,6 +27,7 @@ function serve(root: string): void {
     },
     openIndex(path: string): void {
       index = openIndex(placeOf(path))
+      index.watch((told) => parentPort?.postMessage({ told } satisfies ThreadReply))
     },
     openState(path: string): void {
       state = openSyncState(placeOf(path))

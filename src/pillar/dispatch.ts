@@ -4,8 +4,10 @@ import type { Mail } from '../post/post.ts'
 import { keepersOf } from '../protocol/document.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
+import { guard } from './guard.ts'
 import { identifyRead } from './identify.ts'
 import { unsupported } from './kind.ts'
+import { tellFragments } from './pieces.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
@@ -27,13 +29,22 @@ export interface Work {
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
   const promised = promises(desk.world)
+  const guarded = guard(desk)
   return async ({ message, from, line, key }) => {
     if (!isRequest(message) || !concerns(desk, message)) return
     // Closed by default: pillars ask nothing of pillars.
     if (from.role === 'pillar') return
     const refused = unsupported(desk, message)
     if (refused) return refused
-    // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
+    return guarded({ message, from, key }, () => perform(message, from, line, key))
+  }
+  // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
+  async function perform(
+    message: RequestMessage,
+    from: Mail['from'],
+    line: string,
+    key: string,
+  ): Promise<void> {
     switch (message.type) {
       case 'IdentifyPillarsForPutFileRequest':
         return identifyPut(desk, promised, message, from.role)
@@ -65,10 +76,16 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return work.results.accept(message)
       case 'GetTombstonesRequest':
         return listTombstones(desk, message)
+      case 'GetFragmentsRequest':
+        return tellFragments(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
       case 'GetAuditTrailsRequest':
         return work.trails.ask(message)
+      // Of the tracker only, which was heard before.
+      case 'PrepareTrimRequest':
+      case 'ConfirmFragmentsRequest':
+      case 'TrimFragmentsRequest':
       case 'DeliverOwedCopiesRequest':
         return
     }
@@ -82,5 +99,8 @@ function concerns({ directory, name }: Desk, message: RequestMessage): boolean {
   if (!collection) return false
   if (keepersOf(directory.document(), collection).includes(name)) return true
   // Of a collection in fragments a pillar has no files: it says what it keeps to those who mean just that.
-  return message.to !== undefined && collection.pillars.includes(name)
+  return message.to !== undefined && collection.pillars.includes(name) && !takesAway(message)
 }
+
+/** [TRIM-6] Fragments go by trimming only, when others have confirmed that they have them. */
+const takesAway = ({ type }: RequestMessage): boolean => /(Delete|Replace)FileRequest$/.test(type)

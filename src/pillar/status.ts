@@ -5,6 +5,7 @@ import type { MessageOf, Status } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { Space, Store, VolumeState } from '../store/store.ts'
 import type { Desk } from './pillar.ts'
+import { powerStatus } from './power.ts'
 
 export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>): Promise<void> {
   const type = 'GetStatusFinalResponse' as const
@@ -36,7 +37,10 @@ const noSpace: Space = {
   bytesOpen: 0,
 }
 
-async function look({ store, version, world }: Desk, collection: string): Promise<Status> {
+async function look(
+  { store, version, world, supply, state }: Desk,
+  collection: string,
+): Promise<Status> {
   const volumes = await volumesOf(store)
   const away = store.away?.()
   const trouble = store.trouble()
@@ -54,11 +58,13 @@ async function look({ store, version, world }: Desk, collection: string): Promis
   )
   const oldest = await store.oldestProof(collection)
   const copies = await store.spread?.(collection)
-  const full = bytesOpen === 0
+  const { power } = await powerStatus(supply, state)
+  const weak = power === undefined || power.mode === 'mains' ? undefined : power.text
+  const warning = away ?? hurt ?? (bytesOpen === 0 ? fullText(volumes) : weak)
   return {
-    verdict:
-      trouble !== undefined ? 'ERROR' : (away ?? hurt) !== undefined || full ? 'WARNING' : 'OK',
-    text: trouble ?? away ?? hurt ?? (full ? fullText(volumes) : 'all is well'),
+    verdict: trouble !== undefined ? 'ERROR' : warning !== undefined ? 'WARNING' : 'OK',
+    text: trouble ?? warning ?? 'all is well',
+    ...(power === undefined ? {} : { power }),
     version,
     volumes: volumes.map(told),
     files: summary?.files ?? 0,

@@ -5,25 +5,49 @@ import { type Controls, controlPaths, serveControl } from '../machine/control.ts
 import { fileSystemId, mountOf, mountsIn, mountTable } from '../machine/mounts.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
+import type { Leave, Supply } from '../power/power.ts'
 import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
+import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { cry } from './cry.ts'
 import { type Disks, openDisks, volumeRoot } from './disks.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
- * the place of the bus that the configuration names.
+ * the place of the bus that the configuration names; `supply` tells of the power that there is.
  */
 export async function runAgent(
   world: World,
   config: AgentConfig,
   connect?: ConnectBus,
-): Promise<() => Promise<void>> {
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
+  try {
+    return await started(world, config, connect, supply)
+  } catch (error) {
+    // Nobody would know of it else: who does not start says nothing.
+    const why = error instanceof Error ? error.message : String(error)
+    await cry(world, config, ['COMPONENT_FAILURE', `the pillar can not start: ${why}`], connect)
+    throw error
+  }
+}
+
+async function started(
+  world: World,
+  config: AgentConfig,
+  connect?: ConnectBus,
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
   // Before anything else: an unplugged disk must never mean writing to the disk below.
-  const disks = await openDisks(world, config)
+  const disks = await openDisks(
+    world,
+    config,
+    (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
+  )
   const { pool: store, state } = disks
   const { name } = config
   const member = await openMember(world, config, state, connect)
@@ -38,13 +62,15 @@ export async function runAgent(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
+    ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
   const quiet = await listen(world, config, disks)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
-  return async () => {
+  return async (leave) => {
     await quiet()
-    await pillar.stop()
+    await pillar.stop(leave)
     member.dial.close()
     await state.close()
     await disks.end()

@@ -12,6 +12,7 @@ import {
 } from '../machine/mounts.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { writeWhole } from '../store/identity.ts'
+import { openSoundIndex } from '../store/sound-index.ts'
 import { type Candidate, type OpenStore, openVolumes, type Volumes } from '../store/taking.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
@@ -19,7 +20,6 @@ import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread, type VolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
 
-const indexFile = '.index.sqlite'
 const stateFile = '.state.sqlite'
 
 /** Where a volume lives on its mount. */
@@ -55,7 +55,12 @@ interface Held extends Place {
 }
 
 /** Opens all that is there; rejects with a sentence when there is no volume at all. */
-export async function openDisks(world: World, config: AgentConfig): Promise<Disks> {
+export async function openDisks(
+  world: World,
+  config: AgentConfig,
+  lost: (text: string) => void,
+): Promise<Disks> {
+  const candidateAt = opening(world, lost)
   let table = mountTable()
   const opened = await Promise.all(
     placesIn(table, config).map(async (place) => ({ place, found: await candidateAt(place) })),
@@ -69,7 +74,7 @@ export async function openDisks(world: World, config: AgentConfig): Promise<Disk
   const volumes = await openVolumes(world, { pillar, archive, kind }, there, storeOf(world, config))
   for (const why of missing) volumes.pool.refused(pillar, why)
 
-  const keeper = keeping(world, volumes)
+  const keeper = keeping(world, volumes, candidateAt)
   keeper.begun(opened)
   const stop = new AbortController()
   const look = (again: boolean): Promise<void> =>
@@ -108,7 +113,7 @@ interface OpenedPlace {
 }
 
 /** What is held where, and what was looked at in vain. */
-function keeping(world: World, volumes: Volumes) {
+function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt) {
   const held = new Map<string, Held>()
   /** By place, with its mount: not looked at again before something else is mounted there. */
   const seen = new Map<string, string | undefined>()
@@ -145,9 +150,7 @@ function keeping(world: World, volumes: Volumes) {
       // The kernel gives the number of a mount that is gone to another one.
       for (const [at, mountId] of [...seen])
         if (mountOf(mounts, at)?.id !== mountId) seen.delete(at)
-      const fresh = places.filter(
-        ({ at }) => !held.has(at) && (again || !seen.has(at)),
-      )
+      const fresh = places.filter(({ at }) => !held.has(at) && (again || !seen.has(at)))
       await Promise.all(fresh.map(take))
     },
     async eject(what: string): Promise<{ volume: string; mount: string }> {
@@ -184,27 +187,32 @@ function placesIn(table: string, config: AgentConfig): Place[] {
   })
 }
 
-/** The thread opens it and looks for `volume.json`: the event loop touches no disk. */
-async function candidateAt({ at, fileSystem }: Place): Promise<Candidate | { why: string }> {
-  const root = volumeRoot(at)
-  const missing = `there is no volume at ${root}: the disk is not plugged in, or was never adopted`
-  try {
-    const thread = await openVolumeThread({ root })
-    if (!(await thread.disk.stat('volume.json'))) {
-      await thread.close()
+type CandidateAt = (place: Place) => Promise<Candidate | { readonly why: string }>
+
+/** The thread opens it and looks for `volume.json`: the event loop touches no disk. `lost` is told of an index that is lost. */
+const opening =
+  (world: World, lost: (text: string) => void): CandidateAt =>
+  async ({ at, fileSystem }) => {
+    const root = volumeRoot(at)
+    const missing = `there is no volume at ${root}: the disk is not plugged in, or was never adopted`
+    try {
+      const thread = await openVolumeThread({ root })
+      if (!(await thread.disk.stat('volume.json'))) {
+        await thread.close()
+        return { why: missing }
+      }
+      return {
+        ...{ where: at, fileSystem, disk: thread.disk },
+        openIndex: (identity) =>
+          openSoundIndex({ world, disk: thread.disk, identity, open: thread.openIndex, lost }),
+        openState: () => thread.openState(stateFile),
+        end: () => ended(thread),
+        abandon: thread.abandon,
+      }
+    } catch {
       return { why: missing }
     }
-    return {
-      ...{ where: at, fileSystem, disk: thread.disk },
-      openIndex: () => thread.openIndex(indexFile),
-      openState: () => thread.openState(stateFile),
-      end: () => ended(thread),
-      abandon: thread.abandon,
-    }
-  } catch {
-    return { why: missing }
   }
-}
 
 /** A disk that hangs keeps nobody from ending. */
 async function ended(thread: VolumeThread): Promise<void> {
@@ -225,10 +233,11 @@ function storeOf(world: World, config: AgentConfig): OpenStore {
     if (config.kind === 'checksum')
       return openChecksumVolume(world, disk, index, { ...options, told: config['checksum.told'] })
     const store = await openVolume(world, disk, index, options)
-    // There may be fragments on it one day: they are of use without us with the script that makes files of them.
-    await writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
-      world.log.warn('volume.noScript', { why: String(error) }),
-    )
+    // What makes the disk of use without us: it is checked by one script, and fragments become files by the other.
+    for (const name of ['assemble.sh', 'check.sh'])
+      await writeWhole(disk, name, asset(`deploy/${name}`)).catch((error) =>
+        world.log.warn('volume.noScript', { name, why: String(error) }),
+      )
     return store
   }
 }

@@ -8,11 +8,13 @@ import { audits } from './audit.ts'
 import * as sums from './checksums.ts'
 import { fragmentEvents } from './fragments.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
+import { GetFragmentsFinalResponse, GetFragmentsRequest } from './pieces.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
 import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
+import { trimMessages } from './trims.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
@@ -88,7 +90,13 @@ const listed = {
 }
 const idItem = { id: FileId, timestamp: Time }
 const sumItem = { ...idItem, checksum: Checksum, provenAt: Time }
-const infoItem = { ...sumItem, size: Bytes, mtime: Time }
+const infoItem = {
+  ...sumItem,
+  size: Bytes,
+  mtime: Time,
+  /** Of a collection in fragments, when asked for: copies of the scarcest on pillars that are there, of how many. */
+  copies: v.optional(v.object({ least: Count, wanted: Count })),
+}
 /** What was deleted; `keptUntil` while the bytes can be brought back. */
 const tombstoneItem = {
   ...idItem,
@@ -136,6 +144,7 @@ function deliverable<K extends 'GetFileIDs' | 'GetFileInfos', T extends v.Object
 }
 /** Exchanges the pillar delivers to, when it is not the first of the list. */
 const delivering = { deliveringTo: v.optional(v.array(Name)) }
+const infos = deliverable('GetFileInfos', infoItem)
 export const listings = {
   GetFileIDs: deliverable('GetFileIDs', idItem),
   GetChecksums: {
@@ -145,7 +154,10 @@ export const listings = {
     progress: v.object({ ...checksums.progress.entries, ...sums.working, ...delivering }),
     final: v.object({ ...checksums.final.entries, ...sums.answered, ...delivered }),
   },
-  GetFileInfos: deliverable('GetFileInfos', infoItem),
+  GetFileInfos: {
+    ...infos,
+    request: v.object({ ...infos.request.entries, copies: v.optional(v.boolean()) }),
+  },
   /** Beyond theirs. */
   GetTombstones: listing('GetTombstones', tombstoneItem),
 }
@@ -169,6 +181,22 @@ export const GetStatusProgressResponse = v.object({
   ...answer,
   type: v.literal('GetStatusProgressResponse'),
 })
+/** Of a pillar that has an eye on its power. */
+export const PowerStatus = v.object({
+  /** mains, battery, weak (under-voltage), unknown, or ending; a newer pillar may know more. */
+  mode: v.string(),
+  since: Time,
+  text: Text,
+  /** Why nothing new is taken now. */
+  refusal: v.optional(Text),
+  /** Of the battery, per cent. */
+  charge: v.optional(Count),
+  /** On battery: until it stops, by the most careful of all figures. */
+  msLeft: v.optional(Count),
+  /** The last time that it was not on mains: it may be long ago. */
+  lastEvent: v.optional(v.object({ mode: v.string(), at: Time })),
+})
+export type PowerStatus = v.InferOutput<typeof PowerStatus>
 export const Status = v.object({
   verdict: v.picklist(['OK', 'WARNING', 'ERROR']),
   text: Text,
@@ -198,6 +226,7 @@ export const Status = v.object({
   kind: v.optional(PillarKind),
   /** Of a collection in fragments: how many copies the scarcest has, how many each is to have, on how many pillars. */
   copies: v.optional(v.object({ least: Count, wanted: Count, pillars: Count })),
+  power: v.optional(PowerStatus),
 })
 export type Status = v.InferOutput<typeof Status>
 export const GetStatusFinalResponse = v.object({
@@ -220,6 +249,10 @@ export const Presence = v.object({
   site: v.optional(Name),
   /** Of a pillar that keeps checksums only. */
   kind: v.optional(PillarKind),
+  /** Of a pillar that saves its power: on battery, or with too weak a supply. Nothing is to be brought to it now. */
+  saving: v.optional(v.object({ mode: v.string(), since: Time })),
+  /** Of one that goes for lack of power, or will: it means to be back by then, and is to be waited for. */
+  downUntil: v.optional(Time),
 })
 /** Beyond theirs: the client hands the rest of its work to the tracker and may switch off. */
 export const DeliverOwedCopiesRequest = v.object({
@@ -253,6 +286,8 @@ export const Message = v.variant('type', [
   GetFileRequest,
   GetFileProgressResponse,
   GetFileFinalResponse,
+  GetFragmentsRequest,
+  GetFragmentsFinalResponse,
   ...removalMessages,
   ...Object.values(listings.GetFileIDs),
   ...Object.values(listings.GetChecksums),
@@ -273,6 +308,7 @@ export const Message = v.variant('type', [
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,
   ...Object.values(fragmentEvents),
+  ...trimMessages,
 ])
 export type Message = v.InferOutput<typeof Message>
 export type MessageType = Message['type']

@@ -4,7 +4,7 @@
  */
 import type { AcceptedRequest, Change, StoredAnswer } from '../index/index.ts'
 import type { Member, Members } from './pool-members.ts'
-import type { Answering, VolumeNews } from './store.ts'
+import type { Answering } from './store.ts'
 
 export interface PoolAnswering extends Answering {
   /** These remember the request. */
@@ -17,7 +17,10 @@ export interface PoolAnswering extends Answering {
 
 type Answer = Extract<Change, { do: 'answer' }>
 
-export function poolAnswering(members: Members, tell: (news: VolumeNews) => void): PoolAnswering {
+export function poolAnswering(
+  members: Members,
+  resume: (requests: readonly AcceptedRequest[]) => void,
+): PoolAnswering {
   const holders = new Map<string, Set<string>>()
   const undoing = new Map<string, (() => void)[]>()
 
@@ -86,7 +89,7 @@ export function poolAnswering(members: Members, tell: (news: VolumeNews) => void
         if (known) await conclude({ do: 'answer', key: request.key, answer: known })
         else requests.push(request)
       }
-      if (requests.length > 0) tell({ is: 'accepted', requests })
+      if (requests.length > 0) resume(requests)
     },
   }
 }

@@ -2,14 +2,14 @@
 import type { Index } from '../index/index.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
-import type { BagGroup } from './bag.ts'
+import type { BagGroup } from './bag-tags.ts'
 import type { PoolAnswering } from './pool-answering.ts'
 import { counted, type Member } from './pool-members.ts'
 import { lookThrough } from './pool-overlap.ts'
 import type { PoolParts } from './pool-reading.ts'
 import type { PoolReceiving } from './pool-receiving.ts'
 import { type Pulse, pulse } from './pulse.ts'
-import type { Store, VolumeNews } from './store.ts'
+import type { News, Store } from './store.ts'
 
 /** How a volume is to be opened for the pool. */
 export interface Opening {
@@ -18,8 +18,6 @@ export interface Opening {
   indexed(index: Index): Index
   /** What its bags say of the others. */
   group(collection: string): BagGroup | undefined
-  /** It takes no more writes. */
-  failed(why: string): void
 }
 
 export interface Opened {
@@ -47,7 +45,7 @@ export interface ArrivalParts extends PoolParts {
     spread(collection: string, volume: string): void
     of(volume: string, collection: string): BagGroup | undefined
   }
-  tell(news: VolumeNews): void
+  tell(news: News): void
   /** Somebody works on what is told. */
   isHeard(): boolean
 }
@@ -55,7 +53,7 @@ export interface ArrivalParts extends PoolParts {
 const drainMs = 250
 
 export function arrivals(parts: ArrivalParts): Arrivals {
-  const { world, members, stamps, answering, group } = parts
+  const { world, members, stamps, answering, group, tell } = parts
   const oneAtATime = lock()
   const alarm = alarming(parts)
   const join = joining(parts, alarm)
@@ -88,14 +86,13 @@ export function arrivals(parts: ArrivalParts): Arrivals {
         pulse: own,
         indexed: (index) => stamps.of(own.watch(index)),
         group: (collection) => group.of(id, collection),
-        failed(why) {
-          // Of one that is gone that has been said.
-          if (members.here.get(id)?.pulse === own)
-            alarm(`volume ${id} takes no more writes: ${why}`)
-        },
       })
       const member: Member = { id, slot, ...found, pulse: own, state: 'joining' }
       members.here.set(id, member)
+      member.store.watch((news) => {
+        // Of one that is gone all has been said.
+        if (members.here.get(id) === member) tell(news)
+      })
       await join(member)
       return member
     } catch (error) {
@@ -156,7 +153,7 @@ type Alarming = (text: string, code?: 'COMPONENT_FAILURE' | 'INTEGRITY_ISSUE') =
 const alarming =
   ({ tell }: ArrivalParts): Alarming =>
   (text, code = 'COMPONENT_FAILURE') =>
-    tell({ is: 'alarm', code, text })
+    tell({ code, text })
 
 /** Before a volume is asked: its times fit those of the others, and nothing of it stands elsewhere. */
 function joining(parts: ArrivalParts, alarm: Alarming): (member: Member) => Promise<void> {

@@ -119,6 +119,17 @@ export function poolProving({ members, shadows }: PoolParts): Proving {
       if (done) shadows.lift(file.collection, file.id)
       return done
     },
+    async contradicted(file, by) {
+      const member = homeOf(file)
+      return members.one(member, () => member.store.contradicted(unmarked(file), by))
+    },
+    async inspect() {
+      const found: StoredFile[] = []
+      // One disk after the other, and not as a question: it takes as long as it takes.
+      for (const { slot, store } of members.ready())
+        for (const file of await store.inspect()) found.push(marked(slot, file))
+      return found
+    },
     async oldestProof(collection) {
       const answers = await members.each(({ store }) => store.oldestProof(collection))
       const times = answers.flatMap(({ value }) => (value === undefined ? [] : [value]))

@@ -3,11 +3,12 @@
  * come and go while the pillar runs: what is on those that are not here, or do not answer, is said to be not available,
  * and everything else goes on. One volume alone is asked as if there was no pool.
  */
-import type { CollectionSummary } from '../index/index.ts'
+import type { AcceptedRequest, CollectionSummary } from '../index/index.ts'
 import type { PillarKind } from '../protocol/scalars.ts'
 import type { State } from '../state/state.ts'
 import type { World } from '../world/world.ts'
-import type { BagGroup } from './bag.ts'
+import type { BagGroup } from './bag-tags.ts'
+import { newsDesk } from './news.ts'
 import { poolAnswering } from './pool-answering.ts'
 import { type Arrivals, arrivals } from './pool-arrivals.ts'
 import { type Members, members as openMembers } from './pool-members.ts'
@@ -16,7 +17,7 @@ import { type PoolParts, poolReading, storedOn } from './pool-reading.ts'
 import { poolReceiving } from './pool-receiving.ts'
 import { poolProving, poolRemoving, poolTrail } from './pool-removing.ts'
 import { stamps } from './stamps.ts'
-import type { Store, VolumeNews, VolumeState } from './store.ts'
+import type { Store, VolumeState } from './store.ts'
 
 export interface Pool extends Store, Arrivals {
   readonly volumes: () => Promise<VolumeState[]>
@@ -36,12 +37,13 @@ export interface PoolOptions {
 
 export async function openPool(world: World, state: State, options: PoolOptions): Promise<Pool> {
   const members = await openMembers(state)
-  const news = teller()
+  const news = newsDesk()
+  const back = returns()
   const parts = { members, stamps: stamps(world.clock), shadows: shadows(world) }
-  const answering = poolAnswering(members, news.tell)
+  const answering = poolAnswering(members, back.tell)
   const group = groups(members, options)
   const receiving = poolReceiving(parts, answering, group.spread)
-  const several: Omit<Store, 'volume' | 'kind' | 'close'> = {
+  const several: Omit<Store, 'volume' | 'kind' | 'close' | 'watch'> = {
     stored: (collection, ids) => storedOn(parts, collection, ids),
     ...poolReading(parts),
     ...poolTrail(parts),
@@ -51,7 +53,10 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     ...answering,
     ...poolState(parts),
   }
-  const coming = arrivals({ ...parts, ...news, world, answering, receiving, group })
+  const coming = arrivals({
+    ...{ ...parts, world, answering, receiving, group },
+    ...{ tell: news.tell, isHeard: back.isHeard },
+  })
   const pool: Pool = {
     ...several,
     get volume() {
@@ -61,7 +66,8 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     kind: options.kind,
     volumes: members.states,
     away: members.away,
-    news: news.listen,
+    watch: news.watch,
+    onReturn: back.listen,
     has: (id) => members.here.has(id),
     async summaries() {
       const answers = await members.each(({ store }) => store.summary())
@@ -69,8 +75,7 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     },
     forget: members.forget,
     ...coming,
-    refused: (where, why) =>
-      news.tell({ is: 'alarm', code: 'COMPONENT_FAILURE', text: `${where}: ${why}` }),
+    refused: (where, why) => news.tell({ code: 'COMPONENT_FAILURE', text: `${where}: ${why}` }),
     async close() {
       await Promise.all(
         [...members.here.values()].map(async (member) => {
@@ -86,18 +91,14 @@ export async function openPool(world: World, state: State, options: PoolOptions)
   })
 }
 
-function teller() {
-  const waiting: VolumeNews[] = []
-  let listener: ((news: VolumeNews) => void) | undefined
+/** Requests of volumes that came back, for whoever works on them; before anybody does he asks for all. */
+function returns() {
+  let listener: ((requests: readonly AcceptedRequest[]) => void) | undefined
   return {
     isHeard: () => listener !== undefined,
-    tell(news: VolumeNews): void {
-      if (listener) listener(news)
-      else waiting.push(news)
-    },
-    listen(listen: (news: VolumeNews) => void): void {
-      listener = listen
-      for (const one of waiting.splice(0)) listen(one)
+    tell: (requests: readonly AcceptedRequest[]) => listener?.(requests),
+    listen(resume: (requests: readonly AcceptedRequest[]) => void): void {
+      listener = resume
     },
   }
 }

@@ -22,7 +22,7 @@ export interface Candidate {
   readonly fileSystem?: string | undefined
   readonly disk: Disk
   /** Rejects with the code `busy` when somebody else has it. */
-  openIndex(): Promise<Index>
+  openIndex(identity: VolumeIdentity): Promise<Index>
   openState(): Promise<State>
   /** Closes it in order. */
   end(): Promise<void>
@@ -40,7 +40,7 @@ export interface Owner {
 export type OpenStore = (
   disk: Disk,
   index: Index,
-  options: Pick<Opening, 'group'> & { onTrouble(why: string): void },
+  options: Pick<Opening, 'group'>,
 ) => Promise<Store>
 
 /** A candidate that is a volume of ours, with its lock taken. */
@@ -92,9 +92,8 @@ export async function openVolumes(
   const attach = async (one: Recognised): Promise<void> => {
     await pool.attach(one.volume, async (opening) => {
       const index = opening.indexed(one.index)
-      const { group, failed: onTrouble } = opening
       const disk = opening.pulse.watch(one.disk)
-      return { index, store: await openStore(disk, index, { group, onTrouble }) }
+      return { index, store: await openStore(disk, index, { group: opening.group }) }
     })
     held.set(one.volume, one)
   }
@@ -168,7 +167,7 @@ async function recognised(
   return {
     ...candidate,
     volume,
-    index: await candidate.openIndex(),
+    index: await candidate.openIndex(identity),
     state: await candidate.openState(),
   }
 }

