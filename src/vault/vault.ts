@@ -6,6 +6,7 @@
 import type { ListQuery, Page, RetainedFile, StoredFile } from '../index/index.ts'
 import { purgeMax, retainedPath } from '../store/removal.ts'
 import type { Incoming, NewFile, Restored, Space, Spread, Standing, Store } from '../store/store.ts'
+import type { ViewMember } from '../view/view.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
@@ -255,26 +256,30 @@ async function* read(
 }
 
 /** Undefined while nothing is spread. */
-async function spreadOf(
-  { view, directory }: VaultParts,
-  collection: string,
-): Promise<Spread | undefined> {
+async function spreadOf(parts: VaultParts, collection: string): Promise<Spread | undefined> {
+  const { view, directory } = parts
   const wanted = directory.collection(collection)?.fragments?.copies
-  const pillars = (await view.members()).filter(({ state }) => state === 'registered')
+  const pillars = await countingOf(parts)
   const names = pillars.map(({ pillar }) => pillar)
   const counts = [...(await view.histogram(collection, names)).keys()]
   if (wanted === undefined || counts.length === 0) return undefined
   return { least: Math.min(...counts), wanted, pillars: names.length }
 }
 
+const countingOf = async ({ view, counts }: VaultParts): Promise<ViewMember[]> =>
+  (await view.members()).filter(
+    ({ state, pillar }) => state === 'registered' && (counts?.(pillar) ?? true),
+  )
+
 /** What pillars have open, divided by the copies that each byte takes of it. */
-async function spaceOf({ volume, view, directory }: VaultParts): Promise<Space> {
+async function spaceOf(parts: VaultParts): Promise<Space> {
+  const { volume, directory } = parts
   const { bytesReserved, bytesRetained } = await volume.space()
   const copies = Math.max(
     1,
     ...directory.document().collections.map(({ fragments }) => fragments?.copies ?? 1),
   )
-  const there = (await view.members()).filter(({ state }) => state === 'registered')
+  const there = await countingOf(parts)
   const sum = (of: (member: (typeof there)[number]) => number): number =>
     Math.floor(there.reduce((all, member) => all + of(member), 0) / copies)
   const bytesOpen = sum((member) => member.bytesOpen)
