@@ -91,7 +91,9 @@ export const sayWord = (
         `${collection} would be left with ${pillars} of ${needed} pillars that it needs`,
     )
     if (responseInfo.code !== 'OPERATION_COMPLETED') {
-      if (short.length === 0) throw new Error(responseInfo.text ?? responseInfo.code)
+      const [why = responseInfo.code, hint] = (responseInfo.text ?? '').split('; ')
+      if (hint !== undefined) throw new ConfigError(why, hint)
+      if (short.length === 0) throw new Error(why)
       throw new ConfigError(
         short.join('; '),
         'add a pillar to it first (`colonnade collection set`), or repeat with --force',
