@@ -6,6 +6,7 @@ import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
 import { identifyRead } from './identify.ts'
 import { unsupported } from './kind.ts'
+import { tellFragments } from './pieces.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
@@ -65,6 +66,8 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return work.results.accept(message)
       case 'GetTombstonesRequest':
         return listTombstones(desk, message)
+      case 'GetFragmentsRequest':
+        return tellFragments(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
       case 'GetAuditTrailsRequest':

@@ -120,6 +120,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       connected: () => pieces.connected(),
     },
   )
+  store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
   const accepted = await store.accepted()
   await work.puts.resume(accepted)
   await pieces.resume(accepted)
@@ -183,8 +184,21 @@ function deskFor(
         alarmText,
         ...about,
       })
-      void post().send(topics.alarms(), alarm)
+      void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
     }),
+  }
+}
+
+/** While the broker is away, too: the trouble may have come with it. */
+async function untilHeard(
+  { world }: PillarParts,
+  stopping: AbortSignal,
+  say: () => Promise<boolean>,
+): Promise<void> {
+  let pauseMs: number = limits.reconnectMsMin
+  while (!(await say().catch(() => true)) && !stopping.aborted) {
+    await world.clock.sleep(pauseMs, stopping)
+    pauseMs = Math.min(pauseMs * 2, limits.resendMsMax)
   }
 }
 

@@ -88,7 +88,7 @@ export async function careForFragments(
   })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
-    ...{ distribution, fetch, signal: stop.signal },
+    ...{ distribution, fetch, signal: stop.signal, present: members.present },
     counts: (pillar) => !parts.leaves?.(pillar),
     onSafe({ collection, fragment }, row, slices) {
       if (!row) return

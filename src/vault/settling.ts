@@ -29,6 +29,8 @@ export interface VaultParts {
   readonly fetch: Fetch
   /** Whether what this pillar holds counts, and its room does; all that are registered when absent. */
   readonly counts?: (pillar: string) => boolean
+  /** Pillars of the collection that are there now. */
+  present(collection: string): readonly string[]
   /** Ends what goes on; the next start goes on with it. */
   readonly signal: AbortSignal
   /** This id, with these fragments, is safe on pillars. */
