@@ -1,10 +1,8 @@
 // A collection in fragments, with real processes over mosquitto: put, power cuts, get, and the disks without any program.
 
 import { spawnSync } from 'node:child_process'
-
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-
 import t from 'tap'
 import { decide } from '../../src/setup/found.ts'
 import { makeArchive, type PillarName, pillarNames } from '../support/archive.ts'
@@ -117,11 +115,6 @@ t.test(
       const command = [join(root, 'src', 'tracker.ts'), ...args, ...config]
       return spawnSync(process.execPath, command, { encoding: 'utf8' })
     }
-    const refused = told('retire', 'pillar-4')
-    t.equal(refused.status, 1)
-    t.match(refused.stderr, /^colonnade-tracker: error: pillar-4 is no pillar of this archive/)
-    const here = told('lost', 'pillar-3')
-    t.match(here.stderr, /error: pillar-3 is there\n.*hint: `retire` moves its copies away first/)
     t.match(
       told('retire', 'pillar-3').stdout,
       /^pillar-3 gets nothing new; its copies are moved away/,
@@ -134,9 +127,7 @@ t.test(
       told('status').stdout,
       /pillar-3 is being retired: \d+ of \d+ fragments have their copies/,
     )
-    t.match((await run('status', films)).output, /pillar-3 is being retired: \d+ of \d+ fragments/)
     t.match(told('retire', 'pillar-3', '--undo').stdout, /^pillar-3 counts again/)
-    t.notMatch(told('status').stdout, /retired/)
   },
 )
 
