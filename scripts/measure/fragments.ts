@@ -1,67 +1,38 @@
-/** A file in fragments on four pillars of this computer: fetched from them, and by way of the tracker. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+/** Three gigabytes in fragments on six disks of different sizes; two pillars and the tracker are killed on the way. */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decide } from '../../src/setup/found.ts'
-import { bigFile, difference, MiB } from '../../test/support/net-files.ts'
-import { startFleet } from '../../test/support/net-fleet.ts'
-import { watch } from '../../test/support/net-watch.ts'
+import { piecesStory } from '../../test/support/pieces-story.ts'
 import { inMiB, inSeconds, type Measurement, markdown, rate, tell } from './table.ts'
 
-const pillars = ['pillar-1', 'pillar-2', 'pillar-3', 'pillar-4'] as const
-const films = 'films'
-
-/** All that a process has read and written so far, sockets too. */
-const moved = (pid: number): number =>
-  [...readFileSync(`/proc/${pid}/io`, 'utf8').matchAll(/^[rw]char: (\d+)$/gm)].reduce(
-    (sum, [, bytes]) => sum + Number(bytes),
-    0,
-  )
-
-export const fragments: Measurement = async ({ scale, nodeOptions }) => {
-  const bytes = Math.ceil(256 * scale) * MiB
-  const home = mkdtempSync(join(tmpdir(), 'colonnade-measure-'))
+export const fragments: Measurement = async ({ scale }) => {
+  const home = mkdtempSync(join(tmpdir(), 'colonnade-fragments-'))
   try {
-    const fleet = await startFleet({
-      ...{ home, pillars, nodeOptions, bundled: true, ports: [28443, 28883] },
-      collections: { home: pillars },
-      founded: () =>
-        decide(home, {
-          ...{ name: films, pillars: [...pillars], copiesMin: 2, algorithm: 'sha256' },
-          fragments: { bytes: 4 * MiB, copies: 2 },
-        }),
-    })
-    const source = bigFile(join(home, 'source'), 'big.bin', bytes)
-    const rows: string[][] = []
-    const step = async (name: string, ...args: string[]): Promise<void> => {
-      tell(name)
-      const tracker = fleet.pids.tracker ?? 0
-      const before = moved(tracker)
-      const watched = watch(fleet.pids)
-      const began = performance.now()
-      const command = fleet.start(...args)
-      watched.add('client', command.pid)
-      const { code, out, err } = await command.ended
-      const ms = performance.now() - began
-      watched.stop()
-      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${out}${err}`)
-      const through = ((moved(tracker) - before) / 1e6).toFixed(1)
-      const peak = inMiB(watched.usage().client?.peak)
-      rows.push([name, inSeconds(ms), rate(bytes, ms), `${through} MB`, peak])
-    }
-    try {
-      await step(`put ${inMiB(bytes)}, 2 copies`, 'put', films, source)
-      for (const [name, ...more] of [['from pillars'], ['by the tracker', '--pillar', 'tracker']]) {
-        const to = join(home, `back ${name}`)
-        await step(`get, ${name}`, 'get', films, '--all', '-o', `${to}/`, ...more)
-        const differs = difference(source, to)
-        if (differs !== '') throw new Error(differs)
-      }
-    } finally {
-      await fleet.stop()
-    }
-    const head = ['fragments', 'time', 'rate', 'read and written by the tracker', 'client, peak']
-    return markdown(head, rows)
+    const bytes = 3e9 * scale
+    const told = await piecesStory({ home: join(home, 'it'), bytes, bundled: true, say: tell })
+    if (told.differs !== '') throw new Error(told.differs)
+    const { full, memory, spread } = told
+    return markdown(
+      [`fragments: ${told.files} files, ${inMiB(told.bytes)}, 2 copies, 6 pillars`, ''],
+      [
+        [
+          'put, with `kill -9` of two pillars and of the tracker with its broker',
+          inSeconds(told.putMs),
+        ],
+        ['then, until each fragment had 2 copies on the disks', inSeconds(told.copiesMs)],
+        ['get of all, compared', `${inSeconds(told.getMs)}, ${rate(told.bytes, told.getMs)}`],
+        ['a tracker without its disk: until it listed all again', inSeconds(told.learntMs)],
+        ...spread.map(({ pillar, bytes: held, of }) => [
+          `on ${pillar}${of === undefined ? '' : `, a disk of ${inMiB(of)}`}`,
+          inMiB(held),
+        ]),
+        [
+          'fragments of a full pillar before and after more was put; left free',
+          `${inMiB(full.before)}, ${inMiB(full.after)}; ${inMiB(full.free)}`,
+        ],
+        ['tracker, pillar, peak RssAnon', `${inMiB(memory.tracker)}, ${inMiB(memory.pillar)}`],
+      ],
+    )
   } finally {
     rmSync(home, { recursive: true, force: true })
   }

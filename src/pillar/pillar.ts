@@ -10,6 +10,7 @@ import { compose, notUnderstood } from '../post/compose.ts'
 import type { Mail, Post } from '../post/post.ts'
 import { type Present, startPresent } from '../post/presence.ts'
 import { conversationOf, nextSession } from '../post/session.ts'
+import { type Leave, noSupply, type Supply } from '../power/power.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { type Topics, trackerEvents } from '../protocol/topics.ts'
@@ -24,6 +25,7 @@ import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
 import { fragments } from './fragments/fragments.ts'
 import { deliveries } from './get.ts'
+import { type InHand, inHand, mindPower, presenceOfPower } from './power.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
@@ -50,12 +52,19 @@ export interface PillarParts {
   readonly topics: Topics
   readonly connect: ConnectBus
   readonly dial: Dial
+  /** The power that there is; without it, all that is needed. */
+  readonly supply?: Supply
+  /** How long it means to be away when its power ends, milliseconds. */
+  readonly awayMs?: number
   /** Fetches the archive document; rejects when it can not be had. */
   refresh(): Promise<void>
 }
 
 /** What the handlers work with. */
 export interface Desk extends PillarParts {
+  readonly supply: Supply
+  /** Transfers that go on. */
+  readonly inHand: InHand
   answer(request: RequestMessage, message: Message): Promise<void>
   alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
   readonly stopping: AbortSignal
@@ -68,7 +77,7 @@ export interface Desk extends PillarParts {
 
 export interface Pillar {
   /** Ends transfers where they are, says goodbye and leaves the store closed and its bags up to date. */
-  stop(): Promise<void>
+  stop(leave?: Leave): Promise<void>
   isConnected(): boolean
 }
 
@@ -97,6 +106,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     session: () => post.session(),
     say: async (event) => void (await post.send(topics.event(event.type), event)),
   })
+  let leaving: Leave | undefined
   const post: Present = startPresent(
     {
       ...parts,
@@ -110,7 +120,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         topics.trackerState(),
         ...trackerEvents.map(topics.event),
       ],
-      presence: (state, now) => presenceOf(parts, now, state),
+      presence: (state, now) => presenceOf(parts, now, state, leaving),
     },
     {
       mail: async (mail) =>
@@ -120,15 +130,18 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       connected: () => pieces.connected(),
     },
   )
+  store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
+  mindPower(desk, post.announce)
   const accepted = await store.accepted()
   await work.puts.resume(accepted)
   await pieces.resume(accepted)
   const housekeeping = keepHouse(desk)
   return {
     isConnected: () => post.isConnected(),
-    async stop() {
+    async stop(leave) {
       stop.abort()
       await pieces.goodbye()
+      leaving = leave
       await post.leave()
       await work.puts.idle()
       await work.gets.idle()
@@ -148,17 +161,21 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
 
 const presenceOf = (
-  { world, name, version, site, store }: PillarParts,
+  parts: PillarParts,
   session: number,
   state: 'online' | 'offline',
-): MessageOf<'Presence'> =>
-  compose<'Presence'>(world, name, {
+  leave: Leave | undefined,
+): MessageOf<'Presence'> => {
+  const { world, name, version, site, store } = parts
+  return compose<'Presence'>(world, name, {
     type: 'Presence',
     conversation: conversationOf(session),
     ...{ state, session, version },
     ...(site === undefined ? {} : { site }),
     ...kindOf(store),
+    ...presenceOfPower(parts, state, leave),
   })
+}
 
 function deskFor(
   parts: PillarParts,
@@ -169,10 +186,12 @@ function deskFor(
     gone,
   }: { post(): Pick<Present, 'send' | 'session'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
-  const { world, name, topics, store } = parts
+  const { world, name, topics, store, supply = noSupply } = parts
+  const estimated = estimate(world.clock)
   return {
-    ...{ ...parts, stopping, suspect, gone },
-    estimate: estimate(world.clock),
+    ...{ ...parts, stopping, suspect, gone, supply },
+    estimate: estimated,
+    inHand: inHand(supply, estimated, stopping),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
@@ -183,8 +202,21 @@ function deskFor(
         alarmText,
         ...about,
       })
-      void post().send(topics.alarms(), alarm)
+      void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
     }),
+  }
+}
+
+/** While the broker is away, too: the trouble may have come with it. */
+async function untilHeard(
+  { world }: PillarParts,
+  stopping: AbortSignal,
+  say: () => Promise<boolean>,
+): Promise<void> {
+  let pauseMs: number = limits.reconnectMsMin
+  while (!(await say().catch(() => true)) && !stopping.aborted) {
+    await world.clock.sleep(pauseMs, stopping)
+    pauseMs = Math.min(pauseMs * 2, limits.resendMsMax)
   }
 }
 
