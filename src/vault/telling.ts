@@ -48,7 +48,7 @@ async function piecesOf(
   const needed: { readonly slice: Fragment; readonly at: number }[] = []
   let at = 0
   for (const slice of slices) {
-    if (at < offset + length && at + slice.size > offset) needed.push({ slice, at })
+    if (length > 0 && at < offset + length && at + slice.size > offset) needed.push({ slice, at })
     at += slice.size
   }
   const hashes = needed.map(({ slice }) => slice.hash)
