@@ -154,7 +154,7 @@ t.test(
 )
 
 t.test('R10 a disk without inodes', needs(t, basic, true), async (t) => {
-  const on = await lab(t, 'ext4', { make: ['-N', '96'] })
+  const on = await lab(t, 'ext4', { make: ['-N', '160'] })
   const one = writer(t, on.root, 'r')
   await until('there are none left', () =>
     one.said.some(({ failed }) => /ENOSPC|noSpace/.test(failed ?? '')),
