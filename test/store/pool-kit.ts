@@ -21,6 +21,8 @@ export interface Stick {
   readonly index: Index
   readonly state: State
   readonly fileSystem: string
+  /** Its index lists only after this. */
+  listsAfter: Promise<void>
   /** As it is mounted now; the one before answers nothing more. */
   plug(where?: string): Candidate
   unplug(): void
@@ -39,8 +41,9 @@ export function stick(clock: SimClock['clock'], options: StickOptions = {}): Sti
   const index = copyOf?.index ?? asyncIndex(openIndex(':memory:'))
   const state = copyOf?.state ?? openState(':memory:')
   let pull = (): void => undefined
-  return {
+  const own: Stick = {
     ...{ sim, index, state, fileSystem },
+    listsAfter: Promise.resolve(),
     plug(where = '/mnt/disk') {
       let gone = false
       const over = new Promise<never>((_, reject) => {
@@ -64,6 +67,10 @@ export function stick(clock: SimClock['clock'], options: StickOptions = {}): Sti
         openIndex: async () =>
           cable<Index>({
             ...index,
+            async list(query) {
+              await own.listsAfter
+              return index.list(query)
+            },
             // A disk that hangs hangs with its index.
             commit: async (changes) => {
               await sim.disk.stat('volume.json')
@@ -82,6 +89,7 @@ export function stick(clock: SimClock['clock'], options: StickOptions = {}): Sti
     },
     unplug: () => pull(),
   }
+  return own
 }
 
 export interface Rig {

@@ -73,6 +73,42 @@ test('[VOL-2] one request over several disks is remembered by each of them', asy
   t.same(await again.sticks[1]?.index.answer('k'), answer)
 })
 
+test('[VOL-1] what is stored while a listing is made is not passed over by its cursor', async (t) => {
+  const two = await rig(2)
+  const ids = await spread(two)
+  const second = two.sticks[1]
+  if (!second) return
+  let go = (): void => undefined
+  second.listsAfter = new Promise((resolve) => {
+    go = resolve
+  })
+  const listing = two.store.list({ collection: 'home', limit })
+  const later = ['p', 'q', 'r', 's']
+  for (const id of later) await two.put(id, `${id} ${'x'.repeat(10_000)}`)
+  t.ok((await on(two, 1, later)).length > 0 && (await on(two, 2, later)).length > 0)
+  go()
+  const first = await listing
+  const last = first.files.at(-1)
+  const after = { timestamp: last?.timestamp ?? 0, id: last?.id ?? '' }
+  const rest = await two.store.list({ collection: 'home', limit, after })
+  t.same([...first.files, ...rest.files].map(({ id }) => id).sort(), [...ids, ...later].sort())
+})
+
+test('[VOL-1] a version that was seen on one disk fits nothing on another', async (t) => {
+  const two = await rig(2)
+  t.equal(await two.put('x', 'x'.repeat(50_000)), 'stored')
+  const [row] = await two.store.stored('home', ['x'])
+  const [version = 0] = await two.store.versions('home', ['x'])
+  const seen = { collection: 'home', id: 'x', checksum: row?.checksum ?? '', version }
+  const before = await two.where('x')
+  t.equal(await two.store.remove(seen, ann), 'removed')
+  t.equal(await two.put('x', 'x'.repeat(50_000)), 'stored')
+  t.notSame(await two.where('x'), before, 'where the bytes kept aside leave more room')
+  const [again] = await Promise.all(two.sticks.map(({ index }) => index.versions('home', ['x'])))
+  t.ok(again)
+  t.equal(await two.store.remove(seen, ann), 'newer', 'said late')
+})
+
 test('[VOL-3] a disk is known wherever it is mounted, and what is not ours is refused untouched', async (t) => {
   const two = await rig(2)
   const ids = await spread(two)
