@@ -72,17 +72,21 @@ export function stick(clock: SimClock['clock'], options: StickOptions = {}): Sti
               return index.list(query)
             },
             // A disk that hangs hangs with its index.
-            commit: async (changes) => {
-              await sim.disk.stat('volume.json')
-              return index.commit(changes)
-            },
+            commit: async (changes) =>
+              await sim.during('commit', 'index', () => index.commit(changes)),
             stored: async (collection, ids) => {
               await sim.disk.stat('volume.json')
               return index.stored(collection, ids)
             },
             close: async () => undefined,
           }),
-        openState: async () => cable<State>({ ...state, close: async () => undefined }),
+        openState: async () =>
+          cable<State>({
+            ...state,
+            change: async (entries) =>
+              await sim.during('commit', 'state', () => state.change(entries)),
+            close: async () => undefined,
+          }),
         end: async () => undefined,
         abandon: async () => pull(),
       }
