@@ -26,9 +26,11 @@ export async function trackerStatus(world: World, config: TrackerConfig): Promis
     const lines: string[] = []
     for (const { name } of client.directory.document().collections) {
       const found = await statuses(client, name, client.signal)
-      const pillars = [...found].map(([pillar, status]) =>
-        status ? `${pillar} ${status.files} files` : `${pillar} is not there`,
-      )
+      const pillars = [...found].map(([pillar, status]) => {
+        if (status) return `${pillar} ${status.files} files`
+        const isDown = client.line.downUntil(pillar) !== undefined
+        return isDown ? `${pillar} is down on purpose, for lack of power` : `${pillar} is not there`
+      })
       lines.push(`${name}: ${pillars.join(', ')}`)
       for (const one of told.repairs)
         if (one.collection === name) lines.push(`  ${repairLine(one)}`)
