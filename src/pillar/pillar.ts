@@ -3,6 +3,7 @@
  * an accepted request is gone on with after any restart, and an answer once given is given again.
  */
 
+import type { Sleeper } from '../bay/bay.ts'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
@@ -42,6 +43,8 @@ export interface PillarParts {
   /** All stored bytes are read and compared once in this time, milliseconds; never when absent. */
   readonly scrubMs?: number
   readonly store: Store
+  /** Its disk sleeps while nothing is asked of it; one that is always awake when absent. */
+  readonly sleeper?: Sleeper
   readonly state: State
   readonly directory: Directory
   readonly keys: Keys
@@ -167,7 +170,7 @@ function deskFor(
   const { world, name, topics, store } = parts
   return {
     ...{ ...parts, stopping, suspect },
-    estimate: estimate(world.clock),
+    estimate: estimate(world.clock, parts.sleeper),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
@@ -202,7 +205,7 @@ async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string)
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
-async function keepHouse({ world, store, stopping, retainMs }: Desk): Promise<void> {
+async function keepHouse({ world, store, stopping, retainMs, sleeper }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
   /** A clock that jumped since we began is not one to throw things away by. */
@@ -210,13 +213,18 @@ async function keepHouse({ world, store, stopping, retainMs }: Desk): Promise<vo
     const ran = clock.monotonic() - begun.run
     return ran > steadyMs && Math.abs(clock.now() - begun.wall - ran) < jumpMs
   }
+  let swept = clock.monotonic()
+  /** A disk is not woken for it before its time, but it is done when it is awake. */
+  const disturbs = (): boolean =>
+    sleeper?.asleep() === true && clock.monotonic() - swept < sleeper.workEveryMs
   while (!stopping.aborted) {
     await clock.sleep(houseMs, stopping)
     if (stopping.aborted || store.trouble() !== undefined) continue
     const now = clock.now()
     try {
       await store.conclude([{ do: 'forget', now }])
-      if (!steady()) continue
+      if (!steady() || disturbs()) continue
+      swept = clock.monotonic()
       await store.evict(now - limits.partialMsMax)
       while ((await store.purge(now - retainMs)) > 0 && !stopping.aborted);
     } catch (error) {

@@ -1,9 +1,12 @@
 /** What all members of a simulated fleet share: who is who, the world while they live, and the archive document. */
+import type { ColdDisk } from '../bay/cold-disk.ts'
 import type { ConnectBus } from '../bus/bus.ts'
+import type { Disk } from '../disk/disk.ts'
 import type { ArchiveDocument } from '../protocol/document.ts'
 import { topicsUnder } from '../protocol/topics.ts'
 import type { Dial } from '../transfer/transfer.ts'
 import { sealDocument } from '../trust/directory.ts'
+import type { World } from '../world/world.ts'
 import type { SimBroker } from './bus.ts'
 import type { BoardClock, SimClock } from './clock.ts'
 import { simKeys, simSigner } from './keys.ts'
@@ -27,6 +30,8 @@ export interface FleetOptions {
   readonly told?: boolean
   /** All pillars read the files from such a disk. */
   readonly slow?: SlowReading
+  /** The disk of each pillar sleeps while nothing is asked of it: made of what is on it. */
+  readonly cold?: (board: string, world: World, disk: Disk) => ColdDisk
   /** How many of them keep the collection at first; all when absent. */
   readonly keepers?: number
   /** False: the clients have no exchange of their own that anybody could reach. */

@@ -109,6 +109,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
       ...(options.slow ? { slow: options.slow } : {}),
+      ...(options.cold ? { cold: options.cold } : {}),
     }),
   )
   for (const board of boards) await time.finish(board.start())
@@ -142,7 +143,12 @@ function pillarBoard(
   ground: Ground,
   name: string,
   capacity: number,
-  { kind, told, slow }: Pick<FleetOptions, 'slow' | 'told'> & { readonly kind: PillarKind },
+  {
+    kind,
+    told,
+    slow,
+    cold,
+  }: Pick<FleetOptions, 'slow' | 'told' | 'cold'> & { readonly kind: PillarKind },
 ): Board {
   const clock = ground.time.board()
   let disk = simDisk({ capacity, clock })
@@ -155,7 +161,8 @@ function pillarBoard(
     const own = life()
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine: Disk = slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk
+    const sleeper = cold?.(name, world, disk.disk)
+    const mine: Disk = sleeper ?? (slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk)
     if ((await mine.stat('volume.json')) === undefined)
       await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
     const directory = await openDirectory(
@@ -173,6 +180,7 @@ function pillarBoard(
       name,
       version,
       store,
+      ...(sleeper ? { sleeper } : {}),
       state: mortal(own, undying(state)),
       directory,
       keys,
