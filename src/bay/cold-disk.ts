@@ -56,7 +56,9 @@ export function coldDisk(world: World, options: ColdDiskOptions): ColdDisk {
     }
   }
   const watch = watcher(clock, closing.signal, {
-    due: () => usedAt + (awake ? options.lingerMs : againMs) - clock.monotonic(),
+    // Whoever wakes it meanwhile does not begin to watch anew: so it looks often enough.
+    due: () =>
+      Math.min(options.lingerMs, usedAt + (awake ? options.lingerMs : againMs) - clock.monotonic()),
     isOver: () => !awake && !rack.isRestless(),
     rest: () => turn(rest),
   })
@@ -65,7 +67,8 @@ export function coldDisk(world: World, options: ColdDiskOptions): ColdDisk {
   async function rest(): Promise<void> {
     const disk = awake
     const wanted = (): boolean =>
-      !closing.signal.aborted && (inUse > 0 || clock.monotonic() < usedAt + options.lingerMs)
+      !closing.signal.aborted &&
+      (inUse > 0 || clock.monotonic() < usedAt + (awake ? options.lingerMs : againMs))
     if ((!disk && !rack.isRestless()) || wanted()) return
     if (disk) {
       free = await disk.free().catch(() => free)
@@ -157,8 +160,8 @@ function watcher(
   async function watch(): Promise<void> {
     watching = true
     while (!isOver() && !signal.aborted) {
-      await rest()
       await clock.sleep(Math.max(due(), 1_000), signal)
+      if (!signal.aborted) await rest()
     }
     watching = false
   }

@@ -14,7 +14,7 @@ import { startCable } from '../support/serial.ts'
 
 const path = '/dev/serial/by-id/usb-bays'
 
-function setting(t: Test, { slots = 2, onMax = slots } = {}) {
+function setting(t: Test, { slots = 2, onMax = 4 } = {}) {
   const time = simClock()
   const world = simWorld(time.clock, simRandom(t.name), 'board')
   const line = simSerial()
