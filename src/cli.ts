@@ -17,7 +17,7 @@ import { checkVerify, type VerifyOptions, verify } from './cli/verify.ts'
 import { alarmCodes } from './protocol/alarms.ts'
 import { Command, CommanderError, InvalidArgumentError, Option } from './system/commands.ts'
 import { version } from './system/version.ts'
-import { parseBytes, parseDuration } from './world/units.ts'
+import { parseBytes, parseDuration, parseRate } from './world/units.ts'
 
 const parsed =
   <T>(parse: (text: string) => T | undefined, wanted: string) =>
@@ -27,6 +27,9 @@ const parsed =
     return value
   }
 const bytes = parsed(parseBytes, 'a number of bytes, like 4096 or 16MiB')
+const rate = parsed((text) => parseRate(text) || undefined, 'a rate, like 6Mbit/s or 2MiB/s')
+const limitText =
+  'send and fetch no more over the internet, like 6Mbit/s; the same network is not limited'
 const duration = parsed((text) => parseDuration(text) || undefined, 'a duration, like 90s or 5min')
 const time = parsed(
   parseTime,
@@ -105,6 +108,7 @@ command(
   .option('--note <text>', 'say why; it is kept in the audit trail, see history')
   .option('--checksum', 'read every file again, also those whose size and time are known')
   .option('--prove', 'what pillars have already they read again, too, before it counts')
+  .option('--limit <rate>', limitText, rate)
   .addOption(new Option('--wait <what>', 'wait for pillars that are away').choices(['all']))
   .action(
     (
@@ -134,6 +138,7 @@ command(
   .option('--length <n>', 'so many bytes; without -o to standard output', bytes)
   .option('--pillar <id>', 'from this pillar')
   .option('--overwrite', 'replace differing files that are there')
+  .option('--limit <rate>', limitText, rate)
   .action((collection: string, ids: string[], typed: CommonOptions & Partial<GetOptions>) => {
     const ranged = typed.offset !== undefined || typed.length !== undefined
     const options = { ...typed, output: placeOf(typed.output ?? (ranged ? '-' : './')) }
@@ -305,6 +310,17 @@ for (const [how, description, example] of [
     .action((name: string, options: CommonOptions & CollectionOptions) =>
       session(options, (desk) => changeCollection(desk, how, name, options)),
     )
+
+program
+  .command('enrol <code>')
+  .description('Makes this computer a client by the code that `colonnade-tracker invite` prints.')
+  .option('--config <file>', 'where its configuration is to lie, key and certificate beside it')
+  .addHelpText('after', '\nExample:\n  colonnade enrol tracker.example.org/7K3QM-...')
+  .action(async (code: string, { config }: CommonOptions) => {
+    const { clientEnrol } = await import('./programs/enrol.ts')
+    const place = config === undefined ? config : typedPath(config)
+    await clientEnrol(code, place, (line) => void process.stdout.write(`${line}\n`))
+  })
 
 command(
   'status [collections...]',

@@ -42,6 +42,13 @@ export const limits = {
   connectionsPerAddressMax: 16,
   /** Connections that one exchange allows one peer. */
   connectionsPerPeerMax: 64,
+  /** Connections of those who have no certificate yet, and how long each may last. */
+  strangersMax: 16,
+  strangerMs: 30_000,
+  /** A request to be let in; wrong codes a minute, from one address and from all of them. */
+  enrolmentBytesMax: 4_096,
+  enrolmentFailuresMax: 10,
+  enrolmentFailuresAllMax: 100,
   /** A connection without a request for so long is closed. */
   keepAliveMs: 60_000,
   /** TLS handshake, and head of a request, of somebody who may be dawdling on purpose. */

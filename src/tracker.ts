@@ -1,6 +1,7 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
+import { inviteCommands } from './programs/invite.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { trackerStatus } from './programs/tracker-status.ts'
@@ -34,10 +35,13 @@ program
   )
   .action(async (folder: string, options: InitOptions) => {
     await init(folder, options)
-    // The owner key stays root's; the service gets what it needs.
-    giveTo(thisComputer, 'colonnade-tracker', join(resolve(folder), 'tracker'))
+    // The service signs for those whom the owner has invited; with the keys taken away it lets in nobody.
+    for (const part of ['tracker', 'archive'])
+      giveTo(thisComputer, 'colonnade-tracker', join(resolve(folder), part))
+    const config = join(folder, 'tracker', 'tracker.toml')
     process.stdout.write(
-      `founded in ${folder}\nnext: colonnade-tracker add pillar attic ${folder}\n`,
+      `founded in ${folder}\nnext: colonnade-tracker run --config ${config}\n` +
+        `      colonnade-tracker invite pillar attic --config ${config}\n`,
     )
   })
 program
@@ -102,6 +106,7 @@ Examples:
     decide(folder, collectionOf(name, options))
     process.stdout.write('the archive document has changed; the tracker takes it at once\n')
   })
+inviteCommands(program)
 program
   .command('run')
   .description('run the tracker until it is told to stop')

@@ -67,6 +67,7 @@ function agentFiles(contents: Contents): Map<string, Entry> {
   return new Map([
     ...versioned('agent', contents),
     ['/usr/lib/systemd/system/colonnade-first-boot.service', unit('colonnade-first-boot')],
+    ['/usr/lib/systemd/system/colonnade-enrol.service', unit('colonnade-enrol')],
     ['/usr/lib/udev/rules.d/61-colonnade.rules', text(shipped('udev/61-colonnade.rules'))],
     ...documents('colonnade-agent', contents, ['agent.toml', 'colonnade.toml']),
   ])

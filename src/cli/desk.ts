@@ -2,6 +2,7 @@
 import { relative } from 'node:path'
 import type { Client } from '../client/client.ts'
 import type { Disk } from '../disk/disk.ts'
+import type { LinkMemory } from './forecast.ts'
 import { Complaint, exitCodes, type Output } from './output.ts'
 
 export interface Desk {
@@ -12,6 +13,8 @@ export interface Desk {
   readonly signal: AbortSignal
   /** Where the owner's private key lies, if the configuration says it. */
   readonly ownerKey?: string | undefined
+  /** What is known of the internet here. */
+  readonly link?: LinkMemory
 }
 
 /** Paths on the disk port have no leading slash. */

@@ -6,6 +6,7 @@ import { formatBytes } from '../world/units.ts'
 import { batcher, filesEach, several } from './batches.ts'
 import { checkName, chosen } from './chosen.ts'
 import type { Desk } from './desk.ts'
+import { forecast } from './forecast.ts'
 import {
   beside,
   Complaint,
@@ -152,6 +153,9 @@ async function toDisk(run: Run, single: boolean): Promise<Complaint | undefined>
   const restore = restoring(desk, { collection, place, overwrite, failed })
   const bytes = files.reduce((sum, { size }) => sum + (run.slice?.length ?? size), 0)
   const quiet = desk.out.quiet || desk.out.json || files.length === 0
+  const sentence = desk.link && forecast(desk.link, 'get', bytes)
+  if (sentence !== undefined) desk.out.note(sentence)
+  const began = desk.client.world.clock.monotonic()
   const bar = progress({ verb: 'get', bytes, files: files.length, quiet })
   try {
     const signal = AbortSignal.any([desk.signal, stop.signal])
@@ -161,6 +165,8 @@ async function toDisk(run: Run, single: boolean): Promise<Complaint | undefined>
   } finally {
     await restore.tidy()
     bar.end()
+    const took = desk.client.world.clock.monotonic() - began
+    desk.link?.remember('get', run.summary.bytes, took)
   }
   return complaint
 }

@@ -8,6 +8,7 @@ import { batcher, several } from './batches.ts'
 import { besideId } from './beside.ts'
 import { askWhole } from './chosen.ts'
 import { type Desk, onDisk, pillarsOf } from './desk.ts'
+import { forecast } from './forecast.ts'
 import { gather } from './gather.ts'
 import { Complaint, type ExitCode, exitCodes, idText, reasonOf } from './output.ts'
 import { type Progress, progress } from './progress.ts'
@@ -76,6 +77,8 @@ export async function put(
   const nobody = { remote: new Map<string, Known>(), silent: [] }
   const there = found.length > 0 ? await known(desk, collection, found, options) : nobody
   const bar = progress({ verb: 'put', bytes: summary.bytes, files: found.length, quiet })
+  foretell(desk, found, there.remote, options)
+  const began = desk.client.world.clock.monotonic()
   const lanes = several(limits.conversationsOpenMax)
   const meter = newMeter(bar, pillars.length)
   const about = { desk, collection, options, pillars, ...there }
@@ -87,9 +90,22 @@ export async function put(
   } finally {
     await lanes.settled()
     bar.end()
+    desk.link?.remember('put', meter.sent(), desk.client.world.clock.monotonic() - began)
   }
   report(desk.out, summary, options)
   return { code: codeOf(summary, options), summary }
+}
+
+/** Says how long it will take, where that is long: what the archive has under its id most likely needs not move. */
+function foretell(
+  { link, out }: Desk,
+  found: readonly FoundFile[],
+  remote: Run['remote'],
+  { dryRun }: PutOptions,
+): void {
+  const bytes = found.reduce((sum, { id, size }) => sum + (remote.has(id) ? 0 : size), 0)
+  const sentence = link && forecast(link, 'put', bytes)
+  if (sentence !== undefined && dryRun !== true) out.note(sentence)
 }
 
 /** Throws a complaint about what can not be meant. */
@@ -313,6 +329,8 @@ interface Meter {
   /** A file needs not move. */
   pass(bytes: number): void
   done(batch: readonly PutItem[]): void
+  /** Bytes that went over. */
+  sent(): number
 }
 
 function newMeter(bar: Progress, pillars: number): Meter {
@@ -342,5 +360,6 @@ function newMeter(bar: Progress, pillars: number): Meter {
       at.files += batch.length
       show()
     },
+    sent: () => at.moved,
   }
 }

@@ -8,6 +8,7 @@ import { ConfigError, readConfig } from '../system/config.ts'
 import { clientShape } from '../system/config-shapes.ts'
 import { systemWorld } from '../system/world.ts'
 import type { Desk } from './desk.ts'
+import { linkMemory } from './forecast.ts'
 import { Complaint, type ExitCode, exitCodes, type Output, output } from './output.ts'
 
 export interface CommonOptions {
@@ -17,6 +18,8 @@ export interface CommonOptions {
   /** Milliseconds. */
   readonly idleTimeout?: number
   readonly verbose?: boolean
+  /** Bytes per second over the exchange of the tracker. */
+  readonly limit?: number
 }
 
 /** How long the broker may take to let us in; a slow link needs several round trips for that. */
@@ -91,19 +94,25 @@ async function run(
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const signal of signals) process.on(signal, interrupt)
   const world = systemWorld(values.name, options.verbose ? 'debug' : 'silent')
-  const { idleTimeout } = options
+  const { idleTimeout, limit = values['link.limit'] } = options
+  const home = values['client.home'] ?? dirname(values.ca)
   // Heavy, and not needed to say what is wrong with a command.
   const { openClient } = await import('../programs/client.ts')
-  const opened = await openClient(world, values, {
-    ...more,
-    ...(idleTimeout === undefined ? {} : { idleMs: idleTimeout }),
-  })
+  const opened = await openClient(
+    world,
+    { ...values, 'link.limit': limit },
+    {
+      ...more,
+      ...(idleTimeout === undefined ? {} : { idleMs: idleTimeout }),
+    },
+  )
   try {
     const { client, disk } = opened
     await reached(client, values['broker.url'], stop.signal)
     return await work({
       ...{ client, disk, out, signal: stop.signal },
       ownerKey: values['owner-key'],
+      link: linkMemory(join(home, 'link.json'), limit),
     })
   } finally {
     await opened.close()

@@ -123,6 +123,7 @@ export function openLine(parts: LineParts): Line {
       notUnderstood: (head, _from, why) => service?.notUnderstood(head, why),
       connected() {
         online()
+        there.reconnected()
         // Reconcile: what was said while the link was down went nowhere.
         for (const one of open) one.say()
         service?.connected(post)
@@ -155,6 +156,8 @@ interface Waiting {
 
 function whoIsThere(parts: LineParts) {
   const presences = new Map<string, MessageOf<'Presence'>>()
+  /** Known from an earlier connection; the broker tells again what it still knows. */
+  const earlier = new Set<string>()
   const hushed = new Set<string>()
   const checksumPillars = new Set<string>()
   const noticeKind = (name: string, kind: PillarKind | undefined): void => {
@@ -167,11 +170,15 @@ function whoIsThere(parts: LineParts) {
       if (topic !== parts.topics.pillarState(presence.from)) return false
       const known = presences.get(presence.from)
       // A death that comes late belongs to an older session; a birth of the same session may come again.
-      if (known && known.session > presence.session) return false
+      if (known && !earlier.delete(presence.from) && known.session > presence.session) return false
       presences.set(presence.from, presence)
       noticeKind(presence.from, presence.kind)
       parts.onPresence?.(presence)
       return presence.state === 'online' && known !== undefined && known.session < presence.session
+    },
+    /** The broker may have forgotten how far a number was, and with it a board that begins anew. */
+    reconnected(): void {
+      for (const name of presences.keys()) earlier.add(name)
     },
     noticeKind,
     keepsChecksums: (name: string): boolean => checksumPillars.has(name),

@@ -18,9 +18,10 @@ import {
 import { dirname, join } from 'node:path'
 import { readConfig, type Shape, type Values } from '../system/config.ts'
 import { agentShape } from '../system/config-shapes.ts'
+import { readCode } from '../trust/code.ts'
 import { type Attached, volumeLabel } from './attached.ts'
 import { type Computer, install } from './computer.ts'
-import { installedConfig, joinArchive } from './join.ts'
+import { installedConfig, joinArchive, pendingCode, pendingMount, usualMount } from './join.ts'
 import { formatDisk, mountAlways, mountByUuid } from './volumes.ts'
 
 export const firstBootShape = {
@@ -30,9 +31,19 @@ export const firstBootShape = {
     optional: true,
     doc: 'Folder beside this file with what `colonnade-tracker add pillar` has made.',
   },
+  code: {
+    type: 'text',
+    optional: true,
+    doc: 'Instead: the code by `colonnade-tracker invite pillar`; used once there is a network, and wiped.',
+  },
   'wifi.ssid': { type: 'text', optional: true, doc: 'Name of the wireless network.' },
   'wifi.password': { type: 'text', optional: true, doc: 'Its password; wiped after use.' },
   'wifi.country': { type: 'text', default: 'GB', doc: 'Where the board is: decides the channels.' },
+  'disk.mount': {
+    type: 'text',
+    optional: true,
+    doc: 'With a code: where its disk is mounted; /mnt/colonnade when absent.',
+  },
   'disk.uuid': { type: 'text', optional: true, doc: 'File system that becomes the volume.' },
   'disk.format': {
     type: 'text',
@@ -58,19 +69,32 @@ export async function firstBoot(path: string, steps: Steps): Promise<void> {
   const { values } = readConfig(path, firstBootShape)
   if (values['disk.uuid'] !== undefined && values['disk.format'] !== undefined)
     throw new Error(`${path}: a disk is either found by its UUID or formatted, not both`)
+  if (values.code !== undefined && values.member !== undefined)
+    throw new Error(`${path}: a board enrols by a code or comes with a folder, not both`)
   if (values.name !== undefined) nameMachine(computer, values.name)
   if (values['wifi.ssid'] !== undefined) connectWifi(computer, values)
   if (values.member !== undefined && existsSync(join(values.member, 'agent.toml'))) {
     const { name } = joinArchive(computer, values.member)
     say(`this machine is the pillar ${name}`)
   }
-  wipe(path, values)
   const installed = join(computer.root, installedConfig)
-  if (existsSync(installed))
+  const isMember = existsSync(installed)
+  // There is no network yet: colonnade-enrol.service goes on when there is one.
+  if (values.code !== undefined && !isMember) keepCode(computer, values.code)
+  wipe(path, values)
+  if (isMember)
     await openDisk(values, readConfig(installed, agentShape).values['volume.mount'], steps)
+  else if (existsSync(join(computer.root, pendingCode)))
+    await openDisk(values, values['disk.mount'] ?? usualMount, steps)
   renameSync(path, join(dirname(path), 'colonnade.done'))
   computer.run('sync', [])
   say('done; the secrets are wiped from the boot partition')
+}
+
+/** A mistyped code is said before it is wiped from where it can be corrected. */
+function keepCode(computer: Computer, code: string): void {
+  readCode(code)
+  install(computer, pendingCode, `${code}\n`, 0o600)
 }
 
 async function openDisk(values: FirstBoot, mount: string, steps: Steps): Promise<void> {
@@ -88,7 +112,9 @@ async function openDisk(values: FirstBoot, mount: string, steps: Steps): Promise
     mountByUuid(computer, await steps.attached(), uuid, mount)
     steps.say(`mounted ${uuid} at ${mount}`)
   } else return
-  await steps.adopt(mount)
+  // Whose volume it is to be is not known before it has enrolled.
+  if (existsSync(join(computer.root, installedConfig))) await steps.adopt(mount)
+  else install(computer, pendingMount, `${mount}\n`)
 }
 
 function nameMachine(computer: Computer, name: string): void {
@@ -138,9 +164,12 @@ function wipe(path: string, values: FirstBoot): void {
     for (const name of readdirSync(values.member)) overwrite(join(values.member, name))
     rmSync(values.member, { recursive: true })
   }
-  if (values['wifi.password'] === undefined) return
-  // The name goes with it: at another try the network would be taken for an open one.
-  const lines = /^\s*(ssid|password)\s*=.*$/gm
+  if (values['wifi.password'] === undefined && values.code === undefined) return
+  // The name goes with the password: at another try the network would be taken for an open one.
+  const lines =
+    values['wifi.password'] === undefined
+      ? /^\s*(code)\s*=.*$/gm
+      : /^\s*(code|ssid|password)\s*=.*$/gm
   const text = readFileSync(path, 'utf8').replace(lines, '# $1: used, and wiped')
   overwrite(path)
   writeFileSync(path, text, { flush: true })

@@ -9,6 +9,13 @@ import { agentUser } from './mounting.ts'
 /** Where the packaged service finds its configuration. */
 export const installedConfig = '/etc/colonnade/agent/agent.toml'
 
+/** What the first start has left for when there is a network: the code, and where a disk waits to be adopted. */
+export const pendingCode = '/etc/colonnade/agent/invitation'
+export const pendingMount = '/etc/colonnade/agent/invitation-mount'
+
+/** Where the disk of a pillar is mounted when nobody says otherwise. */
+export const usualMount = '/mnt/colonnade'
+
 const secret = ['key.pem'] as const
 const open = ['certificate.pem', 'ca.pem', 'archive-document'] as const
 

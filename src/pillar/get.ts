@@ -159,6 +159,7 @@ async function send(
     dial: desk.dial,
     route: run.route,
     signal: desk.stopping,
+    urgency: 'restore',
     size: length,
     open,
     key: { issuer: claims.iss, name: object[0] },

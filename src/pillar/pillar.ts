@@ -8,7 +8,8 @@ import type { ConnectBus } from '../bus/bus.ts'
 import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
-import { type Mail, type Post, startPost } from '../post/post.ts'
+import type { Mail, Post } from '../post/post.ts'
+import { type Present, startPresent } from '../post/presence.ts'
 import { conversationOf, nextSession } from '../post/session.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
@@ -76,8 +77,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const { name, store, topics } = parts
   const stop = new AbortController()
   const session = await nextSession(parts.world, parts.state)
-  const presence = presenceOf(parts, session)
-  const desk = deskFor(parts, stop.signal, session, {
+  const desk = deskFor(parts, stop.signal, {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
   })
@@ -94,12 +94,13 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const handle = dispatch(desk, work)
   const pieces = fragments({
     desk,
-    session,
+    session: () => post.session(),
     say: async (event) => void (await post.send(topics.event(event.type), event)),
   })
-  const post: Post = startPost(
+  const post: Present = startPresent(
     {
       ...parts,
+      session,
       identity: name,
       clientId: parts.clientId ?? name,
       persistent: true,
@@ -109,17 +110,14 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         topics.trackerState(),
         ...trackerEvents.map(topics.event),
       ],
-      will: { topic: topics.pillarState(name), message: presence('offline') },
+      presence: (state, now) => presenceOf(parts, now, state),
     },
     {
       mail: async (mail) =>
         void ((await notice(desk, mail)) || (await pieces.hear(mail)) || (await handle(mail))),
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
-      // On every connect: announce. What was asked meanwhile comes from the session or is said again by its senders.
-      connected() {
-        void post.send(topics.pillarState(name), presence('online'), true)
-        pieces.connected()
-      },
+      // What was asked meanwhile comes from the session or is said again by its senders.
+      connected: () => pieces.connected(),
     },
   )
   const accepted = await store.accepted()
@@ -131,8 +129,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     async stop() {
       stop.abort()
       await pieces.goodbye()
-      await post.send(topics.pillarState(name), presence('offline'), true)
-      await post.close()
+      await post.leave()
       await work.puts.idle()
       await work.gets.idle()
       await work.removals.idle()
@@ -150,22 +147,23 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
 /** Said with everything, so that nobody takes what it confirms for a copy. */
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
 
-const presenceOf =
-  ({ world, name, version, site, store }: PillarParts, session: number) =>
-  (state: 'online' | 'offline'): MessageOf<'Presence'> =>
-    compose<'Presence'>(world, name, {
-      type: 'Presence',
-      conversation: conversationOf(session),
-      ...{ state, session, version },
-      ...(site === undefined ? {} : { site }),
-      ...kindOf(store),
-    })
+const presenceOf = (
+  { world, name, version, site, store }: PillarParts,
+  session: number,
+  state: 'online' | 'offline',
+): MessageOf<'Presence'> =>
+  compose<'Presence'>(world, name, {
+    type: 'Presence',
+    conversation: conversationOf(session),
+    ...{ state, session, version },
+    ...(site === undefined ? {} : { site }),
+    ...kindOf(store),
+  })
 
 function deskFor(
   parts: PillarParts,
   stopping: AbortSignal,
-  session: number,
-  { post, suspect }: { post(): Post; suspect(file: StoredFile): void },
+  { post, suspect }: { post(): Pick<Present, 'send' | 'session'>; suspect(file: StoredFile): void },
 ): Desk {
   const { world, name, topics, store } = parts
   return {
@@ -176,7 +174,7 @@ function deskFor(
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
       const alarm = compose<'Alarm'>(world, name, {
         type: 'Alarm',
-        conversation: conversationOf(session),
+        conversation: conversationOf(post().session()),
         alarmCode,
         alarmText,
         ...about,
@@ -195,7 +193,12 @@ async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<
   return true
 }
 
-async function sayNotUnderstood(desk: Desk, post: Post, head: Head, why: string): Promise<void> {
+async function sayNotUnderstood(
+  desk: Desk,
+  post: Pick<Post, 'send'>,
+  head: Head,
+  why: string,
+): Promise<void> {
   desk.alarm(
     head.min > 1 ? 'INVALID_MESSAGE_VERSION' : 'INVALID_MESSAGE',
     `${head.type} by ${head.from}: ${why}`,

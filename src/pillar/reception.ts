@@ -6,6 +6,7 @@ import type { ObjectKey } from '../transfer/objects.ts'
 import { pull, release, type Sink } from '../transfer/pull.ts'
 import { type Hop, hopsOf, type Route, route } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
+import type { Urgency } from '../transfer/transfer.ts'
 import { gate } from '../world/lock.ts'
 import type { Desk } from './pillar.ts'
 import type { FileResult, PutRequest } from './put-run.ts'
@@ -196,6 +197,7 @@ async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<vo
     size: file.size,
     key: objectOf(course),
     signal: desk.stopping,
+    urgency: urgencyOf(desk, course),
     route: course.route,
     hops: () => hopsFor(desk, course),
     token: () => course.request.transmission.token,
@@ -205,6 +207,10 @@ async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<vo
     },
   })
 }
+
+/** What a client stores comes before what the tracker brings back to its number of copies. */
+const urgencyOf = ({ directory }: Desk, { request }: Course): Urgency =>
+  directory.identity(request.from)?.role === 'tracker' ? 'mend' : 'store'
 
 const hopsFor = (desk: Desk, { request }: Course): readonly Hop[] =>
   hopsOf(request.transmission, desk.directory)?.hops ?? []

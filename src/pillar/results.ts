@@ -126,6 +126,7 @@ async function send(desk: Desk, run: Run, bytes: Uint8Array): Promise<void> {
     dial: desk.dial,
     route: route(desk.world),
     signal: desk.stopping,
+    urgency: 'restore',
     size: bytes.length,
     open,
     key: { issuer: claims.iss, name: object[0] },

@@ -12,6 +12,7 @@ import type { Command } from '../system/commands.ts'
 import { agentShape } from '../system/config-shapes.ts'
 import { formatBytes } from '../world/units.ts'
 import { adopt } from './agent.ts'
+import { enrolCommand } from './enrol.ts'
 import { openWorld, read } from './program.ts'
 
 interface ConfigOption {
@@ -56,6 +57,7 @@ export function machineCommands(program: Command): void {
       const make = (mount: string): Promise<void> => adoptOnce(mount, installedConfig)
       await firstBoot(path, { computer: thisComputer, attached, adopt: make, say: tell })
     })
+  enrolCommand(program, { adoptOnce, tell })
   diskCommands(program)
 }
 

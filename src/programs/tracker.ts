@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
 import { openSpool } from '../exchange/spool.ts'
 import { mayUse } from '../protocol/topics.ts'
+import { enrolment } from '../setup/enrolment.ts'
 import { openState } from '../state/sqlite.ts'
 import type { TrackerConfig } from '../system/config-shapes.ts'
 import { documentBeside, type Member, openMember } from '../system/member.ts'
@@ -47,7 +48,19 @@ export async function runTracker(
   const tracker = await startTracker({ ...member, ...ours, fragments })
   const watching = watchDocument(beside, member, tracker)
   const [host, port] = hostPort(config['exchange.listen'])
-  const served = await httpsServe({ host, port, tls: member.tls, serve: tracker.serve, world })
+  const strangers = enrolment({
+    ...{ world, state, home: dirname(beside), documentPath: beside, keepDocument },
+    ...{ directory: member.directory, ca: member.tls.ca, ownerKey: config['owner-key'] },
+    broker: {
+      url: config['broker.url'],
+      identity: config['broker.identity'],
+      prefix: config['topics.prefix'],
+    },
+    exchangeUrl: config['exchange.urls'][0] ?? '',
+    announce: () => tracker.announce(),
+  })
+  const { tls } = member
+  const served = await httpsServe({ host, port, tls, serve: tracker.serve, strangers, world })
   world.log.info('tracker.started', {
     exchange: served.port,
     broker: broker?.broker.port ?? config['broker.url'],

@@ -39,17 +39,60 @@ export const Collection = v.object({
 })
 export type Collection = v.InferOutput<typeof Collection>
 
+/** A key that counts no more, and its certificate, though the authority once vouched for both. */
+export const Revocation = v.object({
+  name: Name,
+  publicKey: v.string(),
+  /** PEM, for lists of revoked certificates. */
+  certificate: v.optional(v.string()),
+  at: Time,
+})
+export type Revocation = v.InferOutput<typeof Revocation>
+
 export const ArchiveDocument = v.object({
   archive: Name,
   /** Only ever grows; an older document is never taken for a newer one. */
   version: Count,
   issuedAt: Time,
   identities: v.array(Identity),
+  /** Who was taken out or replaced. What counts is that `identities` does not have the key any more. */
+  revoked: v.optional(v.array(Revocation)),
   collections: v.array(Collection),
   /** Exchanges that are not a client's own: who, and where to dial. */
   exchanges: v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
 })
 export type ArchiveDocument = v.InferOutput<typeof ArchiveDocument>
+
+/** With a new member, or with a new key for one; throws with a sentence when the name is taken. */
+export function withMember(
+  document: ArchiveDocument,
+  identity: Identity,
+  { replace, at }: { replace: boolean; at: string },
+): ArchiveDocument {
+  const old = document.identities.find(({ name }) => name === identity.name)
+  if (old && !replace) throw new Error(`there is a member ${identity.name} already`)
+  if (old && old.role !== identity.role)
+    throw new Error(`${identity.name} is a ${old.role}, and no ${identity.role} can take its place`)
+  return {
+    ...document,
+    identities: [
+      ...document.identities.filter((one) => one !== old),
+      // What is not said stays as it was.
+      { ...(old?.site === undefined ? {} : { site: old.site }), ...identity },
+    ],
+    ...(old ? { revoked: [...(document.revoked ?? []), revocationOf(old, at)] } : {}),
+  }
+}
+
+export const revocationOf = (
+  { name, publicKey, certificate }: Identity,
+  at: string,
+): Revocation => ({
+  name,
+  publicKey,
+  at,
+  ...(certificate === undefined ? {} : { certificate }),
+})
 
 /** Who answers for a collection: its pillars, or the tracker when they keep it in fragments. */
 export const keepersOf = (

@@ -9,6 +9,7 @@ import {
   type Collection,
   type Identity,
   parseDocument,
+  withMember,
 } from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
 import { documentBytesMax, sealDocument } from '../trust/directory.ts'
@@ -120,11 +121,8 @@ export async function addMember(folder: string, member: Member, into: string): P
     ...(member.site === undefined ? {} : { site: member.site }),
     ...(member.kind === 'checksum' ? { kind: member.kind } : {}),
   }
-  changeDocument(folder, (document) => {
-    if (document.identities.some((one) => one.name === member.name))
-      throw new Error(`there is a member ${member.name} already`)
-    return { ...document, identities: [...document.identities, identity] }
-  })
+  const at = new Date().toISOString()
+  changeDocument(folder, (document) => withMember(document, identity, { replace: false, at }))
   mkdirSync(into, { recursive: true, mode: 0o700 })
   writeSecret(join(into, 'key.pem'), pair.privateKey)
   writeFileSync(join(into, 'certificate.pem'), certificate)

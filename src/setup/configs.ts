@@ -16,13 +16,14 @@ export interface MemberFile {
 
 const fileOf = { pillar: 'agent.toml', client: 'client.toml', tracker: 'tracker.toml' } as const
 
-export function writeMemberConfig(folder: string, member: MemberFile): void {
+/** `path` names the file otherwise than its role does. */
+export function writeMemberConfig(folder: string, member: MemberFile, path?: string): void {
   const { role, name, archive, owner, exchangeUrl, brokerUrl, values } = member
   const shape: Shape =
     role === 'pillar' ? agentShape : role === 'client' ? clientShape : trackerShape
   const where =
     role === 'tracker' ? { 'exchange.urls': [exchangeUrl] } : { 'tracker.url': exchangeUrl }
-  writeConfig(join(folder, fileOf[role]), shape, {
+  writeConfig(path ?? join(folder, fileOf[role]), shape, {
     name,
     archive,
     owner,

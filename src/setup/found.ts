@@ -14,6 +14,7 @@ import {
   takeDocument,
 } from './archive.ts'
 import { writeMemberConfig } from './configs.ts'
+import { alone, lockNow } from './signing.ts'
 
 export interface InitOptions {
   readonly archive: string
@@ -44,6 +45,8 @@ export async function init(folder: string, options: InitOptions): Promise<void> 
     exchangeUrl,
     brokerUrl,
     values: {
+      // Taken away, nobody is let in by a code any more.
+      'owner-key': '../archive/owner.key',
       'broker.listen': `${listen}:${options.brokerPort}`,
       'exchange.listen': `${listen}:${options.exchangePort}`,
     },
@@ -59,17 +62,16 @@ export async function add(
   values: Record<string, string | string[]> = {},
 ): Promise<void> {
   const archive = join(folder, 'archive')
-  takeBack(folder)
-  await addMember(
-    archive,
-    {
+  await alone(join(folder, 'tracker'), async () => {
+    takeBack(folder)
+    const member = {
       ...{ role, name },
       ...(typeof values.site === 'string' ? { site: values.site } : {}),
-      ...(values.kind === 'checksum' ? { kind: values.kind } : {}),
-    },
-    out,
-  )
-  handOver(folder)
+      ...(values.kind === 'checksum' ? { kind: 'checksum' as const } : {}),
+    }
+    await addMember(archive, member, out)
+    handOver(folder)
+  })
   const { document } = readDocument(archive)
   const tracker = readConfig(join(folder, 'tracker', 'tracker.toml'), trackerShape).values
   writeMemberConfig(out, {
@@ -111,9 +113,14 @@ export function collectionOf(name: string, options: CollectionOptions): Collecti
 
 /** Adds a collection, or gives it another policy. */
 export function decide(folder: string, collection: Parameters<typeof setCollection>[1]): void {
-  takeBack(folder)
-  setCollection(join(folder, 'archive'), collection)
-  handOver(folder)
+  const unlock = lockNow(join(folder, 'tracker'))
+  try {
+    takeBack(folder)
+    setCollection(join(folder, 'archive'), collection)
+    handOver(folder)
+  } finally {
+    unlock()
+  }
 }
 
 /** The owner may have changed the document from elsewhere: what the tracker has since then is gone on from. */

@@ -52,6 +52,8 @@ export interface Board {
   readonly index: Index
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
   newDisk(): void
+  /** The board is thrown away, and another takes its disk, name and key; it remembers nothing. The board must not run. */
+  newBoard(): void
 }
 
 export interface Fleet {
@@ -153,7 +155,7 @@ function pillarBoard(
   const clock = ground.time.board()
   let disk = simDisk({ capacity, clock })
   let index = asyncIndex(openIndex(':memory:'))
-  const state = openState(':memory:')
+  let state = openState(':memory:')
   const signer = simSigner(name)
   let pillar: Pillar | undefined
   let current = life()
@@ -207,6 +209,9 @@ function pillarBoard(
     newDisk() {
       disk = simDisk({ capacity, clock })
       index = asyncIndex(openIndex(':memory:'))
+    },
+    newBoard() {
+      state = openState(':memory:')
     },
     running: () => pillar,
     crash() {

@@ -45,6 +45,14 @@ const tracker = {
   },
 } as const satisfies Shape
 
+const link = {
+  'link.limit': {
+    type: 'rate',
+    optional: true,
+    doc: 'The most that goes over the internet: by the exchange of the tracker, both ways together. What is on the same network is not limited.',
+  },
+} as const satisfies Shape
+
 const home = {
   home: {
     type: 'path',
@@ -57,6 +65,7 @@ export const agentShape = {
   ...basics,
   ...home,
   ...tracker,
+  ...link,
   site: {
     type: 'text',
     optional: true,
@@ -138,13 +147,14 @@ export const trackerShape = {
   'owner-key': {
     type: 'path',
     optional: true,
-    doc: 'Private key of the owner; only while the tracker may sign for the owner by itself.',
+    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited.',
   },
 } as const satisfies Shape
 
 export const clientShape = {
   ...basics,
   ...tracker,
+  ...link,
   'owner-key': {
     type: 'path',
     optional: true,
@@ -153,7 +163,7 @@ export const clientShape = {
   'client.home': {
     type: 'path',
     optional: true,
-    doc: 'Folder for the journal of unfinished work; when absent, beside this file.',
+    doc: 'Folder for what one run remembers for the next; when absent, beside this file.',
   },
   'exchange.listen': {
     type: 'text',

@@ -7,6 +7,7 @@ import { limits } from '../limits.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import { httpsDial } from '../transfer/https.ts'
+import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
 import { type Directory, documentBytesMax, openDirectory } from '../trust/directory.ts'
@@ -29,9 +30,9 @@ type CommonKey =
   | 'broker.url'
   | 'broker.identity'
 
-/** Where the archive document is fetched; the tracker itself needs none. */
+/** Where the archive document is fetched, and how fast; the tracker itself needs none. */
 export type TrackerAddress = Partial<
-  Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity'>>
+  Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit'>>
 >
 
 export interface Member {
@@ -56,7 +57,7 @@ export async function openMember(
   const read = (path: string): string => readFileSync(path, 'utf8')
   const tls = { ca: read(config.ca), cert: read(config.certificate), key: read(config.key) }
   const keys = nodeKeys()
-  const dial = httpsDial({ tls, world })
+  const dial = limited(world, config, httpsDial({ tls, world }))
   const directory = await openDirectory(
     { keys, owner: config.owner, archive: config.archive, state },
     firstDocument(config),
@@ -75,6 +76,17 @@ export async function openMember(
       mqttBus({ url: config['broker.url'], identity: config['broker.identity'], tls, world }),
     refresh,
   }
+}
+
+/** What goes to and from the tracker's exchange passes the internet; a client's own is on the same network. */
+function limited(
+  { clock }: World,
+  { 'link.limit': limit, 'tracker.identity': tracker }: TrackerAddress,
+  dial: Member['dial'],
+): Member['dial'] {
+  if (limit === undefined) return dial
+  const slow = pacedDial(dial, paceOf(clock, limit), ({ identity }) => identity === tracker)
+  return Object.assign(slow, { close: () => dial.close() })
 }
 
 /** The document that came with key and certificate; a newer one is kept in the state. */

@@ -52,7 +52,8 @@ export function caring(
       const wanted = directory.document().collections.some(({ fragments }) => fragments)
       if (!wanted || !begin || stopped) return
       beginning ??= begun(begin)
-      await beginning
+      if (care) care.decided()
+      else await beginning
     },
     async stop() {
       stopped = true

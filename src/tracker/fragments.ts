@@ -41,6 +41,8 @@ export interface FragmentCare {
   hear(mail: Mail): Promise<void>
   notice(presence: MessageOf<'Presence'>): void
   connected(): void
+  /** The owner has decided something new. */
+  decided(): void
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
@@ -117,6 +119,7 @@ export async function careForFragments(
       if (presence.state === 'online') learn.from(presence.from)
     },
     connected,
+    decided: members.decided,
     async stop() {
       const stopped = pillar.stop()
       stop.abort()

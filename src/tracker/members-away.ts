@@ -21,5 +21,5 @@ export const awayAtStart = (
   return { since: clock.monotonic - Math.min(away, most) }
 }
 
-export const isGone = ({ since }: Away, monotonic: number, graceMs: number): boolean =>
-  monotonic - since >= graceMs
+/** Monotonic milliseconds. */
+export const goneAt = ({ since }: Away, graceMs: number): number => since + graceMs

@@ -85,6 +85,14 @@ function applied(join: Join, now: number): JoinStep {
   return { join: { at: 'denied', reasonCode: 'OTHER', reason, endAt }, say: 'denied' }
 }
 
+/** When it wants to be told of the time, monotonic milliseconds. */
+export const joinDueAt = (join: Join): number =>
+  join.at === 'accepted'
+    ? Math.min(join.nextAt, join.endAt)
+    : 'endAt' in join
+      ? join.endAt
+      : Infinity
+
 function waited(join: Join, now: number): JoinStep {
   if ('endAt' in join && now >= join.endAt) return { join: { at: 'over' } }
   if (join.at !== 'accepted' || now < join.nextAt) return { join }

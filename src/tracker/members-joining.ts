@@ -4,7 +4,7 @@ import type { MessageOf } from '../protocol/messages.ts'
 import type { Holding } from '../view/view.ts'
 import { verdictOn } from './members-conflicts.ts'
 import { heardNewer } from './members-epoch.ts'
-import { type Join, type JoinEvent, type JoinWord, joinStep } from './members-join.ts'
+import { type Join, type JoinEvent, type JoinWord, joinDueAt, joinStep } from './members-join.ts'
 import type { MembersParts } from './members-parts.ts'
 import type { Registry } from './members-registry.ts'
 import type { Reigning } from './members-reign.ts'
@@ -84,8 +84,8 @@ export function joining(
     async hear(
       message: MessageOf<'ClientJoinRequested' | 'ClientJoinSucceeded' | 'ClientJoinFailed'>,
     ): Promise<void> {
-      const ours = await isOurs(parts, reign, message.epoch)
-      // Of nobody who could be a tracker.
+      const ours = await isOurs(reign, message.epoch)
+      // Beyond what can be counted.
       if (compareEpochs(message.epoch, reign.epoch()) > 0) return
       if (message.type === 'ClientJoinRequested') return requested(message)
       if (!ours) return
@@ -97,6 +97,12 @@ export function joining(
       })
     },
     hasJoined: (pillar: string): boolean => joined.get(pillar) === reign.epoch().counter,
+    /** Monotonic milliseconds. */
+    dueAt: (): number =>
+      [...attempts.values()].reduce(
+        (first, { join }) => Math.min(first, joinDueAt(join)),
+        Infinity,
+      ),
     async time(): Promise<void> {
       for (const attempt of [...attempts.values()]) await step(attempt, { is: 'time' })
     },
@@ -135,15 +141,10 @@ const sayer =
   }
 
 /** False when it is of another epoch than ours, which is then said, or taken. */
-async function isOurs(
-  { directory, name }: MembersParts,
-  reign: Reigning,
-  epoch: Epoch,
-): Promise<boolean> {
-  const { counter, tracker } = reign.epoch()
-  if (epoch.counter === counter && epoch.tracker === tracker) return true
-  const isTracker = epoch.tracker === name || directory.identity(epoch.tracker)?.role === 'tracker'
-  if (isTracker) await reign.step((now) => heardNewer(now, epoch))
+async function isOurs(reign: Reigning, epoch: Epoch): Promise<boolean> {
+  if (compareEpochs(epoch, reign.epoch()) === 0) return true
+  // Also of a tracker that the document does not name any more: pillars remember what it said.
+  await reign.step((now) => heardNewer(now, epoch))
   await reign.remind()
   return false
 }

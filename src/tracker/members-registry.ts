@@ -3,7 +3,7 @@ import type { Membership } from '../protocol/fragments.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import { timeValue } from '../protocol/scalars.ts'
 import type { ViewMember } from '../view/view.ts'
-import { type Away, awayAtStart, isGone } from './members-away.ts'
+import { type Away, awayAtStart, goneAt } from './members-away.ts'
 import { openRoster, type RosterParts } from './members-roster.ts'
 
 export interface RegistryParts extends RosterParts {
@@ -22,6 +22,8 @@ export interface Registry {
   memberships(): Membership[]
   counting(collection: string): string[]
   present(collection: string): string[]
+  /** The bus is there again, and tells anew who is there. */
+  connected(): void
   notice(presence: MessageOf<'Presence'>): Promise<void>
   /** It goes, on purpose. */
   leaves(goodbye: MessageOf<'ClientGoodbye'>): Promise<void>
@@ -29,6 +31,8 @@ export interface Registry {
   register(request: MessageOf<'ClientJoinRequested'>): Promise<Membership[]>
   /** Room that it may still promise, as it says by the way. */
   noteOpen(pillar: string, bytesOpen: number): Promise<Membership[]>
+  /** When somebody will have been away for too long, monotonic milliseconds. */
+  dueAt(): number
   /** Who was away for too long is gone now, and the document may have changed. */
   review(): Promise<Membership[]>
   /** Notes that those who are there were heard of now. */
@@ -40,6 +44,8 @@ interface Seen {
   readonly online: boolean
   /** By the pillar's clock. */
   readonly sentAt: number
+  /** Of an earlier connection: the broker may have forgotten how far the number was, and the board begin anew. */
+  readonly isEarlier?: boolean
 }
 
 export async function openRegistry(parts: RegistryParts): Promise<Registry> {
@@ -65,6 +71,7 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
     memberships: roster.memberships,
     counting,
     present: (collection) => counting(collection).filter(isThere),
+    connected: presences.connected,
     async notice(presence) {
       if (presences.notice(presence)) await goes(presence.from)
     },
@@ -87,9 +94,16 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
       if (Math.abs(bytesOpen - member.bytesOpen) < member.bytesTotal / 100) return []
       return change([{ ...member, bytesOpen }])
     },
+    dueAt: () =>
+      [...members.values()].reduce(
+        (first, { pillar, state }) =>
+          state === 'registered' ? Math.min(first, presences.goneAt(pillar, graceMs)) : first,
+        Infinity,
+      ),
     review() {
       const gone = [...members.values()].filter(
-        ({ pillar, state }) => state === 'registered' && presences.isGone(pillar, graceMs),
+        ({ pillar, state }) =>
+          state === 'registered' && clock.monotonic() >= presences.goneAt(pillar, graceMs),
       )
       for (const { pillar } of gone) log.warn('members.gone', { pillar })
       const leaving = [...members.keys()].filter((pillar) => collectionsOf(pillar).length === 0)
@@ -138,10 +152,13 @@ function presenceOf({ world: { clock }, graceMs }: RegistryParts, members: reado
   }
   return {
     session,
+    connected(): void {
+      for (const [pillar, one] of seen) seen.set(pillar, { ...one, isEarlier: true })
+    },
     /** True when it has gone. */
     notice({ from, session, state, sentAt }: MessageOf<'Presence'>): boolean {
       const known = seen.get(from)
-      if (known && known.session > session) return false
+      if (known && !known.isEarlier && known.session > session) return false
       const online = state === 'online'
       seen.set(from, { session, online, sentAt: timeValue(sentAt) })
       if (online) away.delete(from)
@@ -163,14 +180,14 @@ function presenceOf({ world: { clock }, graceMs }: RegistryParts, members: reado
     joined(pillar: string, session: number): void {
       const last = seen.get(pillar)
       // Its presence was lost. Of a presence that was heard the Will is believed.
-      if (!last || last.session < session)
+      if (!last || last.isEarlier || last.session < session)
         seen.set(pillar, { session, online: true, sentAt: Number.NEGATIVE_INFINITY })
       if (seen.get(pillar)?.online) away.delete(pillar)
       else away.set(pillar, { since: clock.monotonic() })
     },
-    isGone(pillar: string, graceMs: number): boolean {
-      const since = away.get(pillar)
-      return since !== undefined && isGone(since, clock.monotonic(), graceMs)
+    goneAt(pillar: string, graceMs: number): number {
+      const known = away.get(pillar)
+      return known ? goneAt(known, graceMs) : Infinity
     },
   }
 }

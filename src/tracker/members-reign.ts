@@ -50,6 +50,9 @@ export async function openReign({ world, name, view, say, alarm }: MembersParts)
     async remind(): Promise<void> {
       if (reign.is === 'acting' && clock.monotonic() - helloAt > listenMs) await sayHello()
     },
+    /** Monotonic milliseconds. */
+    dueAt: (): number =>
+      reign.is === 'starting' && connectedAt !== undefined ? connectedAt + listenMs : Infinity,
     async time(): Promise<void> {
       const listened = connectedAt !== undefined && clock.monotonic() - connectedAt >= listenMs
       if (reign.is === 'starting' && listened) await step(acting)

@@ -72,6 +72,8 @@ export function teller({ world, name, say }: MembersParts, registry: Registry, r
       retells = retellMs.map((ms) => clock.monotonic() + ms)
       if (reign.isActing()) await all(memberships.filter((one) => !said.includes(one)))
     },
+    /** Monotonic milliseconds. */
+    dueAt: (): number => Math.min(...retells),
     async time(): Promise<void> {
       const now = clock.monotonic()
       if (!retells.some((at) => at <= now)) return

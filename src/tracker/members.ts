@@ -4,6 +4,7 @@
  */
 import type { Mail } from '../post/post.ts'
 import type { EventType } from '../protocol/topics.ts'
+import { type Bell, newBell } from '../world/bell.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { heardHello } from './members-epoch.ts'
@@ -24,7 +25,9 @@ export const memberEvents: readonly EventType[] = [
   'ClientGoodbye',
 ]
 
-const tickMs = 1_000
+/** Between two looks at what is due. */
+const restMs = 1_000
+/** After something was heard, what members can hold is weighed within so long. */
 const reviewMs = 60_000
 /** Between two hellos to whoever does not join. */
 const helloMsMin = 30_000
@@ -35,21 +38,29 @@ const graceMsUsual = 24 * 3_600_000
 export async function openMembers(parts: MembersParts): Promise<Members> {
   const { world, view, graceMs = graceMsUsual } = parts
   const stop = new AbortController()
-  const inOrder = lock()
+  const one = lock()
+  const bell = newBell()
   const registry = await openRegistry({ ...parts, graceMs })
   const reign = await openReign(parts)
+  let heardAt = Number.NEGATIVE_INFINITY
+  /** One after the other; whatever was heard, something may be due. */
+  const inOrder = <T>(work: () => Promise<T>): Promise<T> =>
+    one(work).finally(() => {
+      heardAt = world.clock.monotonic()
+      bell.ring()
+    })
+  const later = (work: () => Promise<void>): void =>
+    void inOrder(work).catch((error) => world.log.error('members.failed', { why: String(error) }))
   const tell = teller(parts, registry, reign)
-  const compared = surveys(
-    world,
-    view,
-    parts.inventory,
-    stop.signal,
-    () =>
-      // What it holds counts as its room.
-      void inOrder(async () => tell.changed(await registry.review())),
+  const compared = surveys(world, view, parts.inventory, stop.signal, () =>
+    // What it holds counts as its room.
+    later(async () => tell.changed(await registry.review())),
   )
   const joins = joining(parts, registry, reign, tell, compared)
-  const ticking = tick({ world, registry, reign, tell, joins, inOrder }, stop.signal)
+  const ticking = tick(
+    { world, registry, reign, tell, joins, inOrder: one, bell, heardAt: () => heardAt },
+    stop.signal,
+  )
 
   async function handle({ message, from }: Mail): Promise<void> {
     if (message.type === 'TrackerHello') {
@@ -73,11 +84,13 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
   }
   return {
     hear: (mail) => inOrder(() => handle(mail)),
-    notice: (presence) =>
-      void inOrder(() => registry.notice(presence)).catch((error) =>
-        world.log.error('members.failed', { why: String(error) }),
-      ),
-    connected: () => void inOrder(() => reign.connected()),
+    notice: (presence) => later(() => registry.notice(presence)),
+    connected: () =>
+      later(async () => {
+        registry.connected()
+        await reign.connected()
+      }),
+    decided: () => later(async () => tell.changed(await registry.review())),
     epoch: reign.epoch,
     isActing: reign.isActing,
     membership: registry.membership,
@@ -101,43 +114,54 @@ interface Ticking {
   readonly tell: Teller
   readonly joins: Joins
   readonly inOrder: ReturnType<typeof lock>
+  readonly bell: Bell
+  /** When something was heard last, monotonic milliseconds. */
+  heardAt(): number
 }
 
 /** Whoever does not join may not have heard us, or is not there: the pauses grow. */
-function helloAgain({ monotonic }: World['clock']): (isMissing: boolean) => boolean {
+function helloAgain({ monotonic }: World['clock'], isMissing: () => boolean) {
   let pauseMs = helloMsMin
-  let at: number | undefined
-  return (isMissing) => {
-    if (!isMissing) {
-      pauseMs = helloMsMin
-      at = undefined
-      return false
-    }
-    at ??= monotonic() + pauseMs
-    if (monotonic() < at) return false
-    pauseMs = Math.min(pauseMs * 2, helloMsMax)
-    at = monotonic() + pauseMs
-    return true
+  let at = Infinity
+  return {
+    /** Monotonic milliseconds. */
+    dueAt: (): number => at,
+    /** True when it is time. */
+    time(): boolean {
+      if (!isMissing()) {
+        pauseMs = helloMsMin
+        at = Infinity
+        return false
+      }
+      if (at === Infinity) at = monotonic() + pauseMs
+      if (monotonic() < at) return false
+      pauseMs = Math.min(pauseMs * 2, helloMsMax)
+      at = monotonic() + pauseMs
+      return true
+    },
   }
 }
 
-/** What is due by its time. */
+/** Does what is due by its time, and sleeps until the next is; whatever was heard may be due earlier. */
 async function tick(
-  { world, registry, reign, tell, joins, inOrder }: Ticking,
+  { world, registry, reign, tell, joins, inOrder, bell, heardAt }: Ticking,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log } = world
-  let reviewAt = 0
-  const again = helloAgain(world.clock)
+  const again = helloAgain(clock, () => registry.named().some((pillar) => !joins.hasJoined(pillar)))
   let heartenAt = clock.monotonic() + heartenMs
+  let triedAt = Number.NEGATIVE_INFINITY
+  let reviewedAt = Number.NEGATIVE_INFINITY
+  const reviewAt = (): number =>
+    Math.min(registry.dueAt(), heardAt() >= reviewedAt ? reviewedAt + reviewMs : Infinity)
   const due = async (): Promise<void> => {
     await reign.time()
     if (!reign.isActing()) return
     await joins.time()
     await tell.time()
-    if (again(registry.named().some((pillar) => !joins.hasJoined(pillar)))) await reign.remind()
-    if (clock.monotonic() >= reviewAt) {
-      reviewAt = clock.monotonic() + reviewMs
+    if (again.time()) await reign.remind()
+    if (clock.monotonic() >= reviewAt()) {
+      reviewedAt = clock.monotonic()
       await tell.changed(await registry.review())
     }
     if (clock.monotonic() >= heartenAt) {
@@ -145,9 +169,16 @@ async function tick(
       await registry.hearten()
     }
   }
+  const dueAt = (): number =>
+    reign.isActing()
+      ? Math.min(joins.dueAt(), tell.dueAt(), again.dueAt(), reviewAt(), heartenAt)
+      : reign.dueAt()
   while (!signal.aborted) {
-    await clock.sleep(tickMs, signal)
+    // What failed, and is due still, is not tried again at once.
+    const ms = Math.max(dueAt(), triedAt + restMs) - clock.monotonic()
+    await clock.sleep(Math.min(heartenMs, Math.max(0, ms)), AbortSignal.any([bell.next(), signal]))
     if (signal.aborted) return
+    triedAt = clock.monotonic()
     await inOrder(due).catch((error) => log.error('members.failed', { why: String(error) }))
   }
 }

@@ -12,6 +12,8 @@ export interface Members {
   notice(presence: MessageOf<'Presence'>): void
   /** We have the bus, again: says hello. */
   connected(): void
+  /** The owner has decided something new. */
+  decided(): void
   epoch(): Epoch
   /** False once a newer epoch was heard: this tracker does nothing more. */
   isActing(): boolean

@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts'
 import { jittered, type World } from '../world/world.ts'
 import type { Hop, Route } from './route.ts'
-import { Cut, Unreachable } from './transfer.ts'
+import { Cut, Unreachable, type Urgency } from './transfer.ts'
 
 export type Outcome =
   | 'complete'
@@ -27,6 +27,8 @@ export interface Attempts {
   /** We turn to an exchange that is not the issuer's own. */
   waitingAt?(identity: string): void
   readonly signal: AbortSignal
+  /** What the bytes are for; `store` when absent. */
+  readonly urgency?: Urgency
 }
 
 /** The exchange answered `wait`: it is asked again after about so long. */

@@ -8,7 +8,8 @@ import { identityOf, type Pem } from '../trust/keys.ts'
 import type { World } from '../world/world.ts'
 import { answer, type Exchange } from './https-answer.ts'
 import { attempt, type Pool } from './https-call.ts'
-import { Cut, type Dial, type Serve, Unreachable } from './transfer.ts'
+import { type DoorLimits, type DoorOptions, door } from './https-door.ts'
+import { Cut, type Dial, Unreachable } from './transfer.ts'
 
 /** Certificate of the archive's authority, and our own with its key. */
 export interface Credentials {
@@ -18,42 +19,38 @@ export interface Credentials {
 }
 
 export interface Dialling {
-  readonly tls: Credentials
+  /** Without certificate and key we are nobody, and few doors are open. */
+  readonly tls: Pick<Credentials, 'ca'> & Partial<Credentials>
   readonly world: Pick<World, 'log'>
 }
 
-export interface Serving {
+export interface Serving extends DoorOptions {
   readonly host: string
   /** 0 for any free one. */
   readonly port: number
   readonly tls: Credentials
-  readonly serve: Serve
   readonly world: Pick<World, 'log'>
   readonly limits?: Partial<ServeLimits>
 }
 
-export type ServeLimits = Record<
-  | 'connectionsPerPeerMax'
-  | 'keepAliveMs'
-  | 'handshakeMs'
-  | 'headersMs'
-  | 'headerBytesMax'
-  | 'lingerMs'
-  | 'transferIdleMs',
-  number
->
+export type ServeLimits = DoorLimits &
+  Record<
+    'keepAliveMs' | 'handshakeMs' | 'headersMs' | 'headerBytesMax' | 'lingerMs' | 'transferIdleMs',
+    number
+  >
 
 export interface Served {
   readonly port: number
+  /** Breaks the connections of those who would not be let in any more. */
+  recheck(): void
   /** Breaks what is open; resolves once no connection is left. */
   close(): Promise<void>
 }
 
-const tlsOptions = ({ ca, cert, key }: Credentials) =>
+const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
   ({
     ca,
-    cert,
-    key,
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
     minVersion: 'TLSv1.3',
     ciphers: cipherOrder(),
     ALPNProtocols: ['http/1.1'],
@@ -115,12 +112,13 @@ function notNamed(identity: string, { raw }: { raw: Buffer }): Error | undefined
  * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
  */
 export async function httpsServe(serving: Serving): Promise<Served> {
-  const { world, serve } = serving
+  const { world } = serving
   const bounds: ServeLimits = { ...limits, ...serving.limits }
   const server = createServer({
     ...tlsOptions(serving.tls),
     requestCert: true,
-    rejectUnauthorized: true,
+    // Where strangers are answered, a wrong certificate is turned away by the door, before anything is read.
+    rejectUnauthorized: serving.strangers === undefined,
     honorCipherOrder: true,
     // A peer that prefers ChaCha20 lacks AES instructions; for the better one of us either will do.
     secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA,
@@ -133,15 +131,18 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   })
   server.timeout = bounds.transferIdleMs
   const sockets = new Set<Socket>()
+  const secured = new Set<TLSSocket>()
   const exchanges = new Map<Socket, Exchange>()
-  const admitted = admission(bounds.connectionsPerPeerMax)
+  const entrance = door(serving, bounds)
 
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('secureConnection', (socket) => {
-    if (!admitted(socket)) socket.destroy()
+    if (!entrance.opens(socket)) return void socket.destroy()
+    secured.add(socket)
+    socket.once('close', () => secured.delete(socket))
   })
   server.on('timeout', (socket: Socket) => {
     const exchange = exchanges.get(socket)
@@ -152,17 +153,14 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   for (const event of ['request', 'checkContinue'] as const) {
     server.on(event, (req, res) => {
       const socket = req.socket as TLSSocket
+      const guest = entrance.guest(socket)
+      if (guest === undefined) return void socket.destroy()
       const exchange: Exchange = { waiting: false, expects: event === 'checkContinue' }
       exchanges.set(socket, exchange)
       res.once('close', () => {
         if (exchanges.get(socket) === exchange) exchanges.delete(socket)
       })
-      void answer(
-        { peer: peerOf(socket) ?? '', serve, world, lingerMs: bounds.lingerMs },
-        req,
-        res,
-        exchange,
-      )
+      void answer({ ...guest, world, lingerMs: bounds.lingerMs }, req, res, exchange)
     })
   }
 
@@ -172,33 +170,13 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   })
   return {
     port: (server.address() as AddressInfo).port,
+    recheck() {
+      for (const socket of secured) if (!entrance.guest(socket)) socket.destroy()
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
         for (const socket of sockets) socket.destroy()
       }),
-  }
-}
-
-const peerOf = (socket: TLSSocket): string | undefined => {
-  const certificate = socket.getPeerX509Certificate()
-  return certificate && identityOf(certificate)
-}
-
-/** Decides about one new connection: its peer must have a name, and not have too many already. */
-function admission(connectionsPerPeerMax: number): (socket: TLSSocket) => boolean {
-  const counts = new Map<string, number>()
-  return (socket) => {
-    const peer = peerOf(socket)
-    if (!socket.authorized || peer === undefined) return false
-    const count = (counts.get(peer) ?? 0) + 1
-    if (count > connectionsPerPeerMax) return false
-    counts.set(peer, count)
-    socket.once('close', () => {
-      const left = (counts.get(peer) ?? 1) - 1
-      if (left > 0) counts.set(peer, left)
-      else counts.delete(peer)
-    })
-    return true
   }
 }

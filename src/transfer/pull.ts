@@ -3,7 +3,7 @@ import { limits } from '../limits.ts'
 import { type Attempts, type Outcome, persist, TransferFailed } from './attempts.ts'
 import { type ObjectKey, objectPath, parseContentRange, parseUnsatisfied } from './objects.ts'
 import type { Hop } from './route.ts'
-import { Cut, type Dial, type Response } from './transfer.ts'
+import { Cut, type Dial, type DialOptions, type Response } from './transfer.ts'
 
 /** Where the bytes go: the store's `Incoming`, or a file of the client. */
 export interface Sink {
@@ -79,8 +79,19 @@ const ask = (
         'safe-offset': `${safe}`,
       },
     },
-    { signal: task.signal, connectMs: hop.connectMs, idleMs: limits.transferIdleMs },
+    dialOptions(task, hop),
   )
+
+/** How one request of a transfer is made. */
+export const dialOptions = (
+  { signal, urgency }: Pick<Attempts, 'signal' | 'urgency'>,
+  { connectMs }: Hop,
+): DialOptions => ({
+  signal,
+  connectMs,
+  idleMs: limits.transferIdleMs,
+  ...(urgency === undefined ? {} : { urgency }),
+})
 
 /** What to do about an answer that only says: not now, or not here. */
 export async function notNow(
@@ -166,10 +177,5 @@ export async function release(
     path: objectPath(task.key),
     headers: { authorization: `Bearer ${task.token()}` },
   } as const
-  const response = await task.dial(hop, request, {
-    signal: task.signal,
-    connectMs: hop.connectMs,
-    idleMs: limits.transferIdleMs,
-  })
-  await drop(response)
+  await drop(await task.dial(hop, request, dialOptions(task, hop)))
 }

@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts'
 import { type Attempts, type Outcome, persist, TransferFailed } from './attempts.ts'
 import { flag, type ObjectKey, objectPath, parseCount } from './objects.ts'
-import { drop, notNow } from './pull.ts'
+import { dialOptions, drop, notNow } from './pull.ts'
 import type { Hop } from './route.ts'
 import { Cut, type Dial, type Request, type Response } from './transfer.ts'
 
@@ -91,7 +91,7 @@ async function ask(task: Push, hop: Hop, place: ReturnType<typeof placeOf>): Pro
     path: objectPath(task.key),
     headers: { authorization: `Bearer ${token}` },
   }
-  const response = await task.dial(hop, request, options(task, hop))
+  const response = await task.dial(hop, request, dialOptions(task, hop))
   const later = await notNow(task, response, token)
   if (later) return later
   await drop(response)
@@ -105,12 +105,6 @@ async function ask(task: Push, hop: Hop, place: ReturnType<typeof placeOf>): Pro
   place.learn(hop.url, offset)
   return 'again'
 }
-
-const options = (task: Push, hop: Hop) => ({
-  signal: task.signal,
-  connectMs: hop.connectMs,
-  idleMs: limits.transferIdleMs,
-})
 
 function send(
   task: Push,
@@ -128,7 +122,11 @@ function send(
     ...(receivers.length > 0 ? { receivers: receivers.join(',') } : {}),
   }
   const path = objectPath(task.key)
-  return task.dial(hop, { method: 'PATCH', path, headers, body: page.bytes }, options(task, hop))
+  return task.dial(
+    hop,
+    { method: 'PATCH', path, headers, body: page.bytes },
+    dialOptions(task, hop),
+  )
 }
 
 interface Page {

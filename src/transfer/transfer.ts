@@ -36,7 +36,12 @@ export interface DialOptions {
   readonly connectMs: number
   /** A connection without a byte for so long is a cut one. */
   readonly idleMs: number
+  /** Who comes first where the link is limited; `store` when absent. */
+  readonly urgency?: Urgency
 }
+
+/** What bytes are for: somebody waits for them, they are being stored, or copies are brought back to their number. */
+export type Urgency = 'restore' | 'store' | 'mend'
 
 /** Answers one request of a peer whose certificate proved `peer`. The signal is aborted when the peer is gone. */
 export type Serve = (peer: string, request: Request, signal: AbortSignal) => Promise<Response>

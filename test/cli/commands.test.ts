@@ -106,6 +106,30 @@ async function typed(command: string, cwd: string): Promise<string> {
   return seen(text.replaceAll(cwd, '<here>'), code)
 }
 
+t.test(
+  '[XFER-9] --limit holds for what goes by the tracker, there and back',
+  { buffered: true },
+  async (t) => {
+    const here = folder('limited')
+    writeNoise(join(here, 'one.bin'), 2 * 1024 * 1024, 77)
+    // No pillar reaches an exchange at such an address: everything goes by the relay.
+    const away = join(home, 'client', 'away.toml')
+    writeFileSync(away, readFileSync(config, 'utf8').replace('["127.0.0.1"]', '["203.0.113.1"]'))
+    const timed = async (...args: string[]): Promise<number> => {
+      const began = performance.now()
+      const { code, errors } = await colonnade(...args, '--config', away, '--limit', '8Mbit/s')
+      t.equal(code, 0, errors)
+      return performance.now() - began
+    }
+    const put = await timed('put', 'large', here, '--as', 'limited')
+    t.ok(put > 2_000, `2 MiB in ${Math.round(put)} ms`)
+    const back = join(here, 'back.bin')
+    const get = await timed('get', 'large', 'limited/one.bin', '-o', back)
+    t.ok(get > 2_000, `2 MiB in ${Math.round(get)} ms`)
+    t.equal(sha256(back), sha256(join(here, 'one.bin')))
+  },
+)
+
 for (const name of ['first', 'refusals', 'changes', 'deleted'])
   t.test(`what test/cli/${name}.txt shows is what is to be seen`, { buffered: true }, async (t) => {
     const work = folder(name)
@@ -361,8 +385,10 @@ t.test('Ctrl-C ends a put and a get, and the same commands go on', async (t) => 
     globSync(join(to, 'cut/.colonnade-partial/*'))
       .map((one) => statSync(one, { throwIfNoEntry: false })?.size ?? 0)
       .reduce((sum, one) => sum + one, 0)
-  const get = begin(args)
-  await until('a part of it is there', () => partial() > 8_000_000)
+  const get = begin([...args, '--verbose'])
+  const begun = until('a part of it is there', () => partial() > 8_000_000).then(() => 'begun')
+  const early = get.ended.then(({ code, errors }) => `it ended with ${code}: ${errors}`)
+  t.equal(await Promise.race([begun, early]), 'begun')
   get.child.kill('SIGINT')
   t.equal((await get.ended).code, 130)
   const kept = partial()

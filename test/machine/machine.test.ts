@@ -148,6 +148,35 @@ t.test('the file on the boot partition is done once, and its secrets are wiped',
   t.equal(statSync(wifi).mode & 0o077, 0)
 })
 
+// [PKG-5]
+t.test('a code is kept for when there is a network, and wiped from the card', async (t) => {
+  const here = computer(t.testdir({}))
+  const path = join(here.root, 'boot/firmware/colonnade.toml')
+  mkdirSync(dirname(path), { recursive: true })
+  const code = 'tracker.example.org/008J4-CT4AN-K7F24-SK647-ESJN8-GSJ44-80MQW'
+  const write = (one: string): void =>
+    writeFileSync(path, `config = 1\ncode = "${one}"\n[disk]\nuuid = "aaaa-1"\nmount = "/mnt/x"\n`)
+  const adopted: string[] = []
+  const steps = {
+    computer: here,
+    attached: async () => [disk({}), part({ fileSystem: 'ext4', uuid: 'aaaa-1' })],
+    adopt: async (mount: string) => void adopted.push(mount),
+    say: () => undefined,
+  }
+  write(code.replace('SK647', 'SK674'))
+  await t.rejects(firstBoot(path, steps), /the code is mistyped/)
+  t.match(readFileSync(path, 'utf8'), /SK674/, 'it can be corrected there')
+  write(code)
+  await firstBoot(path, steps)
+  const kept = join(here.root, 'etc/colonnade/agent/invitation')
+  t.equal(readFileSync(kept, 'utf8'), `${code}\n`)
+  t.equal(statSync(kept).mode & 0o077, 0)
+  t.notMatch(readFileSync(join(dirname(path), 'colonnade.done'), 'utf8'), /SK647/)
+  t.ok(here.calls.includes('systemctl start mnt-x.mount'))
+  t.equal(readFileSync(`${kept}-mount`, 'utf8'), '/mnt/x\n', 'it is adopted once we know for whom')
+  t.same(adopted, [])
+})
+
 t.test('a disk that was formatted at the start that was cut is not formatted again', async (t) => {
   const here = computer(t.testdir({}))
   const boot = join(here.root, 'boot/firmware')

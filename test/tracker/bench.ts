@@ -19,7 +19,7 @@ import type { Members } from '../../src/tracker/roles.ts'
 import { openDirectory, sealDocument } from '../../src/trust/directory.ts'
 import { openView } from '../../src/view/sqlite.ts'
 import type { View } from '../../src/view/view.ts'
-import type { World } from '../../src/world/world.ts'
+import type { Clock, World } from '../../src/world/world.ts'
 
 export const topics = topicsUnder('colonnade')
 export const collection = 'pieces'
@@ -128,8 +128,9 @@ export async function joinBench(faults: BusFaults = {}) {
     view = openView(':memory:'),
     inventory = noInventory,
     graceMs?: number,
+    clock: Clock = time.clock,
   ): Promise<Tracking> {
-    const world = simWorld(time.clock, random.fork(name), name)
+    const world = simWorld(clock, random.fork(name), name)
     const alarms: string[] = []
     const members = await openMembers({
       ...{ world, name, directory, view, inventory, graceMs },

@@ -322,7 +322,8 @@ t.test('[JOIN-5] a pillar that the document does not name any more leaves', asyn
   const joiners = ['attic', 'cellar'].map((name) => bench.pillar(name))
   await bench.time.advance(5_000)
   await bench.directory.accept(bench.document(2, ['cellar', 'friend']))
-  await bench.time.advance(120_000)
+  tracker.members.decided()
+  await bench.time.advance(1_000)
   t.strictSame(tracker.members.counting(collection), ['cellar'])
   t.match(await view.members(), [{ pillar: 'cellar' }])
   const told = joiners[1]?.heard.findLast((event) => event.type === 'ClientRegistered')
@@ -369,5 +370,42 @@ t.test('[JOIN-5] who missed a membership hears it again', async (t) => {
   await bench.time.advance(60_000)
   const told = attic.heard.findLast((event) => event.type === 'ClientRegistered')
   t.match(told, { memberships: [{ version: 2 }] })
+  await tracker.stop()
+})
+
+t.test('[JOIN-7] when nothing is due, nothing is done: an idle tracker sleeps', async (t) => {
+  const bench = await joinBench()
+  let woken = 0
+  const { clock } = bench.time
+  const counting = {
+    ...clock,
+    sleep: (ms: number, signal?: AbortSignal) =>
+      clock.sleep(ms, signal).then(() => void (signal?.aborted || woken++)),
+  }
+  const tracker = await bench.tracker('tracker', undefined, undefined, undefined, counting)
+  for (const name of ['attic', 'cellar', 'friend']) bench.pillar(name)
+  await bench.time.advance(hour)
+  t.equal(tracker.members.present(collection).length, 3)
+  woken = 0
+  await bench.time.advance(10 * hour)
+  t.ok(woken > 0 && woken <= 20, `woken ${woken} times in ten hours`)
+  await tracker.stop()
+})
+
+t.test('[PRS-2] over a new connection a smaller number is believed, once', async (t) => {
+  const bench = await joinBench()
+  const tracker = await bench.tracker()
+  bench.pillar('attic')
+  await bench.time.advance(5_000)
+  const say = async (state: 'online' | 'offline', session: number) => {
+    const common = { conversation: uuid7(tracker.world), state, session, version: '0' }
+    tracker.members.notice(compose(tracker.world, 'attic', { type: 'Presence', ...common }))
+    await bench.time.advance(10)
+    return tracker.members.present(collection)
+  }
+  t.strictSame(await say('offline', 5), ['attic'], 'of an older session')
+  tracker.members.connected()
+  t.strictSame(await say('offline', 5), [], 'the broker may have forgotten the other')
+  t.strictSame(await say('offline', 4), [])
   await tracker.stop()
 })

@@ -6,6 +6,7 @@ import type { AcceptedRequest } from '../../index/index.ts'
 import { compose, uuid7 } from '../../post/compose.ts'
 import type { Mail } from '../../post/post.ts'
 import type { Epoch, FragmentEvent, Membership } from '../../protocol/fragments.ts'
+import { type Bell, newBell } from '../../world/bell.ts'
 import { lock } from '../../world/lock.ts'
 import type { Desk } from '../pillar.ts'
 import { apply, obtained } from './applying.ts'
@@ -29,7 +30,7 @@ export interface Fragments {
 export interface FragmentsParts {
   readonly desk: Desk
   /** Of our presence. */
-  readonly session: number
+  session(): number
   say(event: FragmentEvent): Promise<void>
 }
 
@@ -74,6 +75,7 @@ export function fragments(parts: FragmentsParts): Fragments {
       if (from.role !== 'tracker' || message.epoch.tracker !== from.name) return true
       await inOrder(async () => {
         if (await isOfActing(bureau, message.epoch)) await handle(mail)
+        else if (message.type === 'TrackerHello') await membership.hearOlder(from.name)
       })
       return true
     },
@@ -97,25 +99,8 @@ export function fragments(parts: FragmentsParts): Fragments {
 
 type Membering = ReturnType<typeof joining>
 
-/** Something may be due earlier than it was. */
-function newBell() {
-  let rung = new AbortController()
-  return {
-    ring: (): void => rung.abort(),
-    /** Aborted by the first ring since it was asked for last. */
-    next(): AbortSignal {
-      if (rung.signal.aborted) rung = new AbortController()
-      return rung.signal
-    },
-  }
-}
-
 /** Wakes what waits for its time; offers what is here for the time being only, and was never ended. */
-async function tick(
-  bureau: Bureau,
-  membership: Membering,
-  bell: ReturnType<typeof newBell>,
-): Promise<void> {
+async function tick(bureau: Bureau, membership: Membering, bell: Bell): Promise<void> {
   const { world, stopping } = bureau.desk
   const { clock } = world
   let offeredAt = Number.NEGATIVE_INFINITY
@@ -190,6 +175,11 @@ function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => 
     dueAt: () => ('nextAt' in state ? state.nextAt : Infinity),
     connected: () => step({ is: 'connected' }),
     time: () => step({ is: 'time' }),
+    /** A tracker has said hello that is not the one which acts, by what we know. */
+    async hearOlder(by: string): Promise<void> {
+      const epoch = await notes.epoch()
+      if (epoch && keepsAny(desk)) await step({ is: 'olderHello', epoch, by })
+    },
     async hear(message: Mail['message']): Promise<void> {
       const mine = message.to?.includes(desk.name) ?? false
       const attempt = message.conversation
@@ -232,7 +222,7 @@ async function asking(
     type: 'ClientJoinRequested',
     ...common,
     algorithm: 'sha256',
-    session,
+    session: session(),
     volumes: [{ id: desk.store.volume, bytesTotal, bytesOpen }],
     holdings: summaries.filter(({ collection }) => keeps(desk, collection)),
     ...(desk.site === undefined ? {} : { site: desk.site }),

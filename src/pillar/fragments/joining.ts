@@ -27,6 +27,8 @@ export type Joining =
 
 export type JoinEvent =
   | { readonly is: 'hello'; readonly epoch: Epoch }
+  /** A tracker says hello by an older epoch than the one we know: it lost its disk, or took the other's place. */
+  | { readonly is: 'olderHello'; readonly epoch: Epoch; readonly by: string }
   /** The bus is there again, and may have forgotten everything. */
   | { readonly is: 'connected' }
   /** The answer to our attempt was applied, or could not be. */
@@ -65,6 +67,8 @@ export function joinStep(state: Joining, event: JoinEvent, now: number, attempt:
       if (known && compareEpochs(event.epoch, known) <= 0) return { state }
       return ask(event.epoch)
     }
+    case 'olderHello':
+      return rises(state, event.epoch, event.by) ? ask(event.epoch) : { state }
     case 'connected':
       return state.at === 'waiting' ? { state } : ask(state.epoch)
     case 'applied':
@@ -97,6 +101,16 @@ export function joinStep(state: Joining, event: JoinEvent, now: number, attempt:
       }
     }
   }
+}
+
+/**
+ * Whether that tracker is told by our request of which epoch we know, to rise above it. Not while one of another name acts,
+ * which answers such a hello itself; nor again while it is being said.
+ */
+function rises(state: Joining, epoch: Epoch, by: string): boolean {
+  if (state.at === 'registered') return state.epoch.tracker === by
+  const asks = state.at === 'asking' || state.at === 'applied'
+  return !(asks && compareEpochs(epoch, state.epoch) <= 0)
 }
 
 function refused(epoch: Epoch, tries: number, now: number, say?: JoinWord): JoinStep {

@@ -179,3 +179,27 @@ t.test(
     )
   },
 )
+
+t.test('[JOIN-2] an older hello is answered by the epoch that is known', async (t) => {
+  const known: Epoch = { counter: 7, tracker: 'tracker' }
+  const older = (by: string): JoinEvent => ({ is: 'olderHello', epoch: known, by })
+  const joined: [number, JoinEvent][] = [
+    [0, { is: 'hello', epoch: known }],
+    [10, { is: 'applied', attempt: 'a0' }],
+    [20, { is: 'registered', epoch: known }],
+  ]
+  t.match(play([[0, older('tracker')]]), { said: ['requested'], end: { epoch: known } }, 'a start')
+  const more = play([...joined, [30, older('tracker')], [31, older('tracker')]])
+  t.same(more.said, ['requested', 'succeeded', 'requested'], 'its disk was lost; once is enough')
+  t.match(more.end, { at: 'asking', epoch: known })
+  t.same(play([...joined, [30, older('other')]]).said, ['requested', 'succeeded'], 'one acts')
+  const waits = play([
+    ...joined.slice(0, 1),
+    [10, { is: 'denied', attempt: 'a0' }],
+    [20, older('x')],
+  ])
+  t.same(waits.said, ['requested', 'requested'], 'nobody acts')
+  const risen: Epoch = { counter: 8, tracker: 'other' }
+  const end = play([...joined, [30, older('tracker')], [40, { is: 'hello', epoch: risen }]]).end
+  t.match(end, { at: 'asking', epoch: risen })
+})

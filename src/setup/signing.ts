@@ -1,0 +1,75 @@
+/** Signing for the owner and the authority on the tracker's machine, as long as their keys lie there. */
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Authority } from '../trust/certificates.ts'
+import { keyOfCertificate, nodeSigner } from '../trust/keys.ts'
+import type { Signer } from '../trust/trust.ts'
+
+export interface Signing {
+  readonly owner: Signer & { readonly publicKey: string }
+  readonly authority: Authority
+}
+
+/** The keys as they lie now; undefined when they are not here. They may be taken away at any time. */
+export function signingKeys(ownerKey: string | undefined): Signing | undefined {
+  if (ownerKey === undefined) return undefined
+  const beside = (name: string): string => join(dirname(ownerKey), name)
+  const paths = [ownerKey, beside('ca.pem'), beside('ca.key')]
+  if (!paths.every((path) => existsSync(path))) return undefined
+  const [owner = '', certificate = '', privateKey = ''] = paths.map((path) =>
+    readFileSync(path, 'utf8'),
+  )
+  const authority = { certificate, privateKey }
+  if (nodeSigner(privateKey).publicKey !== keyOfCertificate(certificate))
+    throw new Error(`${beside('ca.key')} is not the key of ${beside('ca.pem')}`)
+  return { owner: nodeSigner(owner), authority }
+}
+
+const staleMs = 30_000
+const patienceMs = 10_000
+const pauseMs = 20
+
+/** One at a time signs the next version of the document that lies in this folder, whichever process it is. */
+export async function alone<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const lock = lockIn(folder)
+  while (!lock.take()) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  try {
+    return await work()
+  } finally {
+    lock.leave()
+  }
+}
+
+/** The same for a command that does nothing else; returns what gives it back. */
+export function lockNow(folder: string): () => void {
+  const lock = lockIn(folder)
+  while (!lock.take()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs)
+  return lock.leave
+}
+
+function lockIn(folder: string): { take(): boolean; leave(): void } {
+  const path = join(folder, 'archive-document.lock')
+  const end = Date.now() + patienceMs
+  return {
+    take() {
+      if (made(path)) return true
+      if (Date.now() > end)
+        throw new Error(`somebody else is changing the archive document: ${path}`)
+      return false
+    },
+    leave: () => rmSync(path, { force: true }),
+  }
+}
+
+function made(lock: string): boolean {
+  try {
+    closeSync(openSync(lock, 'wx', 0o600))
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    // Whoever was killed with it can not take it away.
+    const { mtimeMs } = statSync(lock, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() }
+    if (Date.now() - mtimeMs > staleMs) rmSync(lock, { force: true })
+    return false
+  }
+}
