@@ -1,14 +1,12 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { Disk } from '../disk/disk.ts'
 import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
-import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
-import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
+import { adoptVolume, writeWhole } from '../store/identity.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
@@ -17,12 +15,7 @@ import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
-
-const indexFile = '.index.sqlite'
-const stateFile = '.state.sqlite'
-
-/** Where a volume lives on its mount. */
-const volumeRoot = (mount: string): string => join(mount, 'colonnade')
+import { openGround, volumeRoot } from './ground.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -33,34 +26,22 @@ export async function runAgent(
   config: AgentConfig,
   connect?: ConnectBus,
 ): Promise<() => Promise<void>> {
-  const root = volumeRoot(config['volume.mount'])
-  // Before anything is opened: an unplugged disk must never mean writing to the disk below.
-  if (!existsSync(join(root, 'volume.json')))
-    throw new Error(
-      `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
-    )
-  const thread = await openVolumeThread({ root })
-  await readIdentity(thread.disk, {
-    pillar: config.name,
-    archive: config.archive,
-    kind: config.kind,
-  })
-  const index = await thread.openIndex(indexFile)
-  const state = openState(join(root, stateFile))
+  const ground = await openGround(world, config)
+  const { disk, index, state, sleeper } = ground
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
   const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
   const store =
     config.kind === 'file'
-      ? await openVolume(world, thread.disk, index, options)
-      : await openChecksumVolume(world, thread.disk, index, {
+      ? await openVolume(world, disk, index, options)
+      : await openChecksumVolume(world, disk, index, {
           ...options,
           told: config['checksum.told'],
         })
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
-  if (config.kind === 'file') await layOut(world, thread.disk)
+  if (config.kind === 'file') await layOut(world, disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -69,6 +50,7 @@ export async function runAgent(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    ...(sleeper ? { sleeper } : {}),
     ...(config.site === undefined ? {} : { site: config.site }),
   })
   const quiet = await tellDoctor(world, config, store)
@@ -77,8 +59,7 @@ export async function runAgent(
     await quiet()
     await pillar.stop()
     member.dial.close()
-    await state.close()
-    await thread.close()
+    await ground.close()
     world.log.info('agent.stopped', { pillar: name })
   }
 }
