@@ -117,20 +117,26 @@ t.test('what is asked to be unmounted is a disk of ours, or stays', async (t) =>
       '.hidden.mount': '',
     },
     units: {
-      'mnt-disk.mount': '[Unit]\nDescription=Disk of a Colonnade pillar\n',
+      'mnt-disk.mount':
+        '[Unit]\nDescription=Disk of a Colonnade pillar\n[Mount]\nWhat=/dev/disk/by-uuid/a-b\n',
       'mnt-else.mount': '[Unit]\nDescription=Somebody else\n',
       'colonnade-agent.service': '[Unit]\nDescription=Disk of a Colonnade pillar\n',
     },
   })
-  const systemctl = `#!/bin/sh\necho "$@" >>${folder}/calls\n`
-  writeFileSync(join(folder, 'bin/systemctl'), systemctl, { mode: 0o755 })
+  const tool = `#!/bin/sh\necho "\${0##*/} $*; $(ls ${folder}/release | grep -c '^mnt-disk')" >>${folder}/calls\n`
+  for (const name of ['systemctl', 'hdparm'])
+    writeFileSync(join(folder, 'bin', name), tool, { mode: 0o755 })
   const { status, said } = run('sh', [join(deploy, 'packages/release')], {
     PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
     RELEASE_FOLDER: join(folder, 'release'),
     RELEASE_UNITS: join(folder, 'units'),
   })
   t.equal(status, 0, said)
-  t.equal(readFileSync(join(folder, 'calls'), 'utf8'), 'stop mnt-disk.mount\n')
+  t.same(readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n'), [
+    'systemctl stop mnt-disk.mount; 1',
+    // Its heads are parked before its power goes: until then the request is there.
+    'hdparm -q -y /dev/disk/by-uuid/a-b; 1',
+  ])
   t.same(readdirSync(join(folder, 'release')), ['.hidden.mount'], 'and is not asked again')
   const made = mountingFiles({ uuid: 'a-b', mount: '/mnt/disk', fileSystem: 'ext4' })
   t.match(

@@ -24,9 +24,12 @@ export interface Sleeper {
 
 /** Takes a file system away and tells whether it is there; neither looks at the disk itself. */
 export interface Mount {
+  /** Also while it is being taken away. */
   isThere(): boolean
-  /** Asks for it to be taken away; it is gone when `isThere` says so. */
+  /** Asks for it to be taken away, and for the disk to stop; it is gone when `isThere` says so. */
   release(): Promise<void>
+  /** It is to stay after all, if it is still there. */
+  keep(): Promise<void>
 }
 
 /** A switch for the power of one disk. */

@@ -27,8 +27,8 @@ const triesMax = 5
 const pauseMs = 500
 /** From the order until the controller says that it is done; it refuses while another disk starts. */
 const switchMs = 60_000
-/** Between the starts of two disks: a motor takes the most current in its first seconds. */
-const staggerMs = 8_000
+/** Between the starts of two disks: their makers ask for 12 s, as a motor takes the most current while it starts. */
+const staggerMs = 12_000
 
 /** The controller said no for now: another disk starts, or there is no current left. */
 class Refused extends Error {}

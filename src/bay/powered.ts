@@ -27,8 +27,10 @@ export function poweredBay(world: World, power: Switch, mount: Mount): Bay {
     },
     async down() {
       if (mount.isThere()) await mount.release()
-      if (!(await becomes(world, releaseMs, () => !mount.isThere())))
+      if (!(await becomes(world, releaseMs, () => !mount.isThere()))) {
+        await mount.keep()
         throw new Error('the file system is still in use: the disk keeps its power')
+      }
       await power.off()
     },
   }

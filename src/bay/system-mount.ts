@@ -1,5 +1,5 @@
 /** A file system of this machine: whether it is mounted, by the kernel's table; and how we ask for it to be unmounted. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Mount } from './bay.ts'
 
@@ -16,12 +16,15 @@ export interface SystemMountOptions {
 
 export function systemMount(options: SystemMountOptions): Mount {
   const { mount, unit, requests, table = '/proc/self/mountinfo' } = options
+  const request = join(requests, unit)
   return {
-    isThere: () => mountPoints(readFileSync(table, 'utf8')).includes(mount),
+    // The request goes when all of it was done: the disk has stopped, too.
+    isThere: () => mountPoints(readFileSync(table, 'utf8')).includes(mount) || existsSync(request),
     async release() {
       mkdirSync(requests, { recursive: true, mode: 0o700 })
-      writeFileSync(join(requests, unit), '')
+      writeFileSync(request, '')
     },
+    keep: async () => rmSync(request, { force: true }),
   }
 }
 

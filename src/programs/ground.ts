@@ -96,20 +96,28 @@ async function asleep(
       return one.disk
     },
   })
-  await disk.stat('volume.json')
-  const own = join(folder, volume)
-  await settle(disk, root, own)
-  const thread = await openVolumeThread({ root: own })
-  const index = await thread.openIndex(indexFile)
-  const state = openState(join(own, stateFile))
-  return {
-    ...{ disk, index, state, sleeper: disk },
-    async close() {
-      await disk.close()
-      await close()
-      await state.close()
-      await thread.close()
-    },
+  const lay = async (): Promise<void> => {
+    await disk.close()
+    await close()
+  }
+  try {
+    await disk.stat('volume.json')
+    const own = join(folder, volume)
+    await settle(disk, root, own)
+    const thread = await openVolumeThread({ root: own })
+    const index = await thread.openIndex(indexFile)
+    const state = openState(join(own, stateFile))
+    return {
+      ...{ disk, index, state, sleeper: disk },
+      async close() {
+        await lay()
+        await state.close()
+        await thread.close()
+      },
+    }
+  } catch (error) {
+    await lay()
+    throw error
   }
 }
 

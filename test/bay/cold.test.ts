@@ -80,6 +80,7 @@ function rack(slots: number, onMax = slots) {
         release: async () => {
           if (!inUse()) released.add(slot)
         },
+        keep: async () => undefined,
       }
       return coldDisk(world, {
         bay: poweredBay(world, host.bay(slot), mount),

@@ -30,7 +30,7 @@ t.test('[BAY-2] a bay is on when the controller says so, and off as well', async
   await time.finish(host.bay(1).on())
   t.equal(bays.state(1), 'on')
   t.equal(bays.state(0), 'off')
-  await time.finish(host.bay(1).on(), 10_000)
+  await time.finish(host.bay(1).on())
   await time.finish(host.bay(1).off())
   t.equal(bays.hasPower(1), false)
   t.equal(bays.changes.length, 2, 'said twice is done once')
@@ -43,7 +43,7 @@ t.test('[BAY-3] disks start one after the other, at a distance', async (t) => {
   const starts = bays.changes.map(({ at }) => at)
   t.equal(starts.length, 4)
   for (const [n, at] of starts.entries())
-    if (n > 0) t.ok(at - (starts[n - 1] ?? 0) >= 8_000, `start ${n} after ${at}`)
+    if (n > 0) t.ok(at - (starts[n - 1] ?? 0) >= 12_000, `start ${n} after ${at}`)
 })
 
 t.test('[BAY-3] what the supply does not carry waits until another sleeps', async (t) => {
