@@ -51,7 +51,12 @@ t.test('it wakes for work, delivers, is unmounted, and its power goes', possible
   await until('its power is gone', () => !bays.isOn())
   t.same(readdirSync(mount), [], 'nothing was written to where it is mounted')
   t.match(await command('status'), /pillar-3 .*1 file/, 'it is asked how it is, and sleeps on')
-  t.notOk(bays.isOn())
+  const looking = spawnSync(process.execPath, [
+    join(import.meta.dirname, '../../src/agent.ts'),
+    ...['doctor', '--config', join(home, 'pillar-3', 'agent.toml')],
+  ])
+  t.match(`${looking.stdout}`, /^- +disk .*it sleeps, or is not there$/m)
+  t.notOk(bays.isOn(), 'nor does the doctor wake it')
 
   // Killed while the disk sleeps, it wakes it when it starts: it has to look.
   await agent.kill()
