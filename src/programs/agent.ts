@@ -15,6 +15,7 @@ import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { cry } from './cry.ts'
 import { openGround, volumeRoot } from './ground.ts'
 
 /**
@@ -26,7 +27,26 @@ export async function runAgent(
   config: AgentConfig,
   connect?: ConnectBus,
 ): Promise<() => Promise<void>> {
-  const ground = await openGround(world, config)
+  try {
+    return await started(world, config, connect)
+  } catch (error) {
+    // Nobody would know of it else: who does not start says nothing.
+    const why = error instanceof Error ? error.message : String(error)
+    await cry(world, config, ['COMPONENT_FAILURE', `the pillar can not start: ${why}`], connect)
+    throw error
+  }
+}
+
+async function started(
+  world: World,
+  config: AgentConfig,
+  connect?: ConnectBus,
+): Promise<() => Promise<void>> {
+  const ground = await openGround(
+    world,
+    config,
+    (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
+  )
   const { disk, index, state, sleeper } = ground
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
@@ -79,11 +99,13 @@ async function tellDoctor(
   }
 }
 
-/** There may be fragments on it one day: they are of use without us together with the script that makes files of them. */
-const layOut = (world: World, disk: Disk): Promise<void> =>
-  writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
-    world.log.warn('volume.noScript', { why: String(error) }),
-  )
+/** What makes the disk of use without us: it is checked by one script, and fragments become files by the other. */
+async function layOut(world: World, disk: Disk): Promise<void> {
+  for (const name of ['assemble.sh', 'check.sh'])
+    await writeWhole(disk, name, asset(`deploy/${name}`)).catch((error) =>
+      world.log.warn('volume.noScript', { name, why: String(error) }),
+    )
+}
 
 /** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {

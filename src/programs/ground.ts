@@ -14,6 +14,7 @@ import { systemSerial } from '../serial/node.ts'
 import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
 import { readIdentity, writeWhole } from '../store/identity.ts'
+import { indexFile, openSoundIndex } from '../store/sound-index.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
@@ -26,7 +27,6 @@ export interface Ground {
   close(): Promise<void>
 }
 
-const indexFile = '.index.sqlite'
 const stateFile = '.state.sqlite'
 /** Stands on a disk whose index is kept elsewhere, and says where. */
 const elsewhereFile = '.index-is-elsewhere.txt'
@@ -34,19 +34,23 @@ const elsewhereFile = '.index-is-elsewhere.txt'
 /** Where a volume lives on its mount. */
 export const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
-/** Rejects with a sentence for the owner. */
-export async function openGround(world: World, config: AgentConfig): Promise<Ground> {
+/** Rejects with a sentence for the owner. An index that was lost is made anew, which `lost` is told. */
+export async function openGround(
+  world: World,
+  config: AgentConfig,
+  lost: (text: string) => void,
+): Promise<Ground> {
   const folder = config['bay.index']
   const root = volumeRoot(config['volume.mount'])
   if (folder !== undefined) return asleep(world, config, { root, folder })
-  const { disk, thread } = await opened(root, config)
+  const { disk, thread, identity } = await opened(root, config)
   if (existsSync(join(root, elsewhereFile))) {
     await thread.close()
     throw new Error(
       `the index of the volume at ${root} is kept elsewhere: set bay.index as ${elsewhereFile} there says`,
     )
   }
-  const index = await thread.openIndex(indexFile)
+  const index = await openSoundIndex({ world, disk, identity, open: thread.openIndex, lost })
   const state = openState(join(root, stateFile))
   return {
     ...{ disk, index, state },
@@ -67,8 +71,8 @@ async function opened(root: string, config: AgentConfig) {
   const thread = await openVolumeThread({ root })
   const { name: pillar, archive, kind } = config
   try {
-    const { volume } = await readIdentity(thread.disk, { pillar, archive, kind })
-    return { thread, volume, disk: { ...thread.disk, close: thread.close } }
+    const identity = await readIdentity(thread.disk, { pillar, archive, kind })
+    return { thread, identity, disk: { ...thread.disk, close: thread.close } }
   } catch (error) {
     await thread.close()
     throw error
@@ -88,11 +92,12 @@ async function asleep(
     workEveryMs: config['bay.work-every'],
     async open() {
       const one = await opened(root, config)
-      if (volume !== '' && volume !== one.volume) {
+      const found = one.identity.volume
+      if (volume !== '' && volume !== found) {
         await one.thread.close()
-        throw new Error(`another disk was put in: ${one.volume} in the place of ${volume}`)
+        throw new Error(`another disk was put in: ${found} in the place of ${volume}`)
       }
-      volume = one.volume
+      volume = found
       return one.disk
     },
   })
@@ -146,7 +151,9 @@ async function settle(disk: Disk, root: string, own: string): Promise<void> {
   const before = join(root, indexFile)
   if (!existsSync(there) && existsSync(before)) await bring(root, own)
   if (!existsSync(there) && (await disk.stat(elsewhereFile)))
-    throw new Error(`the index of the volume at ${root} was kept elsewhere, and is not at ${own}`)
+    throw new Error(
+      `the index of the volume at ${root} was kept elsewhere, and is not at ${own}; bring it back, or: colonnade-agent rebuild index`,
+    )
   await writeWhole(disk, elsewhereFile, `${own}\n`)
   // As it is from now on, it would be believed by nobody.
   if (existsSync(there) && existsSync(before)) renameSync(before, `${before}.moved`)

@@ -32,6 +32,8 @@ export interface FleetOptions {
   readonly slow?: SlowReading
   /** The disk of each pillar sleeps while nothing is asked of it: made of what is on it. */
   readonly cold?: (board: string, world: World, disk: Disk) => ColdDisk
+  /** The last so many of the pillars are not switched on at first. */
+  readonly late?: number
   /** How many of them keep the collection at first; all when absent. */
   readonly keepers?: number
   /** False: the clients have no exchange of their own that anybody could reach. */

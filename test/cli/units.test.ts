@@ -418,6 +418,22 @@ t.test('what is left is told from what moved, not from what was there', async (t
   t.match(empty, '0 B of 0 B, 1 of 1 files')
 })
 
+t.test('[VAULT-10] of fragments it is told what is uploaded, and what is safe', async (t) => {
+  const work = { verb: 'put', bytes: 1024 ** 3, files: 2, quiet: false }
+  const place = { passed: 0, files: 0, read: 0, seconds: 10 }
+  const moved = 512 * 1024 ** 2
+  t.equal(
+    placeText(work, { ...place, moved, safe: 128 * 1024 ** 2 }),
+    'put [###=========............] 512 MiB of 1 GiB uploaded, 128 MiB safe, 0 of 2 files, 51 MiB/s, 22 s left',
+  )
+  t.equal(
+    placeText(work, { ...place, moved: 1024 ** 3, safe: moved }),
+    'put [############============] 1 GiB of 1 GiB uploaded, 512 MiB safe, 0 of 2 files, 3.3 s left',
+    'what is uploaded is not done',
+  )
+  t.notMatch(placeText(work, { ...place, moved: 1024 ** 3, safe: 1024 ** 3 }), /left/)
+})
+
 t.test('the exit code of a put', async (t) => {
   const code = (changes: object, options = {}): number =>
     codeOf({ ...newSummary(), ...changes }, options)

@@ -18,7 +18,8 @@ export interface Notes {
   /** Before the first byte is stored. Resolves only once it would survive a power cut, as all of these do. */
   noteTemporary(collection: string, fragments: readonly Named[], of: Temporary): Promise<void>
   temporary(collection: string, fragment: Named): Promise<Temporary | undefined>
-  allTemporary(): Promise<{ readonly collection: string; readonly hash: string }[]>
+  /** Also what is still on its way. */
+  allTemporary(): Promise<{ readonly collection: string; readonly id: string }[]>
   /** It never came, or was discarded. */
   drop(collection: string, fragments: readonly Named[]): Promise<void>
   /** Kept for good, and so do these. */
@@ -26,6 +27,8 @@ export interface Notes {
     collection: string,
     fragments: readonly (Named & { readonly holders: readonly string[] })[],
   ): Promise<void>
+  /** Not kept any more. */
+  release(collection: string, fragments: readonly Named[]): Promise<void>
   /** The highest epoch that was ever seen. */
   epoch(): Promise<Epoch | undefined>
   noteEpoch(epoch: Epoch): Promise<void>
@@ -35,6 +38,7 @@ export interface Notes {
 }
 
 const temporaryKey = 'fragment temporary '
+const heldKey = 'fragment held '
 const keyOf = (collection: string, fragment: Named): string =>
   `${collection} ${fragmentFileId(fragment)}`
 const epochKey = 'fragment epoch'
@@ -54,7 +58,7 @@ export function notes(state: State): Notes {
     async allTemporary() {
       return (await state.list(temporaryKey)).map(([key]) => {
         const [collection = '', id = ''] = key.slice(temporaryKey.length).split(' ')
-        return { collection, hash: /[0-9a-f]{64}/.exec(id)?.[0] ?? '' }
+        return { collection, id }
       })
     },
     drop: (collection, fragments) =>
@@ -63,9 +67,11 @@ export function notes(state: State): Notes {
       state.change(
         fragments.flatMap((one) => [
           [temporaryKey + keyOf(collection, one), undefined] as const,
-          [`fragment held ${keyOf(collection, one)}`, JSON.stringify(one.holders)] as const,
+          [heldKey + keyOf(collection, one), JSON.stringify(one.holders)] as const,
         ]),
       ),
+    release: (collection, fragments) =>
+      state.change(fragments.map((one) => [heldKey + keyOf(collection, one), undefined])),
     epoch: () => read(epochKey),
     noteEpoch: (epoch) => state.change([[epochKey, JSON.stringify(epoch)]]),
     memberships: async (collection) => (await read<Membership[]>(membershipKey(collection))) ?? [],
