@@ -101,7 +101,8 @@ async function setting(seed: string) {
   const client = await fleet.client('ann')
   const items = ['a', 'b', 'c'].map((id) => memoryItem(fleet.random, fleet, id, 100_000))
   await fleet.time.finish(putBatch(client, 'home', items, { signal }))
-  await fleet.time.advance(5 * minute)
+  // Ten minutes after a start it looks over what is there, as it does with each share of the scrub.
+  await fleet.time.advance(15 * minute)
   return { ...one, fleet, client, items }
 }
 
