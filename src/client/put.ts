@@ -12,6 +12,7 @@ import { objectName } from '../transfer/objects.ts'
 import type { Client } from './client.ts'
 import type { Party } from './conversation.ts'
 import { identify } from './identify.ts'
+import type { Line } from './line.ts'
 import { putStallMs } from './patience.ts'
 import { relayFor } from './relay.ts'
 
@@ -170,7 +171,7 @@ async function putOnce(
     ...(options.prove ? { prove: true } : {}),
   })
   const answers = await identify(client, asked, pillars, options.signal)
-  const able = judge(answers, tally)
+  const able = judge(line, answers, tally)
   const going = open.filter((item) => !tally.stopped.has(item.id))
   const takers = [...able]
     .filter(([, ids]) => going.some((item) => ids.has(item.id)))
@@ -191,6 +192,7 @@ async function putOnce(
 
 /** Reads the identify answers: who has a file, who would take it, and where it must not go at all. */
 function judge(
+  { isSaving }: Pick<Line, 'isSaving'>,
   answers: ReadonlyMap<string, AnswerMessage>,
   tally: Tally,
 ): Map<string, Set<string>> {
@@ -209,7 +211,8 @@ function judge(
         !tally.copies.get(id)?.has(pillar) && ids.add(id)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
-        tally.refused.add(id)
+        // Its power comes back: tried another time, it will take it.
+        if (!isSaving(pillar)) tally.refused.add(id)
       }
     }
     able.set(pillar, ids)

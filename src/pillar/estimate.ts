@@ -9,6 +9,8 @@ export interface Estimate {
   waiting(bytes: number): (moved: number) => void
   /** Somebody waits for bytes now. */
   isBusy(): boolean
+  /** As it was measured lately. */
+  msPerByte(): number
 }
 
 /** Until something is measured, a slow home link: 2.5 MB/s. */
@@ -36,6 +38,7 @@ export function estimate(clock: Pick<Clock, 'monotonic'>, sleeper?: Sleeper): Es
   const wakeMs = (bytes: number): number => (bytes > 0 ? Math.ceil(sleeper?.msToWake() ?? 0) : 0)
   return {
     isBusy: () => open > 0,
+    msPerByte: () => msPerByte,
     msFor: (bytes) => Math.ceil((bytesWaiting + bytes) * msPerByte) + wakeMs(bytes),
     waiting(bytes) {
       if (open++ === 0) [begun, bytesMoved] = [worked(), 0]

@@ -9,6 +9,7 @@ import { limits } from '../limits.ts'
 import { uuid7 } from '../post/compose.ts'
 import { findings, isStill } from './findings.ts'
 import type { Desk } from './pillar.ts'
+import { calm } from './power.ts'
 import { isForNow, type ScrubPlan, scrubPlan } from './scrub-plan.ts'
 
 export interface Scrub {
@@ -65,6 +66,7 @@ async function work(
   while (!stopping.aborted) {
     const left = next - world.clock.monotonic()
     if (suspects.size === 0 && left > 0) await sleep(left)
+    await calm(desk)
     if (stopping.aborted) return
     try {
       for (const [key, file] of suspects) {
@@ -201,9 +203,11 @@ async function verdict(desk: Desk, file: StoredFile): Promise<Verdict | undefine
   return { is: 'damaged', how: 'the stored bytes are damaged' }
 }
 
-async function rest({ world, estimate, stopping, sleeper }: Desk, workedMs: number): Promise<void> {
+async function rest(desk: Desk, workedMs: number): Promise<void> {
+  const { world, estimate, stopping, sleeper } = desk
   // One that was woken for it is to sleep again soon.
   const times = estimate.isBusy() ? restBusy : sleeper ? 0 : restCalm
   await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
+  await calm(desk)
   if (stopping.aborted) throw new Interrupted('stopping')
 }

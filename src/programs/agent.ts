@@ -5,11 +5,13 @@ import type { Disk } from '../disk/disk.ts'
 import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
+import type { Leave, Supply } from '../power/power.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, writeWhole } from '../store/identity.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
+import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
@@ -20,15 +22,16 @@ import { openGround, volumeRoot } from './ground.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
- * the place of the bus that the configuration names.
+ * the place of the bus that the configuration names; `supply` tells of the power that there is.
  */
 export async function runAgent(
   world: World,
   config: AgentConfig,
   connect?: ConnectBus,
-): Promise<() => Promise<void>> {
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
   try {
-    return await started(world, config, connect)
+    return await started(world, config, connect, supply)
   } catch (error) {
     // Nobody would know of it else: who does not start says nothing.
     const why = error instanceof Error ? error.message : String(error)
@@ -41,16 +44,17 @@ async function started(
   world: World,
   config: AgentConfig,
   connect?: ConnectBus,
-): Promise<() => Promise<void>> {
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
   const ground = await openGround(
     world,
     config,
     (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
   )
-  const { disk, index, state, sleeper } = ground
+  const { disk, index, state, sleeper, whenSilent } = ground
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
-  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
+  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'], whenSilent }
   const store =
     config.kind === 'file'
       ? await openVolume(world, disk, index, options)
@@ -71,13 +75,15 @@ async function started(
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
     ...(sleeper ? { sleeper } : {}),
+    synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
+    ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
   const quiet = await tellDoctor(world, config, store)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
-  return async () => {
+  return async (leave) => {
     await quiet()
-    await pillar.stop()
+    await pillar.stop(leave)
     member.dial.close()
     await ground.close()
     world.log.info('agent.stopped', { pillar: name })

@@ -24,6 +24,8 @@ export interface Ground {
   readonly index: Index
   readonly state: State
   readonly sleeper?: Sleeper
+  /** Told when what the index is on has not answered for so long, milliseconds. */
+  whenSilent(tell: (ms: number) => void): void
   close(): Promise<void>
 }
 
@@ -53,7 +55,7 @@ export async function openGround(
   const index = await openSoundIndex({ world, disk, identity, open: thread.openIndex, lost })
   const state = openState(join(root, stateFile))
   return {
-    ...{ disk, index, state },
+    ...{ disk, index, state, whenSilent: thread.whenSilent },
     async close() {
       await state.close()
       await thread.close()
@@ -113,7 +115,7 @@ async function asleep(
     const index = await thread.openIndex(indexFile)
     const state = openState(join(own, stateFile))
     return {
-      ...{ disk, index, state, sleeper: disk },
+      ...{ disk, index, state, sleeper: disk, whenSilent: thread.whenSilent },
       async close() {
         await lay()
         await state.close()

@@ -196,6 +196,12 @@ const seen = (pillar: string, status: Partial<NonNullable<Seen['status']>> | und
   },
 })
 
+const warned = (mode: string) =>
+  seen('a', {
+    ...{ verdict: 'WARNING', text: `on ${mode}` },
+    power: { mode, since: '2026-11-22T10:00:00.000Z', text: `on ${mode}` },
+  })
+
 t.test('the verdict says what is so and what to do', async (t) => {
   const sentence = (all: Seen[], copiesMin = 2): string => verdict(all, copiesMin).sentence
   const well = [
@@ -231,6 +237,17 @@ t.test('the verdict says what is so and what to do', async (t) => {
     [[seen('a', {}), seen('b', undefined)], /b did not answer, 12 345 files on 1 other; switch/],
     [[seen('a', { verdict: 'WARNING', text: 'full' }), seen('b', {})], /a: full; give it a larger/],
     [[seen('a', {})], /only 1 of 2 copies; add a pillar/],
+    [
+      [seen('a', {}), { ...seen('b', undefined), downUntil: 1e12 }],
+      /b has gone for lack of power, 12 345 files on 1 other; the others wait for it/,
+    ],
+    [
+      [seen('a', {}), seen('b', undefined), { ...seen('c', undefined), downUntil: 1e12 }],
+      /b, c did not answer/,
+    ],
+    [[warned('battery'), seen('b', {})], /a: on battery; it takes nothing new until its mains/],
+    [[warned('weak'), seen('b', {})], /better supply/],
+    [[warned('unknown'), seen('b', {})], /look after its UPS/],
   ]
   for (const [all, expected] of bad) {
     t.match(sentence(all), expected)
