@@ -1,16 +1,13 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { Disk } from '../disk/disk.ts'
 import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import type { Leave, Supply } from '../power/power.ts'
-import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
-import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
-import { openSoundIndex } from '../store/sound-index.ts'
+import { adoptVolume, writeWhole } from '../store/identity.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
@@ -21,11 +18,7 @@ import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
-
-const stateFile = '.state.sqlite'
-
-/** Where a volume lives on its mount. */
-const volumeRoot = (mount: string): string => join(mount, 'colonnade')
+import { openGround, volumeRoot } from './ground.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -53,38 +46,26 @@ async function started(
   connect?: ConnectBus,
   supply?: Supply,
 ): Promise<(leave?: Leave) => Promise<void>> {
-  const root = volumeRoot(config['volume.mount'])
-  // Before anything is opened: an unplugged disk must never mean writing to the disk below.
-  if (!existsSync(join(root, 'volume.json')))
-    throw new Error(
-      `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
-    )
-  const thread = await openVolumeThread({ root })
-  const identity = await readIdentity(thread.disk, {
-    pillar: config.name,
-    archive: config.archive,
-    kind: config.kind,
-  })
-  const index = await openSoundIndex({
-    ...{ world, disk: thread.disk, identity, open: thread.openIndex },
-    lost: (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
-  })
-  const state = openState(join(root, stateFile))
+  const ground = await openGround(
+    world,
+    config,
+    (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
+  )
+  const { disk, index, state, sleeper, whenSilent } = ground
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
-  const { whenSilent } = thread
   const options = { pillar: name, archive, reserveBytes: config['volume.reserve'], whenSilent }
   const store =
     config.kind === 'file'
-      ? await openVolume(world, thread.disk, index, options)
-      : await openChecksumVolume(world, thread.disk, index, {
+      ? await openVolume(world, disk, index, options)
+      : await openChecksumVolume(world, disk, index, {
           ...options,
           told: config['checksum.told'],
         })
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
-  if (config.kind === 'file') await layOut(world, thread.disk)
+  if (config.kind === 'file') await layOut(world, disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -93,6 +74,7 @@ async function started(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    ...(sleeper ? { sleeper } : {}),
     synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
@@ -103,8 +85,7 @@ async function started(
     await quiet()
     await pillar.stop(leave)
     member.dial.close()
-    await state.close()
-    await thread.close()
+    await ground.close()
     world.log.info('agent.stopped', { pillar: name })
   }
 }

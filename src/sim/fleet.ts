@@ -122,6 +122,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
       ...(options.slow ? { slow: options.slow } : {}),
+      ...(options.cold ? { cold: options.cold } : {}),
       ...(options.power ? { power: options.power } : {}),
     }),
   )
@@ -160,7 +161,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power'> {
+interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold'> {
   readonly kind: PillarKind
 }
 
@@ -268,10 +269,12 @@ async function openPillar(
   },
 ): Promise<Pillar> {
   const { own, part, ours, supply } = board
-  const { kind, told, slow, power } = board.options
+  const { kind, told, slow, power, cold } = board.options
   const { world, connect, dial } = part
   const { state } = ours
-  const mine: Disk = slow ? slowDisk(ours.disk.disk, world.clock, slow) : ours.disk.disk
+  const bare = ours.disk.disk
+  const sleeper = cold?.(name, world, bare)
+  const mine: Disk = sleeper ?? (slow ? slowDisk(bare, world.clock, slow) : bare)
   if ((await mine.stat('volume.json')) === undefined)
     await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
   const directory = await openDirectory(
@@ -295,6 +298,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    ...(sleeper ? { sleeper } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })
 }
