@@ -4,6 +4,7 @@ import { binaries } from './measure/binaries.ts'
 import { lan } from './measure/lan.ts'
 import { listing } from './measure/listing.ts'
 import { memory } from './measure/memory.ts'
+import { million } from './measure/million.ts'
 import { placement } from './measure/placement.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
@@ -11,7 +12,7 @@ import type { Measurement } from './measure/table.ts'
 import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
-  ...{ binaries, lan, listing, memory, placement, small, spool, view },
+  ...{ binaries, lan, listing, memory, million, placement, small, spool, view },
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 

@@ -118,6 +118,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
       // What was asked meanwhile comes from the session or is said again by its senders.
       connected: () => pieces.connected(),
+      rival: () => store.halt(`another board is there as ${name}: switch one of them off`),
     },
   )
   store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
