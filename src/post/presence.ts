@@ -17,6 +17,8 @@ export interface PresentParts extends Omit<PostParts, 'will'> {
 
 export interface Present extends Omit<Post, 'close'> {
   session(): number
+  /** What it says of itself has changed: said again, if there is a link. */
+  announce(): void
   /** Says that it goes, and closes. */
   leave(): Promise<void>
 }
@@ -89,6 +91,7 @@ export function startPresent(parts: PresentParts, handlers: PresentHandlers): Pr
   }
   return {
     session: () => session,
+    announce,
     isConnected: () => post.isConnected(),
     send: (to, message, retain) => post.send(to, message, retain),
     async leave() {

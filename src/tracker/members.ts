@@ -97,6 +97,7 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
         await reign.connected()
       }),
     decided: () => later(async () => tell.changed(await registry.review())),
+    astray: compared.again,
     epoch: reign.epoch,
     isActing: reign.isActing,
     membership: registry.membership,

@@ -14,6 +14,8 @@ export interface Members {
   connected(): void
   /** The owner has decided something new. */
   decided(): void
+  /** A pillar has something of which the view does not know: both are compared once more. */
+  astray(collection: string, pillar: string): void
   epoch(): Epoch
   /** False once a newer epoch was heard: this tracker does nothing more. */
   isActing(): boolean
