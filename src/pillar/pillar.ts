@@ -141,6 +141,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         desk.currency.connected()
         pieces.connected()
       },
+      rival: () => store.halt(`another board is there as ${name}: switch one of them off`),
     },
   )
   store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))

@@ -71,6 +71,8 @@ export interface Fleet {
   readonly net: SimNet
   readonly netFaults: NetFaults
   readonly boards: readonly Board[]
+  /** Another board under this name, with a disk of its own. */
+  twin(name: string): Board
   readonly tracker: TrackerBoard
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
@@ -137,6 +139,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     net,
     netFaults,
     boards,
+    twin: (name) => pillarBoard(ground, name, 1 << 30, { kind: 'file', told: false }),
     tracker,
     collection: 'home',
     pieces: { copies: options.fragments?.copies ?? 0 },
