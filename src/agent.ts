@@ -3,6 +3,7 @@
 import { runAgent } from './programs/agent.ts'
 import { machineCommands } from './programs/machine.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
+import { rebuildCommands } from './programs/rebuild.ts'
 import { serialCommand } from './programs/serial.ts'
 import { Command } from './system/commands.ts'
 import { agentShape } from './system/config-shapes.ts'
@@ -25,5 +26,6 @@ program
     return runProgram('colonnade-agent', () => runAgent(world, config), options)
   })
 machineCommands(program)
+rebuildCommands(program)
 serialCommand(program)
 void parse('colonnade-agent', program)

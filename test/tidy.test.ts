@@ -15,9 +15,17 @@ const behaviour =
 
 // Not adapters of ours in the sense of the layers: the simulation runs the real SQL on :memory:.
 const simulated = [
-  ...['changes', 'database', 'queries', 'removals', 'rows', 'schema', 'sqlite', 'trail'].map(
-    (name) => `src/index/${name}.ts`,
-  ),
+  ...[
+    'changes',
+    'database',
+    'inspection',
+    'queries',
+    'removals',
+    'rows',
+    'schema',
+    'sqlite',
+    'trail',
+  ].map((name) => `src/index/${name}.ts`),
   'src/state/sqlite.ts',
   ...['changes', 'queries', 'rows', 'schema', 'sets', 'sqlite'].map(
     (name) => `src/view/${name}.ts`,

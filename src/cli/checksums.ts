@@ -86,7 +86,7 @@ async function computed(
   for (const query of queriesFor(names)) {
     const found = await sumsOf(client, { collection, pillars, query, spec, signal })
     for (const [absent, why] of found.absent) if (answered.delete(absent)) out.note(why)
-    if (found.answered.length === 0) throw nobodyAnswered()
+    if (found.answered.length === 0) throw nobodyAnswered(desk, collection)
     for (const [id, file] of found.files) if (fileIdFault(id) === undefined) files.set(id, file)
   }
   let trouble = false

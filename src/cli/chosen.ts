@@ -58,7 +58,7 @@ export async function askWhole(
   const { client, out, signal } = desk
   const pillars = pillarsOf(desk, collection, pillar)
   const { files, silent } = await survey(client, collection, query, signal, pillars)
-  if (silent.length === pillars.length) throw nobodyAnswered()
+  if (silent.length === pillars.length) throw nobodyAnswered(desk, collection)
   if (silent.length > 0) out.note(`without ${silent.join(', ')}, which did not answer`)
   // What comes from outside is no path until it is known to stay below ours.
   const named = [...files.values()].filter(({ id }) => fileIdFault(id) === undefined)

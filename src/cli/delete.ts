@@ -146,7 +146,7 @@ async function asked(
       }
     }),
   )
-  if (found.size === 0) throw nobodyAnswered()
+  if (found.size === 0) throw nobodyAnswered(desk, collection)
   return { found, silent: pillars.length - found.size }
 }
 

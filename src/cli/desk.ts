@@ -41,9 +41,17 @@ export function pillarsOf(
   throw new Complaint(sentence, exitCodes.failed, `they are: ${pillars.join(', ')}`)
 }
 
-export const nobodyAnswered = (): Complaint =>
-  new Complaint(
-    'no pillar answered',
+export function nobodyAnswered({ client }: Pick<Desk, 'client'>, collection: string): Complaint {
+  if (!client.directory.collection(collection)?.fragments)
+    return new Complaint(
+      'no pillar answered',
+      exitCodes.nobody,
+      'are they switched on, and connected? repeat the command when they are',
+    )
+  const [keeper] = client.policy(collection).pillars
+  return new Complaint(
+    `${keeper} did not answer; ${collection} is kept in fragments, and only the tracker knows where they are`,
     exitCodes.nobody,
-    'are they switched on, and connected? repeat the command when they are',
+    'repeat the command when it is there; without it, assemble.sh on any of the disks rebuilds the files',
   )
+}

@@ -1,6 +1,9 @@
 /** `colonnade get`: files back to the disk; the second time, only what is missing. */
+import { type FragmentedResult, fragmentFetcher } from '../client/fragments/fetch.ts'
+import type { Mosaic } from '../client/fragments/mosaic.ts'
 import { type GetItem, type GetResult, getBatch } from '../client/get.ts'
 import type { Known } from '../client/list.ts'
+import type { Landing } from '../exchange/bench.ts'
 import { limits } from '../limits.ts'
 import { formatBytes } from '../world/units.ts'
 import { batcher, filesEach, several } from './batches.ts'
@@ -40,7 +43,7 @@ export interface GetSummary {
   problems: number
   failed: number
   missing: number
-  /** How many files each pillar delivered. */
+  /** Of how many files each pillar delivered all or some. */
   readonly from: Map<string, number>
 }
 
@@ -54,9 +57,13 @@ export interface Run {
   readonly slice: Slice | undefined
 }
 
-interface Fetching extends GetItem {
+type Fetching = Aim & ({ readonly landing: Landing } | { readonly mosaic: Mosaic })
+interface Aim extends Omit<GetItem, 'landing'> {
   readonly path: string
   readonly size: number
+  readonly checksum: string
+  /** Of the whole file. */
+  readonly fileSize: number
 }
 
 export async function get(
@@ -172,26 +179,26 @@ async function toDisk(run: Run, single: boolean): Promise<Complaint | undefined>
 }
 
 async function fetchAll(run: Run, restore: Restore, bar: Progress): Promise<void> {
-  const { desk, files, options, collection } = run
+  const { desk, files, collection } = run
   const { client, signal } = desk
   const pillars = client.policy(collection).pillars.filter(client.line.keepsFiles)
   const batches = batcher<Fetching>(filesEach(files.length, pillars.length))
   const lanes = several(limits.conversationsOpenMax)
-  const load = new Map<string, number>()
   const at = { moved: 0, passed: 0, files: 0 }
   const show = (): void => bar.at(at.moved, at.files, at.passed)
+  const move = fetcher(run, {
+    progress(bytes) {
+      at.moved += bytes
+      show()
+    },
+    had(bytes) {
+      at.passed += bytes
+      show()
+    },
+  })
   const fetchBatch = (batch: readonly Fetching[]): Promise<void> =>
     lanes.add(async () => {
-      const weight = batch.reduce((sum, item) => sum + item.size + 10_000, 0)
-      const results = await getBatch(client, collection, batch, {
-        signal,
-        ...(options.pillar === undefined ? {} : { pillar: options.pillar }),
-        prefer: (able) => leastLoaded(able, load, weight),
-        progress(bytes) {
-          at.moved += bytes
-          show()
-        },
-      })
+      const results = await move(batch)
       at.files += batch.length
       for (const [n, result] of results.entries()) told(run, batch[n], result, restore)
     })
@@ -215,9 +222,36 @@ async function fetchAll(run: Run, restore: Restore, bar: Progress): Promise<void
   }
 }
 
+/** How a batch is fetched: whole files from pillars, fragments from those that hold them. */
+function fetcher(
+  { desk, collection, options }: Run,
+  meter: { progress(bytes: number): void; had(bytes: number): void },
+): (batch: readonly Fetching[]) => Promise<(GetResult | FragmentedResult)[]> {
+  const { client, signal, out } = desk
+  const load = new Map<string, number>()
+  const [keeper = ''] = client.policy(collection).pillars
+  const pieces = fragmentFetcher(client, collection, keeper)
+  const complain = (pillar: string, text: string): void => {
+    out.warn(text)
+    out.object({ complaint: text, pillar })
+  }
+  return async (batch) => {
+    const broken = batch.flatMap((one) => ('mosaic' in one ? [{ ...one, size: one.fileSize }] : []))
+    if (broken.length > 0) return pieces.fetch(broken, { signal, complain, ...meter })
+    const whole = batch.flatMap((one) => ('landing' in one ? [one] : []))
+    const weight = whole.reduce((sum, { size }) => sum + size + 10_000, 0)
+    return getBatch(client, collection, whole, {
+      signal,
+      ...(options.pillar === undefined ? {} : { pillar: options.pillar }),
+      prefer: (able) => leastLoaded(able, load, weight),
+      progress: meter.progress,
+    })
+  }
+}
+
 /** The place where a file is to land; undefined when it is not to be fetched, and that was said. */
 async function landed(
-  { desk, slice, summary }: Run,
+  { desk, slice, summary, collection, options }: Run,
   restore: Restore,
   known: Known,
 ): Promise<Fetching | undefined> {
@@ -228,8 +262,13 @@ async function landed(
     const need = await restore.need(known, slice)
     path = need.path
     if (need.is === 'needed') {
-      const landing = await restore.land(known, path, slice)
-      return { id, checksum, path, landing, size: slice?.length ?? size, ...(slice ?? {}) }
+      const about = { id, checksum, path, size: slice?.length ?? size, fileSize: size }
+      const item = { ...about, ...(slice ?? {}) }
+      const inPieces = desk.client.directory.collection(collection)?.fragments !== undefined
+      // Who names the tracker wants it from there.
+      return inPieces && options.pillar === undefined
+        ? { ...item, mosaic: await restore.mosaic(known, path, slice) }
+        : { ...item, landing: await restore.land(known, path, slice) }
     }
     out.object({ id, outcome: need.is, path })
     if (need.is === 'equal') summary.equal++
@@ -259,9 +298,15 @@ function leastLoaded(
   return order
 }
 
-function told(run: Run, item: Fetching | undefined, result: GetResult, restore: Restore): void {
+function told(
+  run: Run,
+  item: Fetching | undefined,
+  result: GetResult | FragmentedResult,
+  restore: Restore,
+): void {
   const { desk, summary } = run
   const { id, outcome, pillar, why } = result
+  const pillars = 'pillars' in result ? result.pillars : undefined
   if (outcome === 'fetched' && restore.taken.has(id)) {
     desk.out.object({ id, outcome: 'inTheWay', path: item?.path })
     inTheWay(desk, summary, item?.path ?? id, 'a file has come there meanwhile; it was left alone')
@@ -272,10 +317,11 @@ function told(run: Run, item: Fetching | undefined, result: GetResult, restore: 
     outcome,
     ...(item === undefined ? {} : { path: item.path }),
     ...(pillar === undefined ? {} : { pillar }),
+    ...(pillars === undefined ? {} : { pillars }),
     ...(why === undefined ? {} : { why }),
   })
   if (outcome === 'fetched') {
-    fetched(summary, item?.size ?? 0, pillar)
+    fetched(summary, item?.size ?? 0, pillars ?? (pillar === undefined ? [] : [pillar]))
     return
   }
   if (outcome === 'notFound') summary.missing++
@@ -283,10 +329,10 @@ function told(run: Run, item: Fetching | undefined, result: GetResult, restore: 
   desk.out.warn(`${idText(id)}: ${why ?? outcome}`)
 }
 
-function fetched(summary: GetSummary, bytes: number, pillar: string | undefined): void {
+function fetched(summary: GetSummary, bytes: number, pillars: readonly string[]): void {
   summary.fetched++
   summary.bytes += bytes
-  if (pillar !== undefined) summary.from.set(pillar, (summary.from.get(pillar) ?? 0) + 1)
+  for (const pillar of pillars) summary.from.set(pillar, (summary.from.get(pillar) ?? 0) + 1)
 }
 
 function report({ out }: Desk, summary: GetSummary): void {

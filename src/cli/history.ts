@@ -46,7 +46,7 @@ export async function history(
     if (learnt.is === 'entries') entries += learnt.entries.length
   }
   if (broken > 0) return exitCodes.failed
-  if (silent === pillars.length) throw nobodyAnswered()
+  if (silent === pillars.length) throw nobodyAnswered(desk, collection)
   if (entries === 0) desk.out.note('nothing is recorded of what was asked for')
   return silent > 0 ? exitCodes.partly : exitCodes.done
 }

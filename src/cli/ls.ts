@@ -17,18 +17,20 @@ export async function ls(
   name: string | undefined,
   options: LsOptions,
 ): Promise<ExitCode> {
+  // There it is the tracker that lists, for all copies of each fragment.
+  const pieces = desk.client.directory.collection(collection)?.fragments !== undefined
   const query = {
+    ...(pieces ? { copies: true } : {}),
     ...(name === undefined ? {} : { prefix: name }),
     ...(options.since === undefined ? {} : { since: options.since }),
   }
   const listed = await ask(desk, collection, query, options.pillar)
   const files = byId(listed.filter(({ id }) => isAtOrBelow(id, name)))
-  for (const { id, size, mtime, checksum, copies, differing } of files) {
+  for (const { id, size, mtime, checksum, copies, differing, spread } of files) {
     const time = new Date(mtime).toISOString()
-    desk.out.object({ id, size, mtime: time, checksum, copies, differing })
+    const fragments = spread === undefined ? {} : { fragments: spread }
+    desk.out.object({ id, size, mtime: time, checksum, copies, differing, ...fragments })
   }
-  // There it is the tracker that lists, for all copies of each fragment.
-  const pieces = desk.client.directory.collection(collection)?.fragments !== undefined
   for (const line of table(
     files.map((file) => rowOf(file, pieces)),
     [0],
@@ -43,9 +45,13 @@ export async function ls(
 const isAtOrBelow = (id: string, name: string | undefined): boolean =>
   name === undefined || name.endsWith('/') || id === name || id.startsWith(`${name}/`)
 
-function rowOf({ id, size, mtime, copies: held, differing }: Known, pieces: boolean): string[] {
+function rowOf(file: Known, pieces: boolean): string[] {
+  const { id, size, mtime, copies: held, differing, spread } = file
   const time = `${new Date(mtime).toISOString().slice(0, -8)}Z`
-  const copies = pieces ? 'in fragments' : many(held.length, 'copy', 'copies')
+  const scarcest = spread
+    ? `${spread.least} of ${many(spread.wanted, 'copy', 'copies')}`
+    : 'in fragments'
+  const copies = pieces ? scarcest : many(held.length, 'copy', 'copies')
   const others = differing.length === 0 ? '' : `, ${differing.join(' and ')} has other bytes`
   return [formatBytes(size), time, `${copies}${others}`, idText(id)]
 }

@@ -2,6 +2,7 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { hashFile, openLanding } from '../client/files.ts'
+import { type Mosaic, openMosaic } from '../client/fragments/mosaic.ts'
 import type { Known } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Landing } from '../exchange/bench.ts'
@@ -57,6 +58,8 @@ export interface Restore {
   need(known: Known, slice: Slice | undefined): Promise<Need>
   /** Makes folders and opens the place where the bytes gather; rejects when that can not be. */
   land(known: Known, path: string, slice: Slice | undefined): Promise<Landing>
+  /** The same, for a file that comes in pieces. */
+  mosaic(known: Known, path: string, slice: Slice | undefined): Promise<Mosaic>
   /** Ids whose places were taken by somebody else while they were fetched. */
   readonly taken: ReadonlySet<string>
   /** Removes the folders in which files gathered, where nothing is left in them. */
@@ -98,6 +101,11 @@ export function restoring(desk: Desk, options: RestoreOptions): Restore {
       const folder = join(dirname(path), partialFolder)
       await makeFolders(folder)
       return landingAt(desk, options, { known, path, slice, folder, taken })
+    },
+    async mosaic(known, path, slice) {
+      const folder = join(dirname(path), partialFolder)
+      await makeFolders(folder)
+      return mosaicAt(desk, options, { known, path, slice, folder, taken })
     },
     async tidy() {
       for (const folder of gathering) await disk.rmdir(onDisk(folder)).catch(() => false)
@@ -146,19 +154,21 @@ async function needOf(
   return inTheWay('another file is there; --overwrite replaces it')
 }
 
-/** The disk of the user is not the pillar's fault: no other one is tried when it fails. */
-async function landingAt(
-  { client, disk }: Desk,
-  { collection, overwrite, failed }: RestoreOptions,
-  { known, path, slice, folder, taken }: Wanted & { folder: string; taken: Set<string> },
-): Promise<Landing> {
+/** Where the bytes gather, and become what. */
+function gathering({ client }: Desk, collection: string, wanted: Gathered, ...more: string[]) {
+  const { known, path, slice, folder } = wanted
   const { id, checksum, mtime } = known
   const bounds = [slice?.offset ?? 0, slice?.length ?? -1]
-  const name = objectName(client.world, collection, id, checksum, ...bounds)
-  const [partial, final] = [onDisk(join(folder, name)), onDisk(path)]
+  const name = objectName(client.world, collection, id, checksum, ...bounds, ...more)
   const whole = slice ? {} : { checksum, mtime }
-  const inner = await openLanding(client.world, disk, { partial, final, ...whole })
-  async function tried<T>(work: () => Promise<T>): Promise<T> {
+  return { partial: onDisk(join(folder, name)), final: onDisk(path), ...whole }
+}
+type Gathered = Wanted & { readonly folder: string; readonly taken: Set<string> }
+
+/** The disk of the user is not the pillar's fault: no other one is tried when it fails. */
+const trying =
+  (path: string, failed: RestoreOptions['failed']) =>
+  async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
@@ -167,16 +177,55 @@ async function landingAt(
       throw error
     }
   }
+
+async function landingAt(
+  desk: Desk,
+  { collection, overwrite, failed }: RestoreOptions,
+  wanted: Gathered,
+): Promise<Landing> {
+  const { disk, client } = desk
+  const place = gathering(desk, collection, wanted)
+  const inner = await openLanding(client.world, disk, place)
+  const tried = trying(wanted.path, failed)
   return {
     at: () => inner.at(),
     write: (bytes) => tried(() => inner.write(bytes)),
     secure: () => tried(() => inner.secure()),
     finish: (size) =>
       tried(async () => {
-        if (overwrite || (await disk.stat(final)) === undefined) return inner.finish(size)
-        taken.add(id)
-        await disk.remove(partial)
+        if (overwrite || (await disk.stat(place.final)) === undefined) return inner.finish(size)
+        wanted.taken.add(wanted.known.id)
+        await disk.remove(place.partial)
         return undefined
       }),
+  }
+}
+
+async function mosaicAt(
+  desk: Desk,
+  { collection, overwrite, failed }: RestoreOptions,
+  wanted: Gathered,
+): Promise<Mosaic> {
+  const { disk, client } = desk
+  const { known, slice } = wanted
+  // By another name: what came in order has no holes.
+  const place = gathering(desk, collection, wanted, 'in pieces')
+  const range = { offset: slice?.offset ?? 0, length: slice?.length ?? known.size }
+  const inner = await openMosaic(client.world, disk, { ...place, ...range })
+  const tried = trying(wanted.path, failed)
+  return {
+    have: inner.have,
+    read: inner.read,
+    write: (at, bytes) => tried(() => inner.write(at, bytes)),
+    came: (at, bytes, whole) => tried(() => inner.came(at, bytes, whole)),
+    close: () => tried(inner.close),
+    finish: () =>
+      tried(async () => {
+        if (overwrite || (await disk.stat(place.final)) === undefined) return inner.finish()
+        wanted.taken.add(known.id)
+        await inner.forget()
+        return undefined
+      }),
+    forget: inner.forget,
   }
 }

@@ -92,7 +92,7 @@ async function verifyArchive(
   const { client, out } = desk
   const pillars = pillarsOf(desk, collection, pillar)
   const listed = await survey(client, collection, {}, desk.signal, pillars)
-  if (listed.silent.length === pillars.length) throw nobodyAnswered()
+  if (listed.silent.length === pillars.length) throw nobodyAnswered(desk, collection)
   // What comes from outside is no id until it is known to be one.
   const all = [...listed.files.values()].filter(({ id }) => fileIdFault(id) === undefined)
   const size = sample === undefined ? all.length : (sampleSize(sample, all.length) ?? 0)
@@ -207,7 +207,7 @@ async function proofs(
   try {
     const asked = { collection, pillars, query, spec, signal, progress: watch }
     const sums = await sumsOf(client, asked)
-    if (sums.answered.length === 0) throw nobodyAnswered()
+    if (sums.answered.length === 0) throw nobodyAnswered(desk, collection)
     for (const why of sums.absent.values()) out.note(why)
     return sums
   } finally {

@@ -13,6 +13,8 @@ export type Party =
   | { readonly at: 'working' }
   | { readonly at: 'answered'; readonly answer: AnswerMessage }
   | { readonly at: 'silent' }
+  /** It said again and again that it is at it, and nothing came of that. */
+  | { readonly at: 'stuck' }
 
 interface Heard {
   readonly party: Party
@@ -21,6 +23,9 @@ interface Heard {
   /** When the request was last said to it, and when it is to be said again. */
   readonly again: number
   readonly pauseMs: number
+  /** How far it was when it was last seen to have got on, and when that was. */
+  readonly mark: number
+  readonly moved: number
 }
 
 export interface Conversation {
@@ -32,6 +37,10 @@ export interface Patience {
   readonly idleMs: number
   /** Known to be off: given up after so long. */
   readonly offlineMs: number
+  /** Getting no further for so long: given up, whatever it says; waited for as long as it says something when absent. */
+  readonly stallMs?: number | undefined
+  /** How far a party is, a number that only grows; not by its word where it can be known otherwise. */
+  mark?(name: string): number
 }
 
 export const begin = (names: readonly string[], now: number): Conversation => ({
@@ -43,6 +52,8 @@ export const begin = (names: readonly string[], now: number): Conversation => ({
         heard: now,
         again: now + limits.resendMsMin,
         pauseMs: limits.resendMsMin,
+        mark: 0,
+        moved: now,
       },
     ]),
   ),
@@ -56,6 +67,7 @@ export function hear(state: Conversation, answer: AnswerMessage, now: number): C
     ? { at: 'working' }
     : { at: 'answered', answer }
   const heard = {
+    ...known,
     party,
     heard: now,
     again: now + 3 * limits.progressMs,
@@ -68,7 +80,7 @@ export function hear(state: Conversation, answer: AnswerMessage, now: number): C
 export function begunAnew(state: Conversation, name: string, now: number): Conversation {
   const known = state.parties.get(name)
   if (known?.party.at !== 'asked' && known?.party.at !== 'working') return state
-  const asked = { ...known, heard: now, again: now, pauseMs: limits.resendMsMin }
+  const asked = { ...known, heard: now, moved: now, again: now, pauseMs: limits.resendMsMin }
   return { parties: new Map(state.parties).set(name, asked) }
 }
 
@@ -81,6 +93,8 @@ export interface Due {
   readonly wake: number
 }
 
+const isOver = ({ at }: Party): boolean => at !== 'asked' && at !== 'working'
+
 /** What is due now. */
 export function due(
   state: Conversation,
@@ -91,13 +105,18 @@ export function due(
   const parties = new Map(state.parties)
   const again: string[] = []
   let wake = Number.POSITIVE_INFINITY
-  for (const [name, known] of parties) {
-    if (known.party.at === 'answered' || known.party.at === 'silent') continue
-    const end =
+  for (const [name, before] of parties) {
+    if (isOver(before.party)) continue
+    const mark = patience.mark?.(name) ?? before.mark
+    const known = mark > before.mark ? { ...before, mark, moved: now } : before
+    parties.set(name, known)
+    const silent =
       known.heard +
       (isOffline(name) ? Math.min(patience.offlineMs, patience.idleMs) : patience.idleMs)
+    const stuck = known.moved + (patience.stallMs ?? Number.POSITIVE_INFINITY)
+    const end = Math.min(silent, stuck)
     if (now >= end) {
-      parties.set(name, { ...known, party: { at: 'silent' } })
+      parties.set(name, { ...known, party: { at: now >= silent ? 'silent' : 'stuck' } })
       continue
     }
     let next = known

@@ -13,6 +13,7 @@ import { pull, release } from '../transfer/pull.ts'
 import { route } from '../transfer/route.ts'
 import type { Client } from './client.ts'
 import { identify } from './identify.ts'
+import { getStallMs, idleMsFor } from './patience.ts'
 
 export interface GetItem {
   readonly id: string
@@ -41,6 +42,8 @@ export interface GetOptions {
   /** In which order to try, best first; all that said yes by default. */
   prefer?(pillars: readonly string[]): readonly string[]
   progress?(bytes: number): void
+  /** Bytes may stay away for so long, whatever the pillar says, milliseconds; by default as its work may take. */
+  readonly stallMs?: number
 }
 
 /** Fetches one batch: at most `batchFilesMax` files. Resolves with one result a file. */
@@ -93,14 +96,6 @@ interface Offer {
   readonly inMs: number
 }
 const unknownOffer: Offer = { inMs: 0 }
-
-/**
- * How long a pillar may be silent: longer when it has said that it will take long, as one does that has to find a disc
- * first. But not for ever.
- */
-const patienceFor = (idleMs: number, inMs: number): number =>
-  Math.max(idleMs, Math.min(2 * inMs, patienceMsMax))
-const patienceMsMax = 3_600_000
 
 /** Who has which of the files. Starts on the first answer that has them all, when a moment has passed for the others. */
 async function choose(
@@ -157,7 +152,12 @@ async function getFrom(
   options: GetOptions & { readonly last: boolean; readonly inMs: number },
 ): Promise<GetResult[]> {
   const { name, line, topics, bench } = client
-  const parcels = parcelsOf(client, collection, conversation, items, options)
+  let landed = 0
+  const progress = (bytes: number): void => {
+    landed += bytes
+    options.progress?.(bytes)
+  }
+  const parcels = parcelsOf(client, collection, conversation, items, progress)
   const transmission = (): Transmission =>
     client.transmission({
       dir: 'up',
@@ -177,8 +177,10 @@ async function getFrom(
       signal: options.signal,
       topic: topics.pillarRequests(pillar),
       topicOf: topics.pillarRequests,
-      idleMs: patienceFor(client.idleMs, options.inMs),
+      idleMs: idleMsFor(client.idleMs, options.inMs),
       offlineMs: options.last ? client.idleMs : Math.min(client.idleMs, offlineMs),
+      stallMs: options.stallMs ?? getStallMs(items, options.inMs),
+      mark: () => landed,
       renewed() {
         sent = transmission()
         return make()
@@ -192,9 +194,12 @@ async function getFrom(
     })
     const party = parties.get(pillar)
     const answer = party?.at === 'answered' ? party.answer : undefined
+    const unheard = party?.at === 'stuck' ? 'got no further' : 'fell silent'
     // What it has delivered to the relay is still on its way to us; what failed will not come.
     if (answer?.responseInfo.code !== 'OPERATION_COMPLETED') stop.abort()
     await fetching
+    if (!answer)
+      return items.map(({ id }) => ({ id, outcome: 'failed', pillar, why: `${pillar} ${unheard}` }))
     return items.map((item, n) => outcome(item, pillar, answer, n, parcels[n]?.landing.finished))
   } finally {
     stop.abort()
@@ -218,14 +223,14 @@ const parcelsOf = (
   collection: string,
   conversation: string,
   items: readonly GetItem[],
-  options: GetOptions,
+  progress: (bytes: number) => void,
 ): Parcel[] =>
   items.map((item) => {
     const { id, offset = 0, length = -1, checksum = '', size } = item
     return {
       name: objectName(world, 'get', collection, id, checksum, offset, length, conversation),
       size: item.length ?? (size === undefined ? -1 : size - offset),
-      landing: tracked(item.landing, (bytes) => options.progress?.(bytes)),
+      landing: tracked(item.landing, progress),
     }
   })
 
@@ -260,12 +265,11 @@ function requestFor(
 function outcome(
   item: GetItem,
   pillar: string,
-  answer: AnswerMessage | undefined,
+  answer: AnswerMessage,
   place: number,
   finished = false,
 ): GetResult {
   const { id } = item
-  if (!answer) return { id, outcome: 'failed', pillar, why: `${pillar} fell silent` }
   const file = answer.type === 'GetFileFinalResponse' ? answer.files[place] : undefined
   if (!file)
     return {

@@ -17,6 +17,8 @@ export interface Info {
   readonly mtime: number
   readonly timestamp: number
   readonly provenAt: number
+  /** Of a collection in fragments, when asked for: copies of the scarcest on pillars that are there, of how many. */
+  readonly spread?: { readonly least: number; readonly wanted: number } | undefined
 }
 
 /** All files of a pillar that match, page by page, oldest first. */
@@ -33,7 +35,7 @@ export async function* listPillar(
     query,
     signal,
   }))
-    for (const { id, size, checksum, mtime, timestamp, provenAt } of items)
+    for (const { id, size, checksum, mtime, timestamp, provenAt, copies } of items)
       yield {
         id,
         size,
@@ -41,6 +43,7 @@ export async function* listPillar(
         mtime: timeValue(mtime),
         timestamp: timeValue(timestamp),
         provenAt: timeValue(provenAt),
+        spread: copies,
       }
 }
 

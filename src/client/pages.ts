@@ -17,6 +17,8 @@ export interface ListQuery {
   readonly ids?: readonly string[]
   /** Milliseconds since 1970, inclusive. */
   readonly since?: number
+  /** Of infos, in a collection in fragments: also how many copies there are now. */
+  readonly copies?: boolean
 }
 
 interface Finals {
@@ -127,6 +129,7 @@ function asker<K extends Listing>(client: Client, kind: K, listed: Listed): Ask<
       ...(ids === undefined ? {} : { fileIds: [...ids] }),
       ...(query.since === undefined ? {} : { minTimestamp: timeText(query.since) }),
       ...(after === undefined ? {} : { after }),
+      ...(query.copies ? { copies: true } : {}),
       ...(checksumSpec === undefined ? {} : { checksumSpec }),
     })
     // A few pages fit messages; who wants more than that gets the rest as objects.

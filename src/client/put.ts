@@ -12,6 +12,7 @@ import { objectName } from '../transfer/objects.ts'
 import type { Client } from './client.ts'
 import type { Party } from './conversation.ts'
 import { identify } from './identify.ts'
+import { putStallMs } from './patience.ts'
 import { relayFor } from './relay.ts'
 
 /** One file to be stored. */
@@ -136,6 +137,9 @@ function resultOf(
   return { ...base, outcome: tally.refused.has(id) ? 'refused' : 'failed', owed: [], why }
 }
 
+const offered = (items: readonly PutItem[]): OfferedFile[] =>
+  items.map(({ id, size, checksum, mtime }) => ({ id, size, checksum, mtime: timeText(mtime) }))
+
 /** One identify and one perform; true when trying again may help. */
 async function putOnce(
   client: Client,
@@ -153,12 +157,7 @@ async function putOnce(
       pillars.some((pillar) => !tally.copies.get(item.id)?.has(pillar)),
   )
   if (open.length === 0) return false
-  const files: OfferedFile[] = open.map(({ id, size, checksum, mtime }) => ({
-    id,
-    size,
-    checksum,
-    mtime: timeText(mtime),
-  }))
+  const files = offered(open)
   const conversation = uuid7(world)
   const head = { conversation, collection, replyTo: line.replyTo, files }
   const asked = compose<'IdentifyPillarsForPutFileRequest'>(world, name, {
@@ -234,12 +233,7 @@ async function perform(
       hld: [...takers],
       obj: items.map((item, n) => [names[n] ?? '', item.size]),
     })
-  const files: OfferedFile[] = items.map(({ id, size, checksum, mtime }) => ({
-    id,
-    size,
-    checksum,
-    mtime: timeText(mtime),
-  }))
+  const files = offered(items)
   const draft = {
     type: 'PutFileRequest' as const,
     conversation,
@@ -260,6 +254,7 @@ async function perform(
   offerAll(client, items, names, tally)
   const relay = relayFor(client, { items, names, token: () => sent.token, signal: options.signal })
   const bytes = new Map<string, number>()
+  const total = items.reduce((sum, { size }) => sum + size, 0)
   try {
     const parties = await line.ask({
       request: make(sent),
@@ -269,6 +264,8 @@ async function perform(
       topicOf: topics.pillarRequests,
       idleMs: client.idleMs,
       offlineMs: options.waitAll ? client.idleMs : offlineMs,
+      stallMs: putStallMs(client, collection, items),
+      mark: (pillar) => Math.min(bytes.get(pillar) ?? 0, total),
       renewed: () => {
         sent = transmission()
         return make(sent)
@@ -365,12 +362,7 @@ async function oweRest(
   if (!tracker || tracker.name === name) return taken
   for (const [key, group] of groups) {
     const [owed, holders] = JSON.parse(key) as [string[], string[]]
-    const files = group.map(({ id, size, checksum, mtime }) => ({
-      id,
-      size,
-      checksum,
-      mtime: timeText(mtime),
-    }))
+    const files = offered(group)
     const request = compose<'DeliverOwedCopiesRequest'>(world, name, {
       type: 'DeliverOwedCopiesRequest',
       conversation: uuid7(world),

@@ -7,6 +7,7 @@ import { type deliveries, identifyGet } from './get.ts'
 import { guard } from './guard.ts'
 import { identifyRead } from './identify.ts'
 import { unsupported } from './kind.ts'
+import { tellFragments } from './pieces.ts'
 import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
@@ -75,10 +76,16 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return work.results.accept(message)
       case 'GetTombstonesRequest':
         return listTombstones(desk, message)
+      case 'GetFragmentsRequest':
+        return tellFragments(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
       case 'GetAuditTrailsRequest':
         return work.trails.ask(message)
+      // Of the tracker only, which was heard before.
+      case 'PrepareTrimRequest':
+      case 'ConfirmFragmentsRequest':
+      case 'TrimFragmentsRequest':
       case 'DeliverOwedCopiesRequest':
         return
     }
@@ -92,5 +99,8 @@ function concerns({ directory, name }: Desk, message: RequestMessage): boolean {
   if (!collection) return false
   if (keepersOf(directory.document(), collection).includes(name)) return true
   // Of a collection in fragments a pillar has no files: it says what it keeps to those who mean just that.
-  return message.to !== undefined && collection.pillars.includes(name)
+  return message.to !== undefined && collection.pillars.includes(name) && !takesAway(message)
 }
+
+/** [TRIM-6] Fragments go by trimming only, when others have confirmed that they have them. */
+const takesAway = ({ type }: RequestMessage): boolean => /(Delete|Replace)FileRequest$/.test(type)

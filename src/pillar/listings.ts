@@ -5,6 +5,7 @@ import { answering, compose } from '../post/compose.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import { bytesOf, timeText, timeValue } from '../protocol/scalars.ts'
+import type { Spreading } from '../store/store.ts'
 import type { Desk } from './pillar.ts'
 
 export type ListRequest = MessageOf<
@@ -51,7 +52,9 @@ export function fitting<Row, Item extends object>(
 
 export async function list(desk: Desk, request: ListRequest): Promise<void> {
   const page = await desk.store.list(queryOf(request, limits.pageResultsMax))
-  const items = fitting(page.files, (file) => itemOf(request.type, file), idBytes(request))
+  const most = asksForCopies(request) ? unknownCopies : undefined
+  const draft = fitting(page.files, (file) => itemOf(request, file, most), idBytes(request))
+  const items = await itemsOf(desk, request, page.files.slice(0, draft.length))
   const last = page.files[items.length - 1]
   const partialResult = page.partial || items.length < page.files.length
   const { code, missing } = await missingOf(desk, request)
@@ -87,13 +90,33 @@ export function listingFinal(
   })
 }
 
-export function itemOf(type: ListRequest['type'], file: StoredFile): object {
+type Copies = Awaited<ReturnType<Spreading['copies']>>[number]
+/** As long as any that may be told. */
+const unknownCopies: Copies = { least: 10_000, wanted: 10_000 }
+
+const asksForCopies = (request: ListRequest): boolean =>
+  request.type === 'GetFileInfosRequest' && request.copies === true
+
+/** What is told of these files. */
+export async function itemsOf(
+  { store }: Desk,
+  request: ListRequest,
+  files: readonly StoredFile[],
+): Promise<object[]> {
+  const copies = asksForCopies(request) ? await store.copies?.(files) : undefined
+  return files.map((file, n) => itemOf(request, file, copies?.[n]))
+}
+
+function itemOf({ type }: ListRequest, file: StoredFile, copies: Copies): object {
   const id = { id: file.id, timestamp: timeText(file.timestamp) }
   if (type === 'GetFileIDsRequest') return id
   const checked = { ...id, checksum: file.checksum, provenAt: timeText(file.provenAt) }
   return type === 'GetChecksumsRequest'
     ? checked
-    : { ...checked, size: file.size, mtime: timeText(file.mtime) }
+    : {
+        ...{ ...checked, size: file.size, mtime: timeText(file.mtime) },
+        ...(copies === undefined ? {} : { copies }),
+      }
 }
 
 /** Which of the ids are not here, told on the first page only; and the code of an answer that says so. */

@@ -69,6 +69,8 @@ export interface Desk extends PillarParts {
   readonly currency: Currency
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
+  /** They were, and are put aside: the file is not stored here any more. */
+  gone(file: StoredFile): void
 }
 
 export interface Pillar {
@@ -84,6 +86,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   const desk = deskFor(parts, stop.signal, {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
+    gone: (file) => pieces.gone(file),
   })
   const listings = results(desk)
   const work = {
@@ -127,6 +130,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       },
     },
   )
+  store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
   const accepted = await store.accepted()
   await work.puts.resume(accepted)
   await pieces.resume(accepted)
@@ -173,11 +177,12 @@ function deskFor(
   {
     post,
     suspect,
-  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'>; suspect(file: StoredFile): void },
+    gone,
+  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
   const { world, name, topics, store } = parts
   return {
-    ...{ ...parts, stopping, suspect },
+    ...{ ...parts, stopping, suspect, gone },
     estimate: estimate(world.clock),
     currency: currency(parts, stopping, () => post().isConnected()),
     answer: async (request, message) =>
@@ -190,8 +195,21 @@ function deskFor(
         alarmText,
         ...about,
       })
-      void post().send(topics.alarms(), alarm)
+      void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
     }),
+  }
+}
+
+/** While the broker is away, too: the trouble may have come with it. */
+async function untilHeard(
+  { world }: PillarParts,
+  stopping: AbortSignal,
+  say: () => Promise<boolean>,
+): Promise<void> {
+  let pauseMs: number = limits.reconnectMsMin
+  while (!(await say().catch(() => true)) && !stopping.aborted) {
+    await world.clock.sleep(pauseMs, stopping)
+    pauseMs = Math.min(pauseMs * 2, limits.resendMsMax)
   }
 }
 

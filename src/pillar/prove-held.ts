@@ -13,12 +13,14 @@ export function proving(
   file: StoredFile,
   seen: Findings,
   turn: ReturnType<typeof lock>,
+  bytes: (file: StoredFile) => AsyncIterable<Uint8Array> = (one) =>
+    desk.store.read(one, 0, one.size),
 ): Reception {
   let at = 0
   return {
     ended: turn(() =>
-      hashed(desk, file, seen, (bytes) => {
-        at += bytes
+      hashed(desk, file, seen, bytes(file), (count) => {
+        at += count
       }),
     ),
     at: () => at,
@@ -31,14 +33,15 @@ async function hashed(
   desk: Desk,
   file: StoredFile,
   seen: Findings,
+  stored: AsyncIterable<Uint8Array>,
   moved: (bytes: number) => void,
 ): Promise<FileResult> {
-  const { world, store, stopping } = desk
+  const { world, stopping } = desk
   const { id } = file
   const hasher = world.hashing.start('sha256')
   let wrong = 'the stored bytes are damaged'
   try {
-    for await (const bytes of store.read(file, 0, file.size)) {
+    for await (const bytes of stored) {
       if (stopping.aborted) return { id, code: 'FAILURE', text: 'stopping' }
       hasher.update(bytes)
       moved(bytes.length)

@@ -13,7 +13,7 @@ import { hopsOf, route } from '../transfer/route.ts'
 import { claimsOf } from '../transfer/token.ts'
 import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
-import { itemOf, type ListRequest, list, listingFinal, queryOf } from './listings.ts'
+import { itemsOf, type ListRequest, list, listingFinal, queryOf } from './listings.ts'
 import type { Desk } from './pillar.ts'
 import { contradiction, recent } from './recent.ts'
 
@@ -92,8 +92,8 @@ async function deliver(desk: Desk, run: Run): Promise<Final> {
   const page = await desk.store.list(queryOf(request, limits.resultItemsMax))
   const lines: string[] = []
   let size = 0
-  for (const file of page.files) {
-    const line = `${JSON.stringify(itemOf(request.type, file))}\n`
+  for (const item of await itemsOf(desk, request, page.files)) {
+    const line = `${JSON.stringify(item)}\n`
     size += bytesOf(line)
     if (size > limits.resultBytesMax && lines.length > 0) break
     lines.push(line)

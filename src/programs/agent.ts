@@ -9,6 +9,7 @@ import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
+import { openSoundIndex } from '../store/sound-index.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
@@ -18,8 +19,8 @@ import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { cry } from './cry.ts'
 
-const indexFile = '.index.sqlite'
 const stateFile = '.state.sqlite'
 
 /** Where a volume lives on its mount. */
@@ -34,6 +35,21 @@ export async function runAgent(
   config: AgentConfig,
   connect?: ConnectBus,
 ): Promise<() => Promise<void>> {
+  try {
+    return await started(world, config, connect)
+  } catch (error) {
+    // Nobody would know of it else: who does not start says nothing.
+    const why = error instanceof Error ? error.message : String(error)
+    await cry(world, config, ['COMPONENT_FAILURE', `the pillar can not start: ${why}`], connect)
+    throw error
+  }
+}
+
+async function started(
+  world: World,
+  config: AgentConfig,
+  connect?: ConnectBus,
+): Promise<() => Promise<void>> {
   const root = volumeRoot(config['volume.mount'])
   // Before anything is opened: an unplugged disk must never mean writing to the disk below.
   if (!existsSync(join(root, 'volume.json')))
@@ -41,12 +57,15 @@ export async function runAgent(
       `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
     )
   const thread = await openVolumeThread({ root })
-  await readIdentity(thread.disk, {
+  const identity = await readIdentity(thread.disk, {
     pillar: config.name,
     archive: config.archive,
     kind: config.kind,
   })
-  const index = await thread.openIndex(indexFile)
+  const index = await openSoundIndex({
+    ...{ world, disk: thread.disk, identity, open: thread.openIndex },
+    lost: (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
+  })
   const state = openState(join(root, stateFile))
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
@@ -100,11 +119,13 @@ async function tellDoctor(
   }
 }
 
-/** There may be fragments on it one day: they are of use without us together with the script that makes files of them. */
-const layOut = (world: World, disk: Disk): Promise<void> =>
-  writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
-    world.log.warn('volume.noScript', { why: String(error) }),
-  )
+/** What makes the disk of use without us: it is checked by one script, and fragments become files by the other. */
+async function layOut(world: World, disk: Disk): Promise<void> {
+  for (const name of ['assemble.sh', 'check.sh'])
+    await writeWhole(disk, name, asset(`deploy/${name}`)).catch((error) =>
+      world.log.warn('volume.noScript', { name, why: String(error) }),
+    )
+}
 
 /** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {

@@ -20,7 +20,7 @@ interface ConfigOption {
 }
 
 /** What was named; else `agent.toml` here; else that of the packaged service. */
-const configOf = ({ config }: ConfigOption): string =>
+export const configOf = ({ config }: ConfigOption): string =>
   config ?? (existsSync('agent.toml') ? 'agent.toml' : installedConfig)
 
 export function machineCommands(program: Command): void {

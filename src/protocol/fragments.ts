@@ -183,6 +183,8 @@ export const FragmentDistributionFailed = v.object({
   type: v.literal('FragmentDistributionFailed'),
   collection: Name,
   fragments: files(v.object({ hash: Checksum, reason: v.optional(Text) })),
+  /** They are not here, although the tracker may think so. */
+  gone: v.optional(v.boolean()),
 })
 /**
  * The result, said again until each holder has persisted it. `aborted` alone makes a pillar discard what it holds

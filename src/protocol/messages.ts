@@ -8,11 +8,13 @@ import { audits } from './audit.ts'
 import * as sums from './checksums.ts'
 import { fragmentEvents } from './fragments.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
+import { GetFragmentsFinalResponse, GetFragmentsRequest } from './pieces.ts'
 import { puts } from './puts.ts'
 import { removalMessages } from './removals.ts'
 import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
+import { trimMessages } from './trims.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
@@ -88,7 +90,13 @@ const listed = {
 }
 const idItem = { id: FileId, timestamp: Time }
 const sumItem = { ...idItem, checksum: Checksum, provenAt: Time }
-const infoItem = { ...sumItem, size: Bytes, mtime: Time }
+const infoItem = {
+  ...sumItem,
+  size: Bytes,
+  mtime: Time,
+  /** Of a collection in fragments, when asked for: copies of the scarcest on pillars that are there, of how many. */
+  copies: v.optional(v.object({ least: Count, wanted: Count })),
+}
 /** What was deleted; `keptUntil` while the bytes can be brought back. */
 const tombstoneItem = {
   ...idItem,
@@ -136,6 +144,7 @@ function deliverable<K extends 'GetFileIDs' | 'GetFileInfos', T extends v.Object
 }
 /** Exchanges the pillar delivers to, when it is not the first of the list. */
 const delivering = { deliveringTo: v.optional(v.array(Name)) }
+const infos = deliverable('GetFileInfos', infoItem)
 export const listings = {
   GetFileIDs: deliverable('GetFileIDs', idItem),
   GetChecksums: {
@@ -145,7 +154,10 @@ export const listings = {
     progress: v.object({ ...checksums.progress.entries, ...sums.working, ...delivering }),
     final: v.object({ ...checksums.final.entries, ...sums.answered, ...delivered }),
   },
-  GetFileInfos: deliverable('GetFileInfos', infoItem),
+  GetFileInfos: {
+    ...infos,
+    request: v.object({ ...infos.request.entries, copies: v.optional(v.boolean()) }),
+  },
   /** Beyond theirs. */
   GetTombstones: listing('GetTombstones', tombstoneItem),
 }
@@ -251,6 +263,8 @@ export const Message = v.variant('type', [
   GetFileRequest,
   GetFileProgressResponse,
   GetFileFinalResponse,
+  GetFragmentsRequest,
+  GetFragmentsFinalResponse,
   ...removalMessages,
   ...Object.values(listings.GetFileIDs),
   ...Object.values(listings.GetChecksums),
@@ -271,6 +285,7 @@ export const Message = v.variant('type', [
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,
   ...Object.values(fragmentEvents),
+  ...trimMessages,
 ])
 export type Message = v.InferOutput<typeof Message>
 export type MessageType = Message['type']

@@ -28,6 +28,8 @@ export interface FleetOptions {
   readonly told?: boolean
   /** All pillars read the files from such a disk. */
   readonly slow?: SlowReading
+  /** The last so many of the pillars are not switched on at first. */
+  readonly late?: number
   /** How many of them keep the collection at first; all when absent. */
   readonly keepers?: number
   /** False: the clients have no exchange of their own that anybody could reach. */

@@ -119,7 +119,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...(options.slow ? { slow: options.slow } : {}),
     }),
   )
-  for (const board of boards) await time.finish(board.start())
+  const early = boards.slice(0, boards.length - (options.late ?? 0))
+  for (const board of early) await time.finish(board.start())
   let [runs, decisions] = [0, 1]
   return {
     random,

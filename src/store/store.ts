@@ -12,6 +12,7 @@ import type {
   TrailPage,
   TrailQuery,
 } from '../index/index.ts'
+import type { Fragment } from '../protocol/fragments.ts'
 import type { PillarKind } from '../protocol/scalars.ts'
 
 /** A file that is offered: what it will be once it is here. */
@@ -162,6 +163,10 @@ export interface Proving {
    * survive a power cut.
    */
   quarantine(file: StoredFile, how: string, by: Actor): Promise<boolean>
+  /** Whether the index, and not the bytes, was wrong about this file: it is right now, or the file is another by now. */
+  contradicted(file: StoredFile, by: Actor): Promise<boolean>
+  /** Compares index, lists and disk, and mends the books; resolves with files whose bytes should be read. */
+  inspect(): Promise<StoredFile[]>
   /** When the stored file was proven whose proof is the oldest; 0 when it never was. */
   oldestProof(collection: string): Promise<number | undefined>
 }
@@ -180,14 +185,44 @@ export interface Spread {
   readonly pillars: number
 }
 
-export interface Store extends Reading, Receiving, Removing, Proving, Answering {
+/** Something that people are to hear of: the volume has failed, or found and mended damage of its own books. */
+export interface News {
+  readonly code: 'COMPONENT_FAILURE' | 'INTEGRITY_ISSUE' | 'CHECKSUM_ALARM'
+  readonly text: string
+  readonly collection?: string
+  readonly fileId?: string
+}
+
+/** A piece of a stored file, and who holds it for good. */
+export interface Piece extends Fragment {
+  /** Where it begins in the file. */
+  readonly at: number
+  readonly holders: readonly string[]
+}
+
+/** Only of a store that keeps a collection on others. */
+export interface Spreading {
+  spread(collection: string): Promise<Spread | undefined>
+  /** The pieces that a range of a file needs, in their order; undefined while they are not known, or not safe. */
+  pieces(file: StoredFile, offset: number, length: number): Promise<Piece[] | undefined>
+  /** How many copies the scarcest piece of each file has on those who are there, in their order. */
+  copies(files: readonly StoredFile[]): Promise<({ least: number; wanted: number } | undefined)[]>
+}
+
+export interface Store
+  extends Reading,
+    Receiving,
+    Removing,
+    Proving,
+    Answering,
+    Partial<Spreading> {
   readonly volume: string
   /** A checksum pillar's has no bytes: `read` rejects, and nothing is kept aside. */
   readonly kind: PillarKind
   space(): Promise<Space>
   receivingCount(): Promise<number>
-  /** Only of a store that keeps a collection on others. */
-  spread?(collection: string): Promise<Spread | undefined>
+  /** Tells news from now on, and what happened before anybody listened. */
+  watch(tell: (news: News) => void): void
   /** Undefined while all is well, else why the volume takes no more writes. */
   trouble(): string | undefined
   /** Brings manifest and tag files up to date. */

@@ -14,6 +14,8 @@ export interface ThreadCall {
 export type ThreadReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: Failure }
+  /** What nobody has asked for. */
+  | { readonly told: unknown }
 
 /** An error on its way between threads: the class is lost there, the code of a DiskError must not be. */
 export interface Failure {
@@ -33,6 +35,8 @@ const errorOf = ({ message, code }: Failure): Error =>
 export interface Thread {
   /** Rejects with the thread's error, or with EIO when the thread is gone. */
   call(port: string, method: string, args: readonly unknown[]): Promise<unknown>
+  /** Hears what the thread tells by itself, and has told so far. */
+  listen(hear: (told: unknown) => void): void
   /** Ends the thread, whatever it is doing; what is under way rejects. */
   end(): Promise<void>
 }
@@ -60,7 +64,10 @@ export function callable(worker: Worker, name: string): Thread {
     for (const id of [...waiting.keys()]) settled(id)?.reject(gone)
   }
   worker.unref()
+  const told: unknown[] = []
+  let hear = (one: unknown): void => void told.push(one)
   worker.on('message', (reply: ThreadReply) => {
+    if ('told' in reply) return hear(reply.told)
     if ('failure' in reply) settled(reply.id)?.reject(errorOf(reply.failure))
     else settled(reply.id)?.resolve(reply.value)
     if ('value' in reply) passed(bytesIn(reply.value))
@@ -79,6 +86,10 @@ export function callable(worker: Worker, name: string): Thread {
         worker.ref()
         worker.postMessage(call, handedOver(call.args))
       })
+    },
+    listen(listener) {
+      hear = listener
+      for (const one of told.splice(0)) listener(one)
     },
     async end() {
       fail(`the thread of ${name} was ended`)

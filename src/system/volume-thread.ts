@@ -1,5 +1,5 @@
 import type { Disk } from '../disk/disk.ts'
-import type { Index } from '../index/index.ts'
+import type { Index, IndexDamage } from '../index/index.ts'
 import { spawnWorker } from './assets.ts'
 import { callable, type Thread } from './threads.ts'
 
@@ -110,6 +110,9 @@ function indexIn(thread: Thread): Index {
     retainedBytes: call('retainedBytes'),
     trail: call('trail'),
     damaged: call('damaged'),
+    watch: async (tell) => thread.listen((told) => tell(told as IndexDamage)),
+    strangers: call('strangers'),
+    inspect: call('inspect'),
     close: call('close'),
   }
 }

@@ -25,6 +25,8 @@ export interface Goal {
   readonly copies: number
   /** Holders at which somebody is content for the time being. */
   readonly enough: number
+  /** Only these may get it; anybody when absent. */
+  readonly only?: readonly string[]
 }
 
 export interface Course extends Goal {
@@ -182,6 +184,9 @@ export function missing(course: Course, now: number, sight: Sight): number {
   )
 }
 
+const isAble = ({ only }: Goal, pillar: string, sight: Sight): boolean =>
+  sight.counts(pillar) && sight.isPresent(pillar) && (only?.includes(pillar) ?? true)
+
 /** Asks as many of those that applied as are missing; who failed before comes last. */
 export function ask(course: Course, now: number, sight: Sight): Course {
   const count = missing(course, now, sight)
@@ -189,7 +194,7 @@ export function ask(course: Course, now: number, sight: Sight): Course {
   const { fragment, standings, tried, copies } = course
   const able: Applicant[] = []
   for (const [id, standing] of standings)
-    if (standing.at === 'applied' && sight.counts(id) && sight.isPresent(id) && sight.isFree(id))
+    if (standing.at === 'applied' && isAble(course, id, sight) && sight.isFree(id))
       able.push({ id, free: standing.room + fragment.size })
   const holders = holdersOf(course, sight)
   const order = (some: Applicant[]): readonly string[] =>
@@ -207,14 +212,14 @@ export function ask(course: Course, now: number, sight: Sight): Course {
 /** Somebody has applied who may be asked once he has less to do. */
 export const hasWaiting = (course: Course, sight: Sight): boolean =>
   pillarsAt(course, 'applied').some(
-    (pillar) => sight.counts(pillar) && sight.isPresent(pillar) && !sight.isFree(pillar),
+    (pillar) => isAble(course, pillar, sight) && !sight.isFree(pillar),
   )
 
 /** All that were likely to answer have done so. */
 export function allAnswered(course: Course, count: number, sight: Sight): boolean {
   const likely = sight
     .candidates(course.fragment, count)
-    .filter((pillar) => sight.counts(pillar) && sight.isPresent(pillar))
+    .filter((pillar) => isAble(course, pillar, sight))
   return likely.length > 0 && likely.every((pillar) => course.standings.has(pillar))
 }
 

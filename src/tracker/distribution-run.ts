@@ -12,6 +12,7 @@ import { gate } from '../world/lock.ts'
 import { type Batch, batchOf, due, isEnough, reproach, type Word } from './distribution-batch.ts'
 import { type Goal, patience, pillarsAt, type Sight } from './distribution-course.ts'
 import { messagesOf, offeredAs, type Voice } from './distribution-words.ts'
+import type { Farewells } from './farewells.ts'
 import type { Members } from './roles.ts'
 
 export interface DistributionParts extends Voice {
@@ -21,6 +22,8 @@ export interface DistributionParts extends Voice {
   readonly bench: Bench
   readonly members: Pick<Members, 'isActing' | 'epoch' | 'membership' | 'counting' | 'present'>
   send(topic: string, message: Message): Promise<unknown>
+  /** Who was told to give up what: what he has said before that changes nothing any more. */
+  readonly farewells?: Farewells
   /** A distribution is over with enough, but not with all copies: nobody else knows. */
   scarce?(collection: string): void
 }

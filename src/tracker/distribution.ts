@@ -9,6 +9,7 @@ import { limits } from '../limits.ts'
 import type { Mail } from '../post/post.ts'
 import { compareEpochs, type Fragment } from '../protocol/fragments.ts'
 import type { MessageOf } from '../protocol/messages.ts'
+import { timeValue } from '../protocol/scalars.ts'
 import type { Holder, ViewChange } from '../view/view.ts'
 import { type Ended, type Heard, hear, isEnough, raise, reconnected } from './distribution-batch.ts'
 import type { Sight } from './distribution-course.ts'
@@ -39,7 +40,7 @@ export function distribution(parts: DistributionParts): Distribution {
       if (from.role !== 'pillar' || !parts.members.isActing()) return
       const pillar = from.name
       if (message.type === 'FragmentDistributionRequested') hearApplied(ground, pillar, message)
-      if (message.type === 'FragmentDistributionFailed') hearFailed(ground, pillar, message)
+      if (message.type === 'FragmentDistributionFailed') await hearFailed(ground, pillar, message)
       if (message.type === 'FragmentDistributionObtained')
         await hearObtained(ground, pillar, message)
     },
@@ -51,6 +52,9 @@ export function distribution(parts: DistributionParts): Distribution {
     },
     spread: (collection, fragments, source, options) =>
       spread(ground, collection, fragments, source, options),
+    bring: (collection, wanted, source, options) =>
+      bring(ground, collection, wanted, source, options),
+    isBusy: () => ground.runs.size > 0,
     carries: (collection, hash) => ground.runs.has(keyOf(collection, hash)),
     async stop() {
       stop.abort()
@@ -87,11 +91,11 @@ function hearApplied(
     if (run.id === conversation) feed(ground, run, pillar, { is: 'applied', hashes, room })
 }
 
-function hearFailed(
+async function hearFailed(
   ground: Ground,
   pillar: string,
   message: MessageOf<'FragmentDistributionFailed'>,
-): void {
+): Promise<void> {
   const { collection, conversation } = message
   if (!isMember(ground, collection, pillar)) return
   const fragments = message.fragments.map(({ hash, reason }) => ({
@@ -102,6 +106,9 @@ function hearFailed(
   const hashes = fragments.map(({ hash }) => hash)
   for (const run of runsOf(ground, collection, hashes))
     if (run.id === conversation) feed(ground, run, pillar, { is: 'failed', fragments })
+  if (!message.gone) return
+  await ground.view.change(hashes.map((hash) => ({ do: 'lose', collection, hash, pillar })))
+  ground.scarce?.(collection)
 }
 
 /** By whatever distribution it came: that the pillar has it is what matters. Noted before anything depends on it. */
@@ -114,7 +121,9 @@ async function hearObtained(
   const { collection, stage, conversation } = message
   if (!isMember(ground, collection, pillar)) return
   noteWork(ground, pillar)
-  const hashes = [...new Set(message.fragments)]
+  const isLate = (hash: string): boolean =>
+    ground.farewells?.isLate(collection, pillar, hash, timeValue(message.sentAt)) ?? false
+  const hashes = [...new Set(message.fragments)].filter((hash) => !isLate(hash))
   const known = await knownOf(ground, collection, hashes)
   const holders = await view.holders(collection, hashes)
   const changes = hashes.flatMap((hash, n): ViewChange[] => {
@@ -236,6 +245,36 @@ async function spread(
   } finally {
     signal.removeEventListener('abort', cancel)
   }
+}
+
+type BringOptions = Parameters<Distribution['bring']>[3]
+
+async function bring(
+  ground: Ground,
+  collection: string,
+  wanted: Parameters<Distribution['bring']>[1],
+  source: (fragment: Fragment) => Offer,
+  { signal, stallMs }: BringOptions,
+): Promise<void> {
+  const anew = wanted.filter(({ fragment: { hash } }) => !ground.runs.has(keyOf(collection, hash)))
+  const hashes = anew.map(({ fragment: { hash } }) => hash)
+  const holders = await ground.view.holders(collection, hashes)
+  const counting = new Set(ground.members.counting(collection))
+  const goals = anew.flatMap(({ fragment, to }, n) => {
+    const held = holders[n]?.filter(
+      ({ pillar, stage }) => stage === 'persisted' && counting.has(pillar) && !to.includes(pillar),
+    )
+    const copies = (held?.length ?? 0) + to.length
+    // Somebody else may have begun with it meanwhile.
+    return ground.runs.has(keyOf(collection, fragment.hash))
+      ? []
+      : [{ fragment, copies, enough: copies, only: to }]
+  })
+  if (signal.aborted || goals.length === 0) return
+  const run = startRun(ground, collection, goals, source, stallMs)
+  const cancel = (): void => run.cancel.abort()
+  signal.addEventListener('abort', cancel)
+  await run.ended.finally(() => signal.removeEventListener('abort', cancel))
 }
 
 const unique = (fragments: readonly Fragment[]): Fragment[] => [

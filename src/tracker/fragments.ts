@@ -13,15 +13,19 @@ import type { MessageOf } from '../protocol/messages.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
-import { textsFolder } from '../vault/learning.ts'
+import { type Learning, textsFolder } from '../vault/learning.ts'
 import { openVault, type Vault } from '../vault/vault.ts'
 import type { View } from '../view/view.ts'
 import { distribution as newDistribution } from './distribution.ts'
+import { type Farewells, farewells as newFarewells } from './farewells.ts'
 import { openFetching, textsOf } from './fetching.ts'
+import { forgetting } from './forgetting.ts'
 import { type Keeper, startKeeper } from './keeper.ts'
 import { openMembers } from './members.ts'
 import { inventory } from './members-inventory.ts'
-import type { Members } from './roles.ts'
+import type { MembersParts } from './members-parts.ts'
+import type { Distribution, Fetch, Members } from './roles.ts'
+import { trimmer } from './trimming.ts'
 
 /** What the tracker's disk holds for them. */
 export interface FragmentParts {
@@ -63,23 +67,25 @@ export async function careForFragments(
   const { view, disk } = parts
   const { world, name, directory } = client
   const stop = new AbortController()
-  const members = await membersOf(client, parts)
+  const members = await membersOf(client, parts, {
+    superseded: () => void giveWay(),
+    behind: (collection, pillar) => void reread(collection, pillar),
+  })
   const fetch = await openFetching(client, view, disk)
+  const farewells = newFarewells(world.clock)
   const distribution = newDistribution({
     ...client,
-    ...{ view, members },
+    ...{ view, members, farewells },
     send: (topic, message) => client.line.post().send(topic, message),
     scarce: (collection) => keeper.look(collection),
   })
-  const keeper = startKeeper({
-    ...{ world, directory, view, members, distribution, fetch },
-    // What seems to be missing may be with a pillar that has not come back yet.
-    isReady: () =>
-      world.clock.now() - (vault.learning.learntAt() ?? 0) > (parts.graceMs ?? graceMsUsual),
+  const keeper = keeperFor(client, parts, {
+    ...{ members, distribution, fetch, farewells },
+    learning: () => vault.learning,
   })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
-    ...{ distribution, fetch, signal: stop.signal },
+    ...{ distribution, fetch, signal: stop.signal, present: members.present },
     onSafe({ collection, fragment }, row, slices) {
       if (!row) return
       const file = { hash: row.checksum, size: row.size, fragments: slices.length }
@@ -100,6 +106,24 @@ export async function careForFragments(
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
+  let givenWay: Promise<void> | undefined
+  /** Puts and reads are answered by one tracker only, and it alone distributes. */
+  function giveWay(): Promise<void> {
+    givenWay ??= (async () => {
+      const stopped = pillar.stop()
+      stop.abort()
+      await stopped
+      await learn.idle()
+      await keeper.stop()
+      await distribution.stop()
+    })()
+    return givenWay
+  }
+  async function reread(collection: string, from: string): Promise<void> {
+    world.log.warn('vault.behind', { collection, pillar: from })
+    await vault.learning.doubt(collection, from)
+    learn.from(from)
+  }
   const connected = (): void => {
     members.connected()
     distribution.connected()
@@ -121,21 +145,56 @@ export async function careForFragments(
     connected,
     decided: members.decided,
     async stop() {
-      const stopped = pillar.stop()
-      stop.abort()
-      await stopped
-      await learn.idle()
-      await keeper.stop()
-      await distribution.stop()
+      await giveWay()
       await members.stop()
     },
   }
 }
 
-function membersOf(client: Client, { view, graceMs }: FragmentParts): Promise<Members> {
+interface KeeperGround {
+  readonly members: Members
+  readonly distribution: Distribution
+  readonly fetch: Fetch
+  readonly farewells: Farewells
+  learning(): Learning
+}
+
+function keeperFor(
+  client: Client,
+  { view, graceMs = graceMsUsual }: FragmentParts,
+  ground: KeeperGround,
+): Keeper {
+  const { world, directory } = client
+  const { members, distribution, fetch, farewells, learning } = ground
+  const trim = trimmer({ client, view, farewells, epoch: members.epoch })
+  const unwantedBefore = forgetting({
+    ...{ clock: world.clock, directory, members, graceMs },
+    knows: (collection, pillar) => learning().knows(collection, pillar),
+  })
+  const keeper = startKeeper({
+    ...{ world, directory, view, members, distribution, fetch },
+    balancing: {
+      ...{ world, view, members, distribution, fetch, unwantedBefore },
+      async trim(collection, pillar, surplus, options) {
+        const trimmed = await trim(collection, pillar, surplus, options)
+        if (trimmed.isScarce) keeper.look(collection)
+        return trimmed
+      },
+    },
+    // What seems to be missing may be with a pillar that has not come back yet.
+    isReady: () => world.clock.now() - (learning().learntAt() ?? 0) > graceMs,
+  })
+  return keeper
+}
+
+function membersOf(
+  client: Client,
+  { view, graceMs }: FragmentParts,
+  heard: Pick<MembersParts, 'superseded' | 'behind'>,
+): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({
-    ...{ world, name, directory, view, graceMs, inventory: inventory(client, view) },
+    ...{ ...heard, world, name, directory, view, graceMs, inventory: inventory(client, view) },
     say: async (event, retain = false) =>
       void (await line.post().send(topics.event(event.type), event, retain)),
     alarm(alarmCode, alarmText) {

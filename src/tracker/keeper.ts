@@ -8,6 +8,7 @@ import type { Fragment } from '../protocol/fragments.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { KnownFragment, View } from '../view/view.ts'
 import type { World } from '../world/world.ts'
+import { type Balanced, type BalancingParts, balance, isDue, type Walk } from './balancing.ts'
 import type { Distribution, Fetch, Members } from './roles.ts'
 
 export interface KeeperParts {
@@ -19,6 +20,8 @@ export interface KeeperParts {
   readonly fetch: Fetch
   /** False while the view is still being rebuilt: what seems to be missing may only not be known yet. */
   isReady?(collection: string): boolean
+  /** Without it nothing is moved to where it should be, and surplus copies stay. */
+  readonly balancing?: BalancingParts
 }
 
 export interface Keeping {
@@ -34,6 +37,8 @@ export interface Keeping {
 export interface Keeper {
   /** Something has changed there: it is looked through soon. */
   look(collection: string): void
+  /** What was moved and trimmed. */
+  balanced(collection: string): Balanced
   /** How far it is; undefined of a collection that was not looked through yet. */
   keeping(collection: string): Keeping | undefined
   stop(): Promise<void>
@@ -69,6 +74,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
   }
   return {
     look: (collection) => caring.get(collection)?.look(),
+    balanced: (collection) => caring.get(collection)?.balanced() ?? nothingDone,
     keeping: (collection) => caring.get(collection)?.keeping(),
     async stop() {
       stop.abort()
@@ -77,11 +83,14 @@ export function startKeeper(parts: KeeperParts): Keeper {
   }
 }
 
+const nothingDone: Balanced = { moved: 0, bytesMoved: 0, trimmed: 0 }
+
 interface Care {
   look(): void
   /** Looks when those that count are others than before. */
   notice(): void
   keeping(): Keeping | undefined
+  balanced(): Balanced
   readonly ended: Promise<void>
 }
 
@@ -93,9 +102,24 @@ function careFor(
 ): Care {
   const { world, members } = parts
   const isReady = (): boolean => members.isActing() && (parts.isReady?.(collection) ?? true)
-  const whoCounts = (): string =>
-    JSON.stringify([isReady(), ...members.counting(collection).sort()])
+  /** Something waits for pillars that are not there. */
+  let waits = false
+  const whoCounts = (): string => {
+    const there = waits && parts.balancing ? parts.balancing.members : undefined
+    return JSON.stringify([
+      isReady(),
+      members.counting(collection).sort(),
+      there?.present(collection).sort(),
+      there?.surveyed(collection).sort(),
+    ])
+  }
   let again = new AbortController()
+  let walk: Walk | undefined
+  let balanced = nothingDone
+  const failed = (error: unknown): boolean => {
+    if (!signal.aborted) world.log.warn('balance.failed', { collection, why: String(error) })
+    return false
+  }
   let counted = whoCounts()
   let keeping: Keeping | undefined
   const ended = tend()
@@ -115,9 +139,35 @@ function careFor(
           isWhole = false
           if (!signal.aborted) world.log.warn('keeper.failed', { collection, why: String(error) })
         }
-      failedMs = isWhole ? 0 : Math.min(Math.max(failedMs * 2, againMsMin), againMsMax)
+      const done = isWhole && isReady() ? await tidy().catch(failed) : true
+      if (done === 'called') continue
+      failedMs = isWhole && done ? 0 : Math.min(Math.max(failedMs * 2, againMsMin), againMsMax)
       await world.clock.sleep(failedMs || roundMs, AbortSignal.any([signal, again.signal]))
     }
+  }
+  /** Brings copies to where they should be, as long as nothing else is to be done. */
+  async function tidy(): Promise<boolean | 'called'> {
+    const { balancing } = parts
+    if (!balancing) return true
+    if (walk === undefined && !(await isDue(balancing, collection, keeping?.surplus ?? 0)))
+      return true
+    const mine = again.signal
+    const round = {
+      ...{ collection, copies, signal },
+      isCalled: () => mine.aborted,
+      done(more: Balanced): void {
+        balanced = {
+          moved: balanced.moved + more.moved,
+          bytesMoved: balanced.bytesMoved + more.bytesMoved,
+          trimmed: balanced.trimmed + more.trimmed,
+        }
+      },
+    }
+    const over = await balance(balancing, round, walk)
+    walk = typeof over === 'boolean' ? undefined : over
+    waits = over === false
+    if (over === true && keeping) keeping = { ...keeping, surplus: 0 }
+    return typeof over === 'boolean' ? over : 'called'
   }
   return {
     look: () => again.abort(),
@@ -127,6 +177,7 @@ function careFor(
       counted = now
     },
     keeping: () => keeping,
+    balanced: () => balanced,
     ended,
   }
 }

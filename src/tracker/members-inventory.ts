@@ -17,6 +17,8 @@ export interface Reconciled {
   readonly lost: number
   /** Files that are no fragments, or not what their names say; they do not count. */
   readonly strangers: number
+  /** Of those that are held now, texts that nobody knew of. */
+  readonly texts: number
 }
 
 /** Asks one pillar; rejects with `Unable` when it does not answer. */
@@ -51,7 +53,7 @@ export function inventory(client: Client, view: View): Inventory {
       await view.holding(collection, pillar),
       await statusOf(client, collection, pillar, signal),
     ]
-    const sum = { held: 0, lost: 0, strangers: 0 }
+    const sum = { held: 0, lost: 0, strangers: 0, texts: 0 }
     for (const part of partsOf(Math.max(before.files, said.files))) {
       // First what the view says: what comes to the pillar meanwhile is then not taken for lost.
       const absent = await heldBy(view, collection, pillar, part)
@@ -74,6 +76,7 @@ export function inventory(client: Client, view: View): Inventory {
           absent.delete(named.hash)
           if (known?.holders.some((holder) => holder.pillar === pillar)) continue
           sum.held++
+          if (!known && named.kind === 'info') sum.texts++
           const fragment = { ...named, size }
           const at = client.world.clock.now()
           changes.push({ do: 'hold', collection, fragment, pillar, stage: 'persisted', at })

@@ -15,6 +15,10 @@ export interface MembersParts {
   /** To all, on the topic of the event; what is retained, the broker gives to whoever comes later. */
   say(event: FragmentEvent, retain?: boolean): Promise<void>
   alarm(code: AlarmCode, text: string): void
+  /** Another tracker acts from now on. */
+  superseded?(): void
+  /** This pillar has texts that the view does not know: there are files that we do not know. */
+  behind?(collection: string, pillar: string): void
   /** Away for so long, a pillar is gone: what it holds does not count any more. Milliseconds; a day when absent. */
   readonly graceMs?: number | undefined
 }

@@ -20,6 +20,8 @@ export interface Registry {
   collectionsOf(pillar: string): string[]
   membership(collection: string): Membership | undefined
   memberships(): Membership[]
+  fair(collection: string): Membership | undefined
+  unusable(collection: string): ReadonlyMap<string, number>
   counting(collection: string): string[]
   present(collection: string): string[]
   /** The bus is there again, and tells anew who is there. */
@@ -69,6 +71,8 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
     collectionsOf,
     membership: roster.membership,
     memberships: roster.memberships,
+    fair: roster.fair,
+    unusable: roster.unusable,
     counting,
     present: (collection) => counting(collection).filter(isThere),
     connected: presences.connected,

@@ -9,7 +9,7 @@ export type Reigning = Awaited<ReturnType<typeof openReign>>
 /** How long a starting tracker listens for the hello of another. */
 const listenMs = 2_000
 
-export async function openReign({ world, name, view, say, alarm }: MembersParts) {
+export async function openReign({ world, name, view, say, alarm, superseded }: MembersParts) {
   const { clock, log } = world
   let reign: Reign = starting(name, Number((await view.fact('epoch')) ?? 0))
   let kept = 0
@@ -29,6 +29,7 @@ export async function openReign({ world, name, view, say, alarm }: MembersParts)
       const text = `tracker ${now.by.tracker} acts now (epoch ${now.by.counter}); this one does nothing more until it is started anew`
       log.error('tracker.superseded', { by: now.by, own: now.epoch })
       alarm('COMPONENT_FAILURE', text)
+      superseded?.()
     } else if (now !== was) log.info('tracker.epoch', { is: now.is, epoch: now.epoch })
     if (hello) await sayHello()
   }

@@ -63,6 +63,10 @@ export async function openRoster({ directory, view }: RosterParts) {
       return registered(policy?.pillars ?? []).map(({ pillar }) => pillar)
     },
     membership: weighings.get,
+    fair: (collection: string): Membership | undefined =>
+      weighings.weighing(collection)?.fair?.membership,
+    unusable: (collection: string): ReadonlyMap<string, number> =>
+      new Map(Object.entries(weighings.weighing(collection)?.fair?.unusable ?? {})),
     memberships: () => policies().flatMap(({ name }) => weighings.get(name) ?? []),
     /** Gives the memberships that follow from it, and are new. */
     async change(
@@ -94,6 +98,7 @@ function openWeighings(view: View) {
   const weighings = new Map<string, Weighing>()
   return {
     get: (collection: string): Membership | undefined => weighings.get(collection)?.membership,
+    weighing: (collection: string): Weighing | undefined => weighings.get(collection),
     async known(collection: string): Promise<Weighing | undefined> {
       const found = weighings.get(collection)
       if (found) return found

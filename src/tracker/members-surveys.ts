@@ -24,6 +24,7 @@ export function surveys(
   inventory: Inventory,
   stopping: AbortSignal,
   done: () => void,
+  behind: (collection: string, pillar: string) => void = () => undefined,
 ): Surveys {
   const right = new Set<string>()
   const courses = new Map<string, { readonly stop: AbortController; ended: Promise<void> }>()
@@ -46,6 +47,7 @@ export function surveys(
     const { said, ...sum } = await inventory(collection, pillar, signal)
     const ours = await view.holding(collection, pillar)
     log.info('view.compared', { collection, pillar, ...sum, equal: ours.digest === said.digest })
+    if (sum.texts > 0) behind(collection, pillar)
     if (ours.digest === said.digest) return true
     if (sum.strangers === 0 || sum.held + sum.lost > 0) return false
     const value = `${said.digest} ${ours.digest}`

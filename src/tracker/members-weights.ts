@@ -19,6 +19,12 @@ export interface Weighing {
   readonly membership: Membership
   /** As the weights were fitted for them; 0: gets nothing new. */
   readonly capacities: Readonly<Record<string, number>>
+  /** The same as if all were empty, so that who is full keeps its share; `unusable` are bytes that no fragment can use. */
+  readonly fair?: {
+    readonly membership: Membership
+    readonly capacities: Readonly<Record<string, number>>
+    readonly unusable: Readonly<Record<string, number>>
+  }
 }
 
 /** A capacity that differs by less than this part is the same. */
@@ -35,22 +41,36 @@ export function reweigh(
   candidates: readonly Candidate[],
 ): Weighing | undefined {
   if (!known && candidates.length === 0) return undefined
-  const members = [...candidates]
-    .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map((one) => ({
-      id: one.id,
-      capacity: capacityOf(one, known?.capacities[one.id], policy.bytes),
-      ...(one.site === undefined ? {} : { site: one.site }),
-    }))
-  if (known?.membership.copies === policy.copies && isSame(known, members)) return undefined
+  const ordered = [...candidates].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const members = ordered.map((one) => ({
+    id: one.id,
+    capacity: capacityOf(one, known?.capacities[one.id], policy.bytes),
+    ...(one.site === undefined ? {} : { site: one.site }),
+  }))
+  const empty = members.map((one, n) => ({
+    ...one,
+    capacity: steady(ordered[n]?.usable ?? 0, known?.fair?.capacities[one.id]),
+  }))
   const { copies } = policy
+  const same = known?.membership.copies === copies && isSame(known, members)
+  if (same && known.fair && isSame(known.fair, empty)) return undefined
   const version = (known?.membership.version ?? 0) + 1
-  const weighed = fit(version, copies, members).membership.members
-  return {
-    membership: { collection, version, copies, members: [...weighed] },
-    capacities: Object.fromEntries(members.map(({ id, capacity }) => [id, capacity])),
+  const versionOf = (some: typeof members) => {
+    const { membership, unusable } = fit(version, copies, some)
+    return {
+      membership: { collection, version, copies, members: [...membership.members] },
+      capacities: Object.fromEntries(some.map(({ id, capacity }) => [id, capacity])),
+      unusable: Object.fromEntries([...unusable].filter(([, bytes]) => bytes > 0)),
+    }
   }
+  const { membership, capacities } = versionOf(members)
+  return { membership, capacities, fair: versionOf(empty) }
 }
+
+const steady = (usable: number, before: number | undefined): number =>
+  before !== undefined && before > 0 && Math.abs(usable - before) <= before * trifle
+    ? before
+    : usable
 
 function capacityOf(
   { usable, open }: Candidate,
@@ -60,11 +80,11 @@ function capacityOf(
   const wasFull = before === 0
   if (open < fragmentBytes * (wasFull ? roomFrom : fullBelow)) return 0
   if (before === undefined || wasFull) return usable
-  return Math.abs(usable - before) <= before * trifle ? before : usable
+  return steady(usable, before)
 }
 
 function isSame(
-  { membership, capacities }: Weighing,
+  { membership, capacities }: Pick<Weighing, 'membership' | 'capacities'>,
   members: readonly { id: string; capacity: number; site?: string }[],
 ): boolean {
   return (

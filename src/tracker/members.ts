@@ -52,9 +52,15 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
   const later = (work: () => Promise<void>): void =>
     void inOrder(work).catch((error) => world.log.error('members.failed', { why: String(error) }))
   const tell = teller(parts, registry, reign)
-  const compared = surveys(world, view, parts.inventory, stop.signal, () =>
-    // What it holds counts as its room.
-    later(async () => tell.changed(await registry.review())),
+  const compared = surveys(
+    world,
+    view,
+    parts.inventory,
+    stop.signal,
+    () =>
+      // What it holds counts as its room.
+      later(async () => tell.changed(await registry.review())),
+    (collection, pillar) => parts.behind?.(collection, pillar),
   )
   const joins = joining(parts, registry, reign, tell, compared)
   const ticking = tick(
@@ -94,6 +100,8 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
     epoch: reign.epoch,
     isActing: reign.isActing,
     membership: registry.membership,
+    fair: registry.fair,
+    unusable: registry.unusable,
     counting: registry.counting,
     present: registry.present,
     surveyed: (collection) =>

@@ -19,6 +19,10 @@ export interface Members {
   isActing(): boolean
   /** The membership by which candidates are ranked now; undefined when nobody was ever registered. */
   membership(collection: string): Membership | undefined
+  /** The same by what each could hold were it empty: where copies should be in the end. */
+  fair(collection: string): Membership | undefined
+  /** Bytes of each member that no fragment can use, as [PLC-3] says; of those only that have some. */
+  unusable(collection: string): ReadonlyMap<string, number>
   /** Registered pillars of the collection whose copies count: there, or away for less than the grace time. */
   counting(collection: string): string[]
   /** Those of them that are there now. */
@@ -50,6 +54,18 @@ export interface Distribution {
       readonly stallMs?: number
     },
   ): Promise<void>
+  /**
+   * Brings these to the named pillars, beside those that hold them already. Resolves when it is over; who has them then,
+   * the view says.
+   */
+  bring(
+    collection: string,
+    wanted: readonly { readonly fragment: Fragment; readonly to: readonly string[] }[],
+    source: (fragment: Fragment) => Offer,
+    options: { readonly signal: AbortSignal; readonly stallMs?: number },
+  ): Promise<void>
+  /** Whether anything is on its way to anybody now. */
+  isBusy(): boolean
   /** Whether it is on its way to somebody now. */
   carries(collection: string, hash: string): boolean
   stop(): Promise<void>

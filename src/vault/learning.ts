@@ -29,6 +29,8 @@ export interface Learning {
     listing: AsyncIterable<Listed>,
     texts: (fragments: readonly Fragment[]) => Promise<ReadonlyMap<string, string>>,
   ): Promise<void>
+  /** It has texts that are not known here: it is to be read again. */
+  doubt(collection: string, pillar: string): Promise<void>
   /** Whether it was read. */
   knows(collection: string, pillar: string): Promise<boolean>
   /** Pillars that may tell of files that are not known again yet; none once so few are unread that no file is theirs alone. */
@@ -47,6 +49,7 @@ const textsAtATime = 64
 export function learning(parts: VaultParts, { alone, isHere }: Settling): Learning {
   const { world, view, volume, directory } = parts
   const known = new Set<string>()
+  const { knows, doubt } = whoIsRead(view, known)
   let learntAt: number | undefined
   void load().catch((error) => world.log.error('vault.notLoaded', { why: String(error) }))
 
@@ -55,11 +58,6 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
     for (const { name, fragments, pillars } of directory.document().collections)
       for (const pillar of fragments ? pillars : []) await knows(name, pillar)
     if (value !== undefined) learntAt ??= Number(value)
-  }
-  async function knows(collection: string, pillar: string): Promise<boolean> {
-    const key = readFact(collection, pillar)
-    if (!known.has(key) && (await view.fact(key)) !== undefined) known.add(key)
-    return known.has(key)
   }
   /** True when it was news. */
   async function adopt(told: Told, entry: Entry): Promise<boolean> {
@@ -98,6 +96,7 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
   }
   return {
     knows,
+    doubt,
     learntAt: () => learntAt,
     missing: () =>
       learntAt === undefined
@@ -121,6 +120,22 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
       await view.change(facts)
       known.add(key)
       world.log.info('vault.learnt', { collection, pillar, files: news })
+    },
+  }
+}
+
+/** Of whom the texts were read: noted in the view, and in memory. */
+function whoIsRead(view: VaultParts['view'], known: Set<string>) {
+  return {
+    async knows(collection: string, pillar: string): Promise<boolean> {
+      const key = readFact(collection, pillar)
+      if (!known.has(key) && ((await view.fact(key)) ?? '') !== '') known.add(key)
+      return known.has(key)
+    },
+    async doubt(collection: string, pillar: string): Promise<void> {
+      const key = readFact(collection, pillar)
+      known.delete(key)
+      await view.change([{ do: 'fact', key, value: '' }])
     },
   }
 }

@@ -27,6 +27,8 @@ export interface VaultParts {
   readonly directory: Pick<Directory, 'collection' | 'document'>
   readonly distribution: Pick<Distribution, 'spread'>
   readonly fetch: Fetch
+  /** Pillars of the collection that are there now. */
+  present(collection: string): readonly string[]
   /** Ends what goes on; the next start goes on with it. */
   readonly signal: AbortSignal
   /** This id, with these fragments, is safe on pillars. */

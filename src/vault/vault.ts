@@ -5,11 +5,12 @@
  */
 import type { ListQuery, Page, RetainedFile, StoredFile } from '../index/index.ts'
 import { purgeMax, retainedPath } from '../store/removal.ts'
-import type { Incoming, NewFile, Restored, Space, Spread, Standing, Store } from '../store/store.ts'
+import type { Incoming, NewFile, Restored, Space, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
 import { fileOf, payloadOf, type Settling, settling, type VaultParts } from './settling.ts'
+import { telling } from './telling.ts'
 
 export type { VaultParts } from './settling.ts'
 
@@ -39,6 +40,7 @@ export function openVault(parts: VaultParts): Vault {
     ...volume,
     ...receiving(parts, work, settled),
     ...removing(parts, work, settled),
+    ...telling(parts, work),
     carryOn: carry.wake,
     learning: learned,
     trouble: () => volume.trouble() ?? behind(learned.missing()),
@@ -55,7 +57,6 @@ export function openVault(parts: VaultParts): Vault {
     summary: async () =>
       (await volume.summary()).filter(({ collection }) => directory.collection(collection)),
     space: () => spaceOf(parts),
-    spread: (collection) => spreadOf(parts, collection),
     // What pillars have proven they tell themselves.
     oldestProof: async () => undefined,
     async close() {
@@ -252,19 +253,6 @@ async function* read(
   const fetching = (slice: (typeof slices)[number], stop: AbortSignal) =>
     fetch(file.collection, slice, AbortSignal.any([signal, stop]))
   yield* assembled(fetching, slices, at, end - at)
-}
-
-/** Undefined while nothing is spread. */
-async function spreadOf(
-  { view, directory }: VaultParts,
-  collection: string,
-): Promise<Spread | undefined> {
-  const wanted = directory.collection(collection)?.fragments?.copies
-  const pillars = (await view.members()).filter(({ state }) => state === 'registered')
-  const names = pillars.map(({ pillar }) => pillar)
-  const counts = [...(await view.histogram(collection, names)).keys()]
-  if (wanted === undefined || counts.length === 0) return undefined
-  return { least: Math.min(...counts), wanted, pillars: names.length }
 }
 
 /** What pillars have open, divided by the copies that each byte takes of it. */

@@ -1,7 +1,7 @@
 // A collection in fragments, with real processes over mosquitto: put, power cuts, get, and the disks without any program.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { decide } from '../../src/setup/found.ts'
@@ -54,10 +54,49 @@ t.test(
   },
 )
 
+t.test(
+  '[GETF-1] what is fetched comes from pillars, and what is there is not fetched',
+  async (t) => {
+    const before = archive.relay.up + archive.relay.down
+    const to = join(home, 'straight')
+    const first = await archive.colonnade(['get', films, '--all', '-o', `${to}/`, '--json'])
+    t.equal((await first.ended).code, 0)
+    t.same(snapshot(to), snapshot(source))
+    const through = archive.relay.up + archive.relay.down - before
+    t.ok(through < 500_000, `${through} bytes by way of the tracker`)
+    t.ok(first.line.up > 9_000_000)
+    const large = first.objects().find(({ id }) => id === 'dir/large')
+    t.match(large, { outcome: 'fetched', pillars: ['pillar-1', 'pillar-2', 'pillar-3'] })
+  },
+)
+
+t.test('[GETF-6] a get that is killed goes on where it was, without a pillar', async (t) => {
+  const to = join(home, 'killed')
+  const args = ['get', films, 'dir/large', '-o', to]
+  const first = await archive.colonnade(args, { rate: 4_000_000 })
+  await until('enough came that it was noted', async () => first.line.up > 8_000_000, 30_000)
+  await first.kill()
+  t.notOk(existsSync(to))
+  await pillars['pillar-3'].kill('SIGKILL')
+  const second = await archive.colonnade(args)
+  t.match(await second.ended, { code: 0 })
+  t.same(readFileSync(to), readFileSync(join(source, 'dir', 'large')))
+  t.ok(second.line.up < 6_000_000, `${second.line.up} bytes came again`)
+})
+
+t.test('[GETF-7] the listing says how many copies are there now', async (t) => {
+  t.match((await run('ls', films)).output, /1 of 2 copies +dir\/large/)
+  const { output } = await run('ls', films, '--json')
+  const files = output.split('\n').filter((line) => line.includes('dir/large'))
+  t.match(JSON.parse(files[0] ?? ''), { fragments: { least: 1, wanted: 2 } })
+  pillars['pillar-3'].start()
+  await pillars['pillar-3'].ready()
+})
+
 t.test('[VAULT-7] the commands work as on any other collection', async (t) => {
   t.match(await run('ls', films), { code: 0, output: /dir\/large/ })
   t.match(await run('verify', films, source), { code: 0, output: /safe to delete: 5 of 5/ })
-  t.match((await run('ls', films)).output, /in fragments +dir\/large/)
+  t.match((await run('ls', films)).output, /2 of 2 copies +dir\/large/)
   t.match(await run('status', films), {
     code: 0,
     output: /^Safe: 5 files in fragments, 2 copies of each on 3 pillars/,

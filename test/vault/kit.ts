@@ -168,6 +168,7 @@ export async function opened(on: Ground): Promise<Kit> {
   const vault = openVault({
     ...{ world, disk: sim.disk, index: undying, volume, view, directory, signal: stop.signal },
     distribution: on.pillars.distribution(world, view),
+    present: () => (on.pillars.away ? [] : policy.pillars),
     fetch: on.pillars.fetch(world),
   })
   const checksum = (bytes: Uint8Array): string => digestOf(world, bytes)

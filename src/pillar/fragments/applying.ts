@@ -30,12 +30,18 @@ export async function apply(bureau: Bureau, message: Started): Promise<void> {
 
 /** Says that they are here. Nothing is said of none. */
 export async function obtained(
-  { desk, say }: Bureau,
+  { desk, say, nonces }: Bureau,
   { collection, conversation, from }: Pick<Started, 'collection' | 'conversation' | 'from'>,
   stage: MessageOf<'FragmentDistributionObtained'>['stage'],
   hashes: readonly string[],
 ): Promise<void> {
   if (hashes.length === 0) return
+  // Whoever hears it may count on it.
+  const kinds = ['slice', 'info'] as const
+  nonces.void(
+    collection,
+    hashes.flatMap((hash) => kinds.map((kind) => fragmentFileId({ hash, kind }))),
+  )
   const event = compose<'FragmentDistributionObtained'>(desk.world, desk.name, {
     type: 'FragmentDistributionObtained',
     conversation,
@@ -52,6 +58,7 @@ export async function failed(
   { desk, say }: Bureau,
   { collection, conversation, from }: Pick<Started, 'collection' | 'conversation' | 'from'>,
   fragments: MessageOf<'FragmentDistributionFailed'>['fragments'],
+  gone = false,
 ): Promise<void> {
   if (fragments.length === 0) return
   const event = compose<'FragmentDistributionFailed'>(desk.world, desk.name, {
@@ -60,6 +67,7 @@ export async function failed(
     to: [from],
     collection,
     fragments,
+    ...(gone ? { gone } : {}),
   })
   await say(event)
 }

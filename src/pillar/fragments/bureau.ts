@@ -1,13 +1,17 @@
 /** What the parts of the pillar that care for fragments share. */
 import { compareEpochs, type Epoch, type FragmentEvent } from '../../protocol/fragments.ts'
 import type { Desk } from '../pillar.ts'
+import type { Nonces } from './nonces.ts'
 import type { Notes } from './notes.ts'
 import type { Promised } from './promised.ts'
+import type { Vows } from './vows.ts'
 
 export interface Bureau {
   readonly desk: Desk
   readonly notes: Notes
   readonly promised: Promised
+  readonly nonces: Nonces
+  readonly vows: Vows
   say(event: FragmentEvent): Promise<void>
 }
 

@@ -40,6 +40,7 @@ async function persist(bureau: Bureau, message: Ended, kept: Ended['fragments'])
     bureau,
     message,
     absent.map(({ hash }) => ({ hash, reason: 'it is not here' })),
+    true,
   )
 }
 

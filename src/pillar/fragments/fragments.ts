@@ -2,7 +2,7 @@
  * The pillar's side of fragment distribution: it joins the tracker that acts, applies for what it should and can keep,
  * fetches what is delivered to it, and keeps it for good once the distribution has ended.
  */
-import type { AcceptedRequest } from '../../index/index.ts'
+import type { AcceptedRequest, StoredFile } from '../../index/index.ts'
 import { compose, uuid7 } from '../../post/compose.ts'
 import type { Mail } from '../../post/post.ts'
 import type { Epoch, FragmentEvent, Membership } from '../../protocol/fragments.ts'
@@ -13,15 +13,21 @@ import { apply, obtained } from './applying.ts'
 import { type Bureau, isOfActing, keeps } from './bureau.ts'
 import { arrivals } from './delivery.ts'
 import { end } from './ending.ts'
+import { goneTelling } from './gone.ts'
 import { type JoinEvent, type Joining, type JoinWord, joinStep } from './joining.ts'
+import { nonces } from './nonces.ts'
 import { notes } from './notes.ts'
 import { promisedRoom } from './promised.ts'
+import { trimming } from './trimming.ts'
+import { vows } from './vows.ts'
 
 export interface Fragments {
   /** What the tracker says; true when it was for us. */
   hear(mail: Mail): Promise<boolean>
   connected(): void
   resume(accepted: readonly AcceptedRequest[]): Promise<void>
+  /** The bytes of this file were damaged, and are put aside. */
+  gone(file: StoredFile): void
   /** Says that the pillar goes. */
   goodbye(): Promise<void>
   idle(): Promise<void>
@@ -45,9 +51,13 @@ export function fragments(parts: FragmentsParts): Fragments {
     desk,
     notes: notes(desk.state),
     promised: promisedRoom(desk.world),
+    nonces: nonces(desk.world),
+    vows: vows(desk.state, desk.world.clock),
     say,
   }
   const deliveries = arrivals(bureau)
+  const trims = trimming(bureau)
+  const gone = goneTelling(bureau)
   const bell = newBell()
   const membership = joining(parts, bureau, bell.ring)
   // In the order in which it was said: what a distribution's end says is not overtaken by its start.
@@ -64,6 +74,10 @@ export function fragments(parts: FragmentsParts): Fragments {
         return deliveries.take(message, line, key)
       case 'FragmentDistributionEnded':
         return end(bureau, message, key)
+      case 'PrepareTrimRequest':
+      case 'ConfirmFragmentsRequest':
+      case 'TrimFragmentsRequest':
+        return trims.hear(message, key)
       default:
         return membership.hear(message)
     }
@@ -81,6 +95,7 @@ export function fragments(parts: FragmentsParts): Fragments {
     },
     connected: () => void inOrder(() => membership.connected()),
     resume: (accepted) => deliveries.resume(accepted),
+    gone: gone.tell,
     async goodbye() {
       if (!membership.isRegistered()) return
       await say(
@@ -93,6 +108,8 @@ export function fragments(parts: FragmentsParts): Fragments {
     async idle() {
       await ticking
       await deliveries.idle()
+      await trims.idle()
+      await gone.idle()
     },
   }
 }
@@ -139,7 +156,7 @@ async function offer(bureau: Bureau): Promise<boolean> {
 }
 
 /** Drives the pure machine of joining. */
-function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => void) {
+function joining(parts: FragmentsParts, { desk, notes, nonces }: Bureau, changed: () => void) {
   let state: Joining = { at: 'waiting' }
 
   async function step(event: JoinEvent): Promise<void> {
@@ -156,7 +173,11 @@ function joining(parts: FragmentsParts, { desk, notes }: Bureau, changed: () => 
     const { epoch } = state
     const conversation = 'attempt' in state ? state.attempt : uuid7(desk.world)
     const common = { conversation, to: [epoch.tracker], epoch }
-    if (word === 'requested') return parts.say(await asking(parts, common))
+    if (word === 'requested') {
+      // It tells of all that is here.
+      nonces.void()
+      return parts.say(await asking(parts, common))
+    }
     const type = word === 'succeeded' ? 'ClientJoinSucceeded' : 'ClientJoinFailed'
     await parts.say(compose<typeof type>(desk.world, desk.name, { type, ...common }))
   }

@@ -26,6 +26,8 @@ export interface Notes {
     collection: string,
     fragments: readonly (Named & { readonly holders: readonly string[] })[],
   ): Promise<void>
+  /** Not kept any more. */
+  release(collection: string, fragments: readonly Named[]): Promise<void>
   /** The highest epoch that was ever seen. */
   epoch(): Promise<Epoch | undefined>
   noteEpoch(epoch: Epoch): Promise<void>
@@ -35,6 +37,7 @@ export interface Notes {
 }
 
 const temporaryKey = 'fragment temporary '
+const heldKey = 'fragment held '
 const keyOf = (collection: string, fragment: Named): string =>
   `${collection} ${fragmentFileId(fragment)}`
 const epochKey = 'fragment epoch'
@@ -63,9 +66,11 @@ export function notes(state: State): Notes {
       state.change(
         fragments.flatMap((one) => [
           [temporaryKey + keyOf(collection, one), undefined] as const,
-          [`fragment held ${keyOf(collection, one)}`, JSON.stringify(one.holders)] as const,
+          [heldKey + keyOf(collection, one), JSON.stringify(one.holders)] as const,
         ]),
       ),
+    release: (collection, fragments) =>
+      state.change(fragments.map((one) => [heldKey + keyOf(collection, one), undefined])),
     epoch: () => read(epochKey),
     noteEpoch: (epoch) => state.change([[epochKey, JSON.stringify(epoch)]]),
     memberships: async (collection) => (await read<Membership[]>(membershipKey(collection))) ?? [],

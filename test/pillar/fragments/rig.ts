@@ -5,7 +5,7 @@ import { exchange } from '../../../src/exchange/exchange.ts'
 import { compose, type Draft, uuid7 } from '../../../src/post/compose.ts'
 import { parse, seal, unseal } from '../../../src/protocol/envelope.ts'
 import type { Epoch, Fragment, Membership } from '../../../src/protocol/fragments.ts'
-import type { Message, MessageOf } from '../../../src/protocol/messages.ts'
+import type { Message, MessageOf, MessageType } from '../../../src/protocol/messages.ts'
 import { timeText } from '../../../src/protocol/scalars.ts'
 import { type EventType, pillarEvents, topicsUnder } from '../../../src/protocol/topics.ts'
 import { type Fleet, startFleet } from '../../../src/sim/fleet.ts'
@@ -33,9 +33,16 @@ type EventDraft<T extends EventType> = Omit<
 export interface Rig {
   readonly fleet: Fleet
   /** What pillars said, of this type. */
-  heard<T extends EventType>(type: T, from?: string): MessageOf<T>[]
+  heard<T extends MessageType>(type: T, from?: string): MessageOf<T>[]
   forget(): void
   say<T extends EventType>(type: T, draft: EventDraft<T>, by?: Signer): Promise<void>
+  /** A request to one pillar; its answers are heard. */
+  ask<T extends MessageType>(
+    pillar: string,
+    type: T,
+    draft: Record<string, unknown>,
+    by?: Signer,
+  ): Promise<void>
   /** Bytes that can be had, as a fragment. */
   fragment(bytes: Uint8Array, kind?: Fragment['kind']): Fragment
   deliver(
@@ -93,7 +100,7 @@ export async function rig(
   const bus = fleet.broker.connectAs('tracker')({
     clientId: 'tracker',
     persistent: true,
-    subscriptions: pillarEvents.map(topics.event),
+    subscriptions: [...pillarEvents.map(topics.event), topics.replies('tracker', 'rig')],
     receive(_topic, payload) {
       const sealed = unseal(payload)
       const parsed = sealed && parse(sealed.line)
@@ -125,6 +132,16 @@ export async function rig(
       all = []
     },
     say,
+    async ask(pillar, type, draft, by = simSigner('tracker')) {
+      const request = compose(world, draft.from === undefined ? 'tracker' : String(draft.from), {
+        ...{ type, conversation: uuid7(world), epoch: first, collection, to: [pillar] },
+        replyTo: topics.replies('tracker', 'rig'),
+        expiresAt: timeText(world.clock.now() + 86_400_000),
+        ...draft,
+      } as never)
+      const sealed = seal(JSON.stringify(request), by)
+      await fleet.time.finish(bus.publish(topics.pillarRequests(pillar), sealed))
+    },
     fragment(bytes, kind = 'slice') {
       const hasher = fleet.hashing.start('sha256')
       hasher.update(bytes)

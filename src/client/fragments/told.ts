@@ -1,0 +1,70 @@
+/** Of which fragments files consist, and who holds each: asked of whoever keeps the collection, page by page. */
+
+import { limits } from '../../limits.ts'
+import { compose, expiryText, uuid7 } from '../../post/compose.ts'
+import type { Fragment } from '../../protocol/fragments.ts'
+import { askOne } from '../ask.ts'
+import { type Client, Unable } from '../client.ts'
+
+export interface Asked {
+  readonly id: string
+  readonly checksum: string
+  readonly offset?: number
+  readonly length?: number
+}
+
+/** A fragment where it stands in a file. */
+export interface ToldFragment extends Fragment {
+  /** Place of the file among those that were asked for. */
+  readonly file: number
+  /** Where it begins in the file. */
+  readonly at: number
+  readonly holders: readonly string[]
+}
+
+export interface Told {
+  /** In the order of the files, and in that of their bytes. */
+  readonly fragments: readonly ToldFragment[]
+  /** Files of which nothing is known: they can only be had whole. */
+  readonly unknown: ReadonlySet<number>
+}
+
+/** Rejects with `Unable` when the keeper is silent; one that does not know the question knows nothing of all files. */
+export async function fragmentsOf(
+  client: Client,
+  collection: string,
+  keeper: string,
+  asked: readonly Asked[],
+  signal: AbortSignal,
+): Promise<Told> {
+  const { world, name, line } = client
+  const conversation = uuid7(world)
+  const fragments: ToldFragment[] = []
+  const unknown = new Set<number>()
+  for (let page = 0; ; page++) {
+    const request = compose<'GetFragmentsRequest'>(world, name, {
+      type: 'GetFragmentsRequest',
+      ...{ conversation, collection, page, replyTo: line.replyTo, to: [keeper] },
+      expiresAt: expiryText(world, limits.identifyExpiryMs),
+      files: asked.map(({ id, checksum, offset, length }) => ({
+        ...{ id, checksum },
+        ...(offset === undefined ? {} : { offset }),
+        ...(length === undefined ? {} : { length }),
+      })),
+      skip: fragments.length,
+    })
+    const answer = await askOne(client, keeper, request, signal)
+    const { code, text } = answer.responseInfo
+    if (answer.type === 'NotUnderstoodResponse' || code === 'REQUEST_NOT_SUPPORTED')
+      return { fragments: [], unknown: new Set(asked.keys()) }
+    if (answer.type !== 'GetFragmentsFinalResponse' || code !== 'OPERATION_COMPLETED')
+      throw new Unable(`${keeper}: ${text ?? code}`)
+    for (const place of answer.unknown ?? []) unknown.add(place)
+    for (const { holders, ...fragment } of answer.fragments)
+      fragments.push({
+        ...fragment,
+        holders: holders.flatMap((place) => answer.holders[place] ?? []),
+      })
+    if (!answer.partialResult || answer.fragments.length === 0) return { fragments, unknown }
+  }
+}
