@@ -90,6 +90,8 @@ export const limits = {
   fragmentBytesAskedMax: 256 * 1024 * 1024,
   /** How long a pillar may begin to fetch what was delivered; then it is told anew. */
   deliveryExpiryMs: 3600_000,
+  /** Nobody is waited for longer, whatever a pillar says when it goes on purpose. */
+  downOnPurposeMsMax: 7 * 24 * 3600_000,
   /** Leaves room in a text for how often it happened. */
   alarmTextMax: 1_900,
   /** Alarms that the tracker keeps; the oldest are forgotten. */

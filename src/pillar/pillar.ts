@@ -10,6 +10,7 @@ import { compose, notUnderstood } from '../post/compose.ts'
 import type { Mail, Post } from '../post/post.ts'
 import { type Present, startPresent } from '../post/presence.ts'
 import { conversationOf, nextSession } from '../post/session.ts'
+import { type Leave, noSupply, type Supply } from '../power/power.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { type Topics, trackerEvents } from '../protocol/topics.ts'
@@ -25,6 +26,7 @@ import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
 import { fragments } from './fragments/fragments.ts'
 import { deliveries } from './get.ts'
+import { type InHand, inHand, mindPower, presenceOfPower } from './power.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
@@ -51,6 +53,10 @@ export interface PillarParts {
   readonly topics: Topics
   readonly connect: ConnectBus
   readonly dial: Dial
+  /** The power that there is; without it, all that is needed. */
+  readonly supply?: Supply
+  /** How long it means to be away when its power ends, milliseconds. */
+  readonly awayMs?: number
   /**
    * Asks the tracker for a newer archive document; rejects when it can not be asked. What its clock said, in milliseconds since
    * 1970; undefined when we are the tracker.
@@ -62,6 +68,9 @@ export interface PillarParts {
 
 /** What the handlers work with. */
 export interface Desk extends PillarParts {
+  readonly supply: Supply
+  /** Transfers that go on. */
+  readonly inHand: InHand
   answer(request: RequestMessage, message: Message): Promise<void>
   alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
   readonly stopping: AbortSignal
@@ -75,7 +84,7 @@ export interface Desk extends PillarParts {
 
 export interface Pillar {
   /** Ends transfers where they are, says goodbye and leaves the store closed and its bags up to date. */
-  stop(): Promise<void>
+  stop(leave?: Leave): Promise<void>
   isConnected(): boolean
 }
 
@@ -104,6 +113,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     session: () => post.session(),
     say: async (event) => void (await post.send(topics.event(event.type), event)),
   })
+  let leaving: Leave | undefined
   const post: Present = startPresent(
     {
       ...parts,
@@ -117,7 +127,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         topics.trackerState(),
         ...trackerEvents.map(topics.event),
       ],
-      presence: (state, now) => presenceOf(parts, now, state),
+      presence: (state, now) => presenceOf(parts, now, state, leaving),
     },
     {
       mail: async (mail) =>
@@ -131,15 +141,17 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     },
   )
   store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
+  mindPower(desk, post.announce)
   const accepted = await store.accepted()
   await work.puts.resume(accepted)
   await pieces.resume(accepted)
   const housekeeping = keepHouse(desk)
   return {
     isConnected: () => post.isConnected(),
-    async stop() {
+    async stop(leave) {
       stop.abort()
       await pieces.goodbye()
+      leaving = leave
       await post.leave()
       await work.puts.idle()
       await work.gets.idle()
@@ -159,17 +171,21 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
 
 const presenceOf = (
-  { world, name, version, site, store }: PillarParts,
+  parts: PillarParts,
   session: number,
   state: 'online' | 'offline',
-): MessageOf<'Presence'> =>
-  compose<'Presence'>(world, name, {
+  leave: Leave | undefined,
+): MessageOf<'Presence'> => {
+  const { world, name, version, site, store } = parts
+  return compose<'Presence'>(world, name, {
     type: 'Presence',
     conversation: conversationOf(session),
     ...{ state, session, version },
     ...(site === undefined ? {} : { site }),
     ...kindOf(store),
+    ...presenceOfPower(parts, state, leave),
   })
+}
 
 function deskFor(
   parts: PillarParts,
@@ -180,10 +196,12 @@ function deskFor(
     gone,
   }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
-  const { world, name, topics, store } = parts
+  const { world, name, topics, store, supply = noSupply } = parts
+  const estimated = estimate(world.clock)
   return {
-    ...{ ...parts, stopping, suspect, gone },
-    estimate: estimate(world.clock),
+    ...{ ...parts, stopping, suspect, gone, supply },
+    estimate: estimated,
+    inHand: inHand(supply, estimated, stopping),
     currency: currency(parts, stopping, () => post().isConnected()),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),

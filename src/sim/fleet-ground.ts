@@ -1,5 +1,7 @@
 /** What all members of a simulated fleet share: who is who, the world while they live, and the archive document. */
 import type { ConnectBus } from '../bus/bus.ts'
+import type { AttendOptions } from '../power/attend.ts'
+import type { WatchOptions } from '../power/watch.ts'
 import { type ArchiveDocument, parseDocument } from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
 import { topicsUnder } from '../protocol/topics.ts'
@@ -38,6 +40,8 @@ export interface FleetOptions {
   readonly fragments?: { readonly bytes: number; readonly copies: number }
   /** How long a pillar that is away counts there, milliseconds; a day when absent. */
   readonly graceMs?: number
+  /** Each pillar has a UPS of its own, and works by it. */
+  readonly power?: Partial<WatchOptions & AttendOptions>
 }
 
 export const archive = 'test'
