@@ -1,9 +1,11 @@
 /** `npm run measure -- NAME`: what takes too long or too much for a test run, as a table for the README. */
 import { release } from 'node:os'
 import { binaries } from './measure/binaries.ts'
+import { fragments } from './measure/fragments.ts'
 import { lan } from './measure/lan.ts'
 import { listing } from './measure/listing.ts'
 import { memory } from './measure/memory.ts'
+import { pieces } from './measure/pieces.ts'
 import { placement } from './measure/placement.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
@@ -11,7 +13,7 @@ import type { Measurement } from './measure/table.ts'
 import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
-  ...{ binaries, lan, listing, memory, placement, small, spool, view },
+  ...{ binaries, fragments, lan, listing, memory, pieces, placement, small, spool, view },
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 

@@ -1,7 +1,7 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
-import { inviteCommands } from './programs/invite.ts'
+import { inviteCommands, revokeCommand } from './programs/invite.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { sayWord, trackerStatus } from './programs/tracker-status.ts'
@@ -107,6 +107,7 @@ Examples:
     process.stdout.write('the archive document has changed; the tracker takes it at once\n')
   })
 inviteCommands(program)
+revokeCommand(program)
 program
   .command('run')
   .description('run the tracker until it is told to stop')

@@ -13,6 +13,7 @@ import type { Topics } from '../protocol/topics.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { purposeLeftMs, withPurpose } from './absent.ts'
 import {
   begin,
   begunAnew,
@@ -33,7 +34,7 @@ export interface LineParts {
   readonly signer: Signer
   readonly topics: Topics
   readonly connect: ConnectBus
-  refresh(): Promise<void>
+  refresh(): Promise<number | undefined>
   /** Of interest to others in this program. */
   onAlarm?(alarm: MessageOf<'Alarm'>): void | Promise<void>
   onPresence?(presence: MessageOf<'Presence'>): void
@@ -71,6 +72,10 @@ export interface Line {
   readonly replyTo: string
   ask(asking: Asking): Promise<ReadonlyMap<string, Party>>
   presence(pillar: string): 'online' | 'offline' | 'unknown'
+  /** It is there and saves its power: nothing is to be brought to it, nor fetched for others. */
+  isSaving(pillar: string): boolean
+  /** Until when one that has gone for lack of power is to be waited for, by our own wall clock; undefined of others. */
+  downUntil(pillar: string): number | undefined
   /** False of a pillar that keeps checksums only: by the archive document, or by its own word. */
   keepsFiles(pillar: string): boolean
   /** It is to go, or is lost: what it has is no copy any more. */
@@ -141,6 +146,8 @@ export function openLine(parts: LineParts): Line {
     replyTo,
     ask: (asking) => ask(parts.world, post, open, asking, there.isOffline),
     presence: there.presence,
+    isSaving: there.isSaving,
+    downUntil: there.downUntil,
     keepsFiles: (pillar) =>
       parts.directory.identity(pillar)?.kind !== 'checksum' && !there.keepsChecksums(pillar),
     leaves: there.leaves,
@@ -181,9 +188,10 @@ function whoIsThere(parts: LineParts) {
       const known = presences.get(presence.from)
       // A death that comes late belongs to an older session; a birth of the same session may come again.
       if (known && !earlier.delete(presence.from) && known.session > presence.session) return false
-      presences.set(presence.from, presence)
+      const full = withPurpose(known, presence)
+      presences.set(presence.from, full)
       noticeKind(presence.from, presence.kind)
-      parts.onPresence?.(presence)
+      parts.onPresence?.(full)
       return presence.state === 'online' && known !== undefined && known.session < presence.session
     },
     /** The broker may have forgotten how far a number was, and with it a board that begins anew. */
@@ -202,6 +210,17 @@ function whoIsThere(parts: LineParts) {
     presence: (name: string): 'online' | 'offline' | 'unknown' =>
       presences.get(name)?.state ?? (hushed.has(name) ? 'offline' : 'unknown'),
     isOffline: (name: string): boolean => presences.get(name)?.state === 'offline',
+    isSaving(name: string): boolean {
+      const known = presences.get(name)
+      return known?.state === 'online' && known.saving !== undefined
+    },
+    downUntil(name: string): number | undefined {
+      const known = presences.get(name)
+      if (known?.state !== 'offline') return undefined
+      const now = parts.world.clock.now()
+      const ms = purposeLeftMs(known, now)
+      return ms > 0 ? now + ms : undefined
+    },
   }
 }
 

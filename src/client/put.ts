@@ -12,6 +12,7 @@ import { objectName } from '../transfer/objects.ts'
 import type { Client } from './client.ts'
 import type { Party } from './conversation.ts'
 import { identify } from './identify.ts'
+import type { Line } from './line.ts'
 import { putStallMs } from './patience.ts'
 import { relayFor } from './relay.ts'
 
@@ -58,8 +59,11 @@ export interface PutOptions {
   readonly pillars?: readonly string[]
   /** Why, in free words: ends in the audit trail. */
   readonly information?: string
-  /** Bytes of this batch that pillars have received so far, in all. */
-  progress?(bytes: number): void
+  /**
+   * Bytes of this batch that pillars have received so far, in all; and of a collection in fragments, of which one takes
+   * in all, those that enough pillars keep for good.
+   */
+  progress?(bytes: number, safe?: number): void
 }
 
 /** Longest wait for a pillar that is known to be off, once the others are done. */
@@ -168,7 +172,7 @@ async function putOnce(
     ...(options.prove ? { prove: true } : {}),
   })
   const answers = await identify(client, asked, pillars, options.signal)
-  const able = judge(answers, tally)
+  const able = judge(line, answers, tally)
   const going = open.filter((item) => !tally.stopped.has(item.id))
   const takers = [...able]
     .filter(([, ids]) => going.some((item) => ids.has(item.id)))
@@ -189,6 +193,7 @@ async function putOnce(
 
 /** Reads the identify answers: who has a file, who would take it, and where it must not go at all. */
 function judge(
+  { isSaving }: Pick<Line, 'isSaving'>,
   answers: ReadonlyMap<string, AnswerMessage>,
   tally: Tally,
 ): Map<string, Set<string>> {
@@ -207,7 +212,8 @@ function judge(
         !tally.copies.get(id)?.has(pillar) && ids.add(id)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
-        tally.refused.add(id)
+        // Its power comes back: tried another time, it will take it.
+        if (!isSaving(pillar)) tally.refused.add(id)
       }
     }
     able.set(pillar, ids)
@@ -274,7 +280,8 @@ async function perform(
       progress: (answer) => {
         if (answer.type !== 'PutFileProgressResponse') return
         bytes.set(answer.from, answer.bytesDone)
-        options.progress?.([...bytes.values()].reduce((sum, one) => sum + one, 0))
+        const received = [...bytes.values()].reduce((sum, one) => sum + one, 0)
+        options.progress?.(received, answer.bytesSafe)
         if (answer.waitingAt !== undefined && answer.waitingAt !== name) relay.wanted(answer.from)
       },
     })

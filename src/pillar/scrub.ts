@@ -9,6 +9,7 @@ import { limits } from '../limits.ts'
 import { uuid7 } from '../post/compose.ts'
 import { findings, isStill } from './findings.ts'
 import type { Desk } from './pillar.ts'
+import { calm } from './power.ts'
 import { isForNow, type ScrubPlan, scrubPlan } from './scrub-plan.ts'
 
 export interface Scrub {
@@ -64,6 +65,7 @@ async function work(
   while (!stopping.aborted) {
     const left = next - world.clock.monotonic()
     if (suspects.size === 0 && left > 0) await sleep(left)
+    await calm(desk)
     if (stopping.aborted) return
     try {
       for (const [key, file] of suspects) {
@@ -196,8 +198,10 @@ async function verdict(desk: Desk, file: StoredFile): Promise<Verdict | undefine
   return { is: 'damaged', how: 'the stored bytes are damaged' }
 }
 
-async function rest({ world, estimate, stopping }: Desk, workedMs: number): Promise<void> {
+async function rest(desk: Desk, workedMs: number): Promise<void> {
+  const { world, estimate, stopping } = desk
   const times = estimate.isBusy() ? restBusy : restCalm
   await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
+  await calm(desk)
   if (stopping.aborted) throw new Interrupted('stopping')
 }

@@ -6,6 +6,7 @@ import type { Disk } from '../disk/disk.ts'
 import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
+import type { Leave, Supply } from '../power/power.ts'
 import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
@@ -13,6 +14,7 @@ import { openSoundIndex } from '../store/sound-index.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
+import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
@@ -27,15 +29,16 @@ const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
- * the place of the bus that the configuration names.
+ * the place of the bus that the configuration names; `supply` tells of the power that there is.
  */
 export async function runAgent(
   world: World,
   config: AgentConfig,
   connect?: ConnectBus,
-): Promise<() => Promise<void>> {
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
   try {
-    return await started(world, config, connect)
+    return await started(world, config, connect, supply)
   } catch (error) {
     // Nobody would know of it else: who does not start says nothing.
     const why = error instanceof Error ? error.message : String(error)
@@ -48,7 +51,8 @@ async function started(
   world: World,
   config: AgentConfig,
   connect?: ConnectBus,
-): Promise<() => Promise<void>> {
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
   const root = volumeRoot(config['volume.mount'])
   // Before anything is opened: an unplugged disk must never mean writing to the disk below.
   if (!existsSync(join(root, 'volume.json')))
@@ -68,7 +72,8 @@ async function started(
   const state = openState(join(root, stateFile))
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
-  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
+  const { whenSilent } = thread
+  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'], whenSilent }
   const store =
     config.kind === 'file'
       ? await openVolume(world, thread.disk, index, options)
@@ -88,13 +93,15 @@ async function started(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
+    ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
   const quiet = await tellDoctor(world, config, store)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
-  return async () => {
+  return async (leave) => {
     await quiet()
-    await pillar.stop()
+    await pillar.stop(leave)
     member.dial.close()
     await state.close()
     await thread.close()

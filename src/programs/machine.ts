@@ -13,6 +13,7 @@ import { agentShape } from '../system/config-shapes.ts'
 import { formatBytes } from '../world/units.ts'
 import { adopt } from './agent.ts'
 import { enrolCommand } from './enrol.ts'
+import { powerCommand } from './power.ts'
 import { openWorld, read } from './program.ts'
 
 interface ConfigOption {
@@ -57,6 +58,7 @@ export function machineCommands(program: Command): void {
       const make = (mount: string): Promise<void> => adoptOnce(mount, installedConfig)
       await firstBoot(path, { computer: thisComputer, attached, adopt: make, say: tell })
     })
+  powerCommand(program, configOf)
   enrolCommand(program, { adoptOnce, tell })
   diskCommands(program)
 }

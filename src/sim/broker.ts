@@ -48,6 +48,7 @@ export interface Message {
 }
 
 interface Session {
+  readonly clientId: string
   readonly persistent: boolean
   /** Filters in their levels. As in MQTT they only ever get more: subscribing again takes none away. */
   readonly filters: Map<string, readonly string[]>
@@ -69,6 +70,11 @@ export interface Connection {
   deaf: boolean
 }
 
+/** One message on its way to the broker; or, with `to`, from there to this client id. */
+export interface Hop extends Message {
+  readonly to?: string
+}
+
 /** Runs the action at the other end of the line, after a while. */
 export type Carry = (action: () => void) => void
 
@@ -80,6 +86,8 @@ export interface BrokerState {
   readonly counters: BusCounters
   readonly sessions: Map<string, Session>
   readonly retained: Map<string, Message>
+  /** Sees each hop; what it says true of is lost there. */
+  loses: (hop: Hop) => boolean
   /** Cut, and not yet noticed by the broker: a Last Will is due. */
   readonly unnoticed: Map<string, Connection>
 }
@@ -98,6 +106,7 @@ export function brokerState(options: {
     counters,
     sessions: new Map(),
     retained: new Map(),
+    loses: () => false,
     unnoticed: new Map(),
   }
 }
@@ -129,7 +138,7 @@ export function accept(
 export function route(broker: BrokerState, message: Message, retain: boolean): void {
   const { chance, counters, retained } = broker
   counters.published++
-  if (chance.happens('lost')) return
+  if (chance.happens('lost') || loses(broker, message)) return
   if (retain && message.payload.length > 0) retained.set(message.topic, message)
   else if (retain) retained.delete(message.topic)
   const times = chance.happens('duplicated') ? 2 : 1
@@ -139,7 +148,14 @@ export function route(broker: BrokerState, message: Message, retain: boolean): v
   }
 }
 
+function loses(broker: BrokerState, hop: Hop): boolean {
+  const isLost = broker.loses(hop)
+  if (isLost) broker.counters.lost++
+  return isLost
+}
+
 function enqueue(broker: BrokerState, session: Session, message: Message): void {
+  if (loses(broker, { ...message, to: session.clientId })) return
   session.queue.push(message)
   session.bytes += message.payload.length
   if (session.connection) deliver(broker, session.connection, message, false)
@@ -225,7 +241,8 @@ function chances(random: Random, faults: BusFaults, counters: BusCounters) {
   }
 }
 
-const newSession = ({ persistent }: Link): Session => ({
+const newSession = ({ clientId, persistent }: Link): Session => ({
+  clientId,
   persistent,
   filters: new Map(),
   queue: [],

@@ -10,6 +10,7 @@ import {
   type Carry,
   type Connection,
   cutOff,
+  type Hop,
   hangUp,
   latencyMs,
   type Message,
@@ -17,7 +18,7 @@ import {
   told,
 } from './broker.ts'
 
-export type { BusFaults } from './broker.ts'
+export type { BusFaults, Hop } from './broker.ts'
 
 export interface SimBroker {
   /** Client ids must be the identity or begin with `identity.`, or the broker is never reached. */
@@ -30,6 +31,8 @@ export interface SimBroker {
   wipe(downMs?: number): void
   /** The same, but it remembers. */
   restart(downMs?: number): void
+  /** From now on this sees each hop of each message, and decides which are lost. */
+  losing(loses: (hop: Hop) => boolean): void
   readonly counters: Readonly<BusCounters>
 }
 
@@ -94,6 +97,9 @@ export function simBroker(options: {
       broker.retained.clear()
     },
     restart,
+    losing(loses) {
+      broker.loses = loses
+    },
     counters: broker.counters,
   }
 }

@@ -207,6 +207,8 @@ export interface Spreading {
   pieces(file: StoredFile, offset: number, length: number): Promise<Piece[] | undefined>
   /** How many copies the scarcest piece of each file has on those who are there, in their order. */
   copies(files: readonly StoredFile[]): Promise<({ least: number; wanted: number } | undefined)[]>
+  /** Bytes of these files, all together, that enough of the others keep for good. */
+  bytesSafe(files: readonly Pick<StoredFile, 'collection' | 'id' | 'checksum'>[]): Promise<number>
 }
 
 export interface Store

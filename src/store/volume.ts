@@ -29,6 +29,8 @@ export interface VolumeOptions {
    * bag.
    */
   readonly passing?: boolean
+  /** Has it told when the disk has not answered a call for long, with the milliseconds. */
+  whenSilent?(tell: (ms: number) => void): void
   /** Something is wrong with the volume; it takes no more writes. */
   onTrouble?(why: string): void
 }
@@ -51,6 +53,10 @@ export async function openVolume(
   world.log.info('volume.recovered', { volume, undone, ...(await recover(world, disk, index)) })
   const folds = await foldsNames(disk)
   const state = health(world.log, volume, heralded(volume, news, options))
+  options.whenSilent?.((ms) => {
+    const text = `the disk of the volume ${volume} has not answered for ${Math.round(ms / 1000)} s; it is waited for`
+    news.tell({ code: 'COMPONENT_FAILURE', text })
+  })
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
   const labels = { volume, pillar: options.pillar, archive: options.archive }

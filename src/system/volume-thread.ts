@@ -17,6 +17,8 @@ export interface VolumeThread {
   openIndex(path: string): Promise<Index>
   /** Closes what is open and ends the thread; after it every call rejects. */
   close(): Promise<void>
+  /** Tells when a call has not come back for long, once for each time that it happens, with the milliseconds. */
+  whenSilent(tell: (ms: number) => void): void
   /** Ends the thread without waiting for a disk that hangs. */
   abandon(): Promise<void>
 }
@@ -43,6 +45,7 @@ export async function openVolumeThread({
         await thread.end()
       }
     },
+    whenSilent: thread.whenSilent,
     abandon: () => thread.end(),
   }
   try {

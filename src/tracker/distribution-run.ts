@@ -20,7 +20,10 @@ export interface DistributionParts extends Voice {
   readonly view: View
   /** Where the bytes are offered: on the tracker's exchange. */
   readonly bench: Bench
-  readonly members: Pick<Members, 'isActing' | 'epoch' | 'membership' | 'counting' | 'present'>
+  readonly members: Pick<
+    Members,
+    'isActing' | 'epoch' | 'membership' | 'counting' | 'present' | 'astray'
+  >
   send(topic: string, message: Message): Promise<unknown>
   /** Who was told to give up what: what he has said before that changes nothing any more. */
   readonly farewells?: Farewells

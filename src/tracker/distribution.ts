@@ -136,6 +136,7 @@ async function hearObtained(
   if (changes.length > 0) await view.change(changes)
   for (const run of runsOf(ground, collection, hashes))
     feed(ground, run, pillar, { is: 'obtained', hashes, stage })
+  if (hashes.some((hash) => !known.has(hash))) ground.members.astray(collection, pillar)
   if (stage === 'temporary') await answerByView(ground, collection, conversation, hashes)
 }
 

@@ -105,7 +105,9 @@ async function order(
   const weight = (pillar: string): number => {
     const holds = holders.some((one) => one.pillar === pillar)
     const away = line.presence(pillar) === 'offline'
-    return (holds ? 0 : 1_000_000) + (away ? 2_000_000 : 0) + (load.get(pillar) ?? 0)
+    // Only when nobody else has it.
+    const saves = line.isSaving(pillar) ? 1_000 : 0
+    return (holds ? 0 : 1_000_000) + (away ? 2_000_000 : 0) + saves + (load.get(pillar) ?? 0)
   }
   const known = pillars.filter((one) => weight(one) < 3_000_000)
   return known.sort((a, b) => weight(a) - weight(b))

@@ -8,13 +8,18 @@ import type { Inventory } from './members-inventory.ts'
 export interface Surveys {
   /** A pillar has joined, and says this of its collections. */
   begin(pillar: string, said: ReadonlyMap<string, Holding>): void
+  /** It has something of which the view does not know: compared once more, at most once in an hour. */
+  again(collection: string, pillar: string): void
   isRight(collection: string, pillar: string): boolean
   idle(): Promise<void>
 }
 
+/** What a pillar says that it holds, when it was not asked. */
+const unknown: Holding = { files: 0, bytes: 0, digest: 'unknown' }
 /** Between two tries: because it did not answer, or because much happened meanwhile. */
 const againMsMin = 10_000
 const againMsMax = 10 * 60_000
+const astrayMs = 3_600_000
 /** Then it is left for the next join: it has something that it may not tell apart. */
 const triesMax = 6
 
@@ -27,7 +32,9 @@ export function surveys(
   behind: (collection: string, pillar: string) => void = () => undefined,
 ): Surveys {
   const right = new Set<string>()
-  const courses = new Map<string, { readonly stop: AbortController; ended: Promise<void> }>()
+  const courses = inTurn(log, stopping)
+  /** When somebody was found to have what was not known here. */
+  const astray = new Map<string, number>()
   const one = lock()
   const keyOf = (collection: string, pillar: string): string => `${collection} ${pillar}`
 
@@ -80,21 +87,47 @@ export function surveys(
     if (!signal.aborted) done()
   }
   const end = (pillar: string): void => {
-    courses.get(pillar)?.stop.abort()
+    courses.stop(pillar)
     for (const key of right) if (key.endsWith(` ${pillar}`)) right.delete(key)
   }
   return {
     begin(pillar, said) {
-      const before = courses.get(pillar)?.ended
       end(pillar)
-      const stop = new AbortController()
-      const signal = AbortSignal.any([stop.signal, stopping])
-      const ended = Promise.resolve(before)
-        .then(() => survey(pillar, said, signal))
-        .catch((error) => log.error('view.notCompared', { pillar, why: String(error) }))
-      courses.set(pillar, { stop, ended })
+      courses.start(pillar, (signal) => survey(pillar, said, signal))
+    },
+    again(collection, pillar) {
+      const key = keyOf(collection, pillar)
+      const since = clock.monotonic() - (astray.get(key) ?? Number.NEGATIVE_INFINITY)
+      if (since < astrayMs || courses.isGoing(pillar)) return
+      astray.set(key, clock.monotonic())
+      right.delete(key)
+      courses.start(pillar, (signal) => survey(pillar, new Map([[collection, unknown]]), signal))
     },
     isRight: (collection, pillar) => right.has(keyOf(collection, pillar)),
-    idle: async () => void (await Promise.all([...courses.values()].map(({ ended }) => ended))),
+    idle: courses.idle,
+  }
+}
+
+/** What is done with a pillar, one after the other; the last can be stopped. */
+function inTurn(log: World['log'], stopping: AbortSignal) {
+  const courses = new Map<string, { readonly stop: AbortController; ended: Promise<void> }>()
+  const going = new Map<string, number>()
+  return {
+    start(pillar: string, work: (signal: AbortSignal) => Promise<void>): void {
+      const before = courses.get(pillar)?.ended
+      const stop = new AbortController()
+      const signal = AbortSignal.any([stop.signal, stopping])
+      const count = (more: number): unknown => going.set(pillar, (going.get(pillar) ?? 0) + more)
+      count(1)
+      const ended = Promise.resolve(before)
+        .then(() => work(signal))
+        .catch((error) => log.error('view.notCompared', { pillar, why: String(error) }))
+        .then(() => void count(-1))
+      courses.set(pillar, { stop, ended })
+    },
+    stop: (pillar: string): void => courses.get(pillar)?.stop.abort(),
+    isGoing: (pillar: string): boolean => (going.get(pillar) ?? 0) > 0,
+    idle: async (): Promise<void> =>
+      void (await Promise.all([...courses.values()].map(({ ended }) => ended))),
   }
 }

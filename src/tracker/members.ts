@@ -91,6 +91,7 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
       }),
     decided: review,
     lost: (pillar) => inOrder(async () => tell.changed(await registry.lose(pillar))),
+    astray: compared.again,
     epoch: reign.epoch,
     isActing: reign.isActing,
     membership: registry.membership,

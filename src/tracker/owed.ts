@@ -45,6 +45,9 @@ export function owedCopies(parts: OwedParts): Owed {
   const { world, line } = client
   const courses = new Map<string, Course>()
   const one = lock()
+  /** One that saves its power is reminded when its mains are back: it says so. */
+  const takes = (pillar: string): boolean =>
+    line.presence(pillar) === 'online' && !line.isSaving(pillar)
   const refusals = newRefusals(world.clock)
   const hope = hopeFor(parts, refusals)
 
@@ -57,7 +60,7 @@ export function owedCopies(parts: OwedParts): Owed {
       const left = await ledger.count(pillar)
       const reminded = course.again.signal.aborted
       if (signal.aborted) break
-      if (!reminded && (left === 0 || line.presence(pillar) !== 'online')) break
+      if (!reminded && (left === 0 || !takes(pillar))) break
       await world.clock.sleep(pauseMs, AbortSignal.any([signal, course.again.signal]))
       pauseMs = reminded ? againMsMin : Math.min(pauseMs * 2, againMsMax)
       course.again = new AbortController()
@@ -74,7 +77,7 @@ export function owedCopies(parts: OwedParts): Owed {
         (debt) => hope.keepers(debt).includes(pillar) && !hope.isLost(debt),
       )
       for (const batch of batches(wanted)) {
-        if (signal.aborted || line.presence(pillar) !== 'online') return
+        if (signal.aborted || !takes(pillar)) return
         if (course.urgent && batch[0]?.repair) return
         const delivery = {
           client,

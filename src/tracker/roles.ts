@@ -16,6 +16,8 @@ export interface Members {
   decided(): void
   /** The operator says that it is gone, with all that it had. */
   lost(pillar: string): Promise<void>
+  /** A pillar has something of which the view does not know: both are compared once more. */
+  astray(collection: string, pillar: string): void
   epoch(): Epoch
   /** False once a newer epoch was heard: this tracker does nothing more. */
   isActing(): boolean

@@ -13,6 +13,11 @@ export const telling = (parts: VaultParts, work: Settling): Spreading => ({
   pieces: async (file, offset, length) =>
     work.isSafe(file.collection, file.id) ? piecesOf(parts, file, offset, length) : undefined,
   copies: (files) => copiesOf(parts, files),
+  async bytesSafe(files) {
+    let bytes = 0
+    for (const file of files) bytes += await bytesSafeOf(parts, file)
+    return bytes
+  },
 })
 
 /** Undefined while nothing is spread. */
@@ -84,6 +89,22 @@ async function copiesOf(
     found.push(wanted === undefined ? undefined : { least, wanted })
   }
   return found
+}
+
+/** What comes is not taken apart before all of it is here: until then nothing of it is safe. */
+async function bytesSafeOf(
+  { view, volume, directory }: VaultParts,
+  { collection, id, checksum }: Pick<StoredFile, 'collection' | 'id' | 'checksum'>,
+): Promise<number> {
+  const [row] = await volume.stored(collection, [id])
+  const slices = row?.checksum === checksum ? await view.slices(fileOf(row)) : undefined
+  if (!slices) return 0
+  const enough = directory.collection(collection)?.copiesMin ?? 1
+  const hashes = slices.map(({ hash }) => hash)
+  const kept = (await view.holders(collection, hashes)).map(
+    (holders) => holders.filter(({ stage }) => stage === 'persisted').length,
+  )
+  return slices.reduce((sum, { size }, n) => sum + ((kept[n] ?? 0) >= enough ? size : 0), 0)
 }
 
 const isThere =

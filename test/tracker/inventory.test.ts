@@ -144,3 +144,33 @@ t.test('[VIEW-5] a join compares digests, and fetches only what differs', async 
   stop.abort()
   await fleet.time.finish(compared.idle())
 })
+
+t.test(
+  '[VIEW-6] who has what the view does not know is compared again, once an hour',
+  async (t) => {
+    const { fleet, client, view, ask } = await begin(t, [fragment(1)])
+    let asked = 0
+    const stop = new AbortController()
+    const counted: typeof ask = (...args) => {
+      asked++
+      return ask(...args)
+    }
+    const compared = surveys(client.world, view, counted, stop.signal, () => undefined)
+    compared.again(collection, pillar)
+    t.equal(compared.isRight(collection, pillar), false)
+    compared.again(collection, pillar)
+    await fleet.time.advance(60_000)
+    t.equal((await view.holding(collection, pillar)).files, 1)
+    t.equal(compared.isRight(collection, pillar), true)
+    t.equal(asked, 1)
+    compared.again(collection, pillar)
+    await fleet.time.advance(60_000)
+    t.equal(asked, 1, 'not so soon')
+    await fleet.time.advance(3_600_000)
+    compared.again(collection, pillar)
+    await fleet.time.advance(60_000)
+    t.equal(asked, 2)
+    stop.abort()
+    await fleet.time.finish(compared.idle())
+  },
+)

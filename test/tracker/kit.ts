@@ -116,6 +116,7 @@ export async function arena(options: {
     )
     const members = {
       isActing: () => true,
+      astray: () => undefined,
       epoch: () => epoch,
       membership: () => membership,
       counting: () => names.filter((name) => !gone.has(name)),

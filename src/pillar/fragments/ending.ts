@@ -46,11 +46,13 @@ async function persist(bureau: Bureau, message: Ended, kept: Ended['fragments'])
 
 /** Only what is here for the time being, and not by a later order than this one. */
 async function discard(
-  { desk, notes }: Bureau,
-  { collection, conversation, epoch, from }: Ended,
+  bureau: Bureau,
+  message: Ended,
   fragment: Ended['fragments'][number],
   key: string,
 ): Promise<void> {
+  const { desk, notes } = bureau
+  const { collection, conversation, epoch, from } = message
   const noted = await notes.temporary(collection, fragment)
   if (!noted || compareEpochs(epoch, noted.epoch) < 0) return
   const id = fragmentFileId(fragment)
@@ -61,4 +63,6 @@ async function discard(
       { actor: from, conversation, key },
     )
   await notes.drop(collection, [fragment])
+  // Or the tracker went on thinking that it is here.
+  await failed(bureau, message, [{ hash: fragment.hash, reason: 'given up, as it was told' }], true)
 }

@@ -5,7 +5,12 @@
 import type { AcceptedRequest, StoredFile } from '../../index/index.ts'
 import { compose, uuid7 } from '../../post/compose.ts'
 import type { Mail } from '../../post/post.ts'
-import type { Epoch, FragmentEvent, Membership } from '../../protocol/fragments.ts'
+import {
+  type Epoch,
+  type FragmentEvent,
+  fragmentOfFileId,
+  type Membership,
+} from '../../protocol/fragments.ts'
 import { type Bell, newBell } from '../../world/bell.ts'
 import { lock } from '../../world/lock.ts'
 import type { Desk } from '../pillar.ts'
@@ -142,16 +147,21 @@ async function offer(bureau: Bureau): Promise<boolean> {
   const { desk, notes } = bureau
   const epoch = await notes.epoch()
   const left = new Map<string, string[]>()
-  for (const { collection, hash } of await notes.allTemporary())
-    left.set(collection, [...(left.get(collection) ?? []), hash])
-  for (const [collection, hashes] of left)
-    for (let at = 0; at < hashes.length && epoch; at += offeredMax)
+  for (const { collection, id } of await notes.allTemporary())
+    left.set(collection, [...(left.get(collection) ?? []), id])
+  for (const [collection, ids] of left)
+    for (let at = 0; at < ids.length && epoch; at += offeredMax) {
+      const some = ids.slice(at, at + offeredMax)
+      const rows = await desk.store.stored(collection, some)
+      // What is noted may still be on its way.
+      const here = some.filter((_, n) => rows[n] !== undefined)
       await obtained(
         bureau,
         { collection, conversation: uuid7(desk.world), from: epoch.tracker },
         'temporary',
-        hashes.slice(at, at + offeredMax),
+        here.flatMap((id) => fragmentOfFileId(id)?.hash ?? []),
       )
+    }
   return left.size > 0
 }
 

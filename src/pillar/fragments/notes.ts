@@ -18,7 +18,8 @@ export interface Notes {
   /** Before the first byte is stored. Resolves only once it would survive a power cut, as all of these do. */
   noteTemporary(collection: string, fragments: readonly Named[], of: Temporary): Promise<void>
   temporary(collection: string, fragment: Named): Promise<Temporary | undefined>
-  allTemporary(): Promise<{ readonly collection: string; readonly hash: string }[]>
+  /** Also what is still on its way. */
+  allTemporary(): Promise<{ readonly collection: string; readonly id: string }[]>
   /** It never came, or was discarded. */
   drop(collection: string, fragments: readonly Named[]): Promise<void>
   /** Kept for good, and so do these. */
@@ -57,7 +58,7 @@ export function notes(state: State): Notes {
     async allTemporary() {
       return (await state.list(temporaryKey)).map(([key]) => {
         const [collection = '', id = ''] = key.slice(temporaryKey.length).split(' ')
-        return { collection, hash: /[0-9a-f]{64}/.exec(id)?.[0] ?? '' }
+        return { collection, id }
       })
     },
     drop: (collection, fragments) =>

@@ -200,8 +200,23 @@ t.test(
     await ended(at, fragment, 'aborted', [])
     await at.pass(1_000)
     t.same(await keptBy(at, fragment.hash), ['pillar-1'], 'what was persisted stays')
+    const gone = at.heard('FragmentDistributionFailed').filter((one) => one.gone)
+    t.same(gone.map(({ from }) => from).sort(), ['pillar-2', 'pillar-3'], 'the others say so')
   },
 )
+
+t.test('[FRG-7] what is still on its way is not offered as if it were here', async (t) => {
+  const at = await rig('on its way')
+  await at.join()
+  const fragment = at.fragment(bytesOf(5_000, 4))
+  await at.deliver([{ fragment, recipients: ['pillar-1'] }], distribution, { offer: false })
+  const there = at.fragment(bytesOf(6_000, 5))
+  await at.deliver([{ fragment: there, recipients: ['pillar-1'] }], `${distribution.slice(0, -1)}2`)
+  await at.pass(5_000)
+  at.forget()
+  await at.pass(594_000)
+  t.same(saidOf(at, 'temporary'), [['pillar-1', there.hash]])
+})
 
 t.test('[FRG-7] a holder that has lost it says so', async (t) => {
   const at = await rig('lost')
