@@ -1,8 +1,9 @@
 /** colonnade-agent: runs one pillar on a storage board. */
 
-import { runAgent } from './programs/agent.ts'
 import { machineCommands } from './programs/machine.ts'
+import { runPowered } from './programs/powered.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
+import { rebuildCommands } from './programs/rebuild.ts'
 import { serialCommand } from './programs/serial.ts'
 import { Command } from './system/commands.ts'
 import { agentShape } from './system/config-shapes.ts'
@@ -22,8 +23,9 @@ program
   .action((options: { config: string; stopWithParent?: boolean }) => {
     const config = read(options.config, agentShape)
     const world = openWorld(config)
-    return runProgram('colonnade-agent', () => runAgent(world, config), options)
+    return runProgram('colonnade-agent', () => runPowered(world, config), options)
   })
 machineCommands(program)
+rebuildCommands(program)
 serialCommand(program)
 void parse('colonnade-agent', program)

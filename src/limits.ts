@@ -90,12 +90,18 @@ export const limits = {
   fragmentBytesAskedMax: 256 * 1024 * 1024,
   /** How long a pillar may begin to fetch what was delivered; then it is told anew. */
   deliveryExpiryMs: 3600_000,
+  /** Nobody is waited for longer, whatever a pillar says when it goes on purpose. */
+  downOnPurposeMsMax: 7 * 24 * 3600_000,
   /** Leaves room in a text for how often it happened. */
   alarmTextMax: 1_900,
   /** Alarms that the tracker keeps; the oldest are forgotten. */
   alarmsKeptMax: 10_000,
   /** Repairs of one pillar that the tracker has in its ledger at a time; the rest stays in the listing it comes from. */
   repairsOpenMax: 2_000,
+  /** How long a request that destroys waits for the tracker's confirmation; how often that is asked for. */
+  confirmWaitMs: 10_000,
+  confirmMsMin: 1_000,
+  confirmMsMax: 15_000,
   /** Files that are named of each finding. */
   findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */

@@ -11,13 +11,21 @@ const roots = ['src/agent.ts', 'src/tracker.ts', 'src/cli.ts']
 
 // Folders whose files decide things. They and the ports know the outside through ports only.
 const behaviour =
-  /^src\/(limits\.ts$|(client|exchange|pillar|placement|post|protocol|sim|store|tracker|vault|world)\/|trust\/(directory|trust)\.ts$|transfer\/(?!https))/
+  /^src\/(limits\.ts$|(client|exchange|pillar|placement|post|protocol|sim|store|tracker|vault|world)\/|power\/(?!(board|nut)\.ts$)|trust\/(directory|trust)\.ts$|transfer\/(?!https))/
 
 // Not adapters of ours in the sense of the layers: the simulation runs the real SQL on :memory:.
 const simulated = [
-  ...['changes', 'database', 'queries', 'removals', 'rows', 'schema', 'sqlite', 'trail'].map(
-    (name) => `src/index/${name}.ts`,
-  ),
+  ...[
+    'changes',
+    'database',
+    'inspection',
+    'queries',
+    'removals',
+    'rows',
+    'schema',
+    'sqlite',
+    'trail',
+  ].map((name) => `src/index/${name}.ts`),
   'src/state/sqlite.ts',
   ...['changes', 'queries', 'rows', 'schema', 'sets', 'sqlite'].map(
     (name) => `src/view/${name}.ts`,

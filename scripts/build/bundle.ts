@@ -12,7 +12,7 @@ export type ProgramName = (typeof programs)[number]
 const workers = { 'volume.worker': 'src/disk/volume.worker.ts' } as const
 
 /** Texts that programs write somewhere, by their paths. */
-const texts = ['deploy/assemble.sh'] as const
+const texts = ['deploy/assemble.sh', 'deploy/check.sh'] as const
 
 const common: BuildOptions = {
   absWorkingDir: root,

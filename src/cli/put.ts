@@ -80,7 +80,8 @@ export async function put(
   foretell(desk, found, there.remote, options)
   const began = desk.client.world.clock.monotonic()
   const lanes = several(limits.conversationsOpenMax)
-  const meter = newMeter(bar, pillars.length)
+  const inPieces = desk.client.directory.collection(collection)?.fragments !== undefined
+  const meter = newMeter(bar, pillars.length, inPieces)
   const about = { desk, collection, options, pillars, ...there }
   const run = { ...about, summary, bar, meter, lanes, again: [] }
   try {
@@ -278,7 +279,7 @@ async function putAll(run: Run, batch: readonly Sending[]): Promise<readonly Put
   const waitAll = options.waitAll === true
   const noted = options.note === undefined ? {} : { information: options.note }
   const proved = options.prove ? { prove: true } : {}
-  const progress = (bytes: number): void => meter.moved(batch, bytes)
+  const progress = (bytes: number, safe?: number): void => meter.moved(batch, bytes, safe)
   const once = (items: readonly Sending[]): Promise<PutResult[]> =>
     putBatch(client, collection, items, { signal, waitAll, progress, ...noted, ...proved })
   let results: readonly PutResult[] = await once(batch)
@@ -324,8 +325,8 @@ async function secondLook({ desk, again, summary }: Run): Promise<FoundFile[]> {
 interface Meter {
   /** Bytes of a file were read for its checksum. */
   read(bytes: number): void
-  /** Pillars have so many bytes of this batch, all together. */
-  moved(batch: object, bytes: number): void
+  /** Pillars have so many bytes of this batch, all together; so many are safe in fragments. */
+  moved(batch: object, bytes: number, safe?: number): void
   /** A file needs not move. */
   pass(bytes: number): void
   done(batch: readonly PutItem[]): void
@@ -333,20 +334,24 @@ interface Meter {
   sent(): number
 }
 
-function newMeter(bar: Progress, pillars: number): Meter {
-  const open = new Map<object, number>()
-  const at = { moved: 0, passed: 0, files: 0, read: 0 }
+function newMeter(bar: Progress, pillars: number, inPieces: boolean): Meter {
+  const open = new Map<object, { readonly moving: number; readonly safe: number }>()
+  const at = { moved: 0, passed: 0, files: 0, read: 0, safe: 0 }
   const show = (): void => {
-    const moving = [...open.values()].reduce((sum, one) => sum + one, 0)
-    bar.at(at.moved + moving, at.files, at.passed)
+    const sum = { ...at }
+    for (const { moving, safe } of open.values()) {
+      sum.moved += moving
+      sum.safe += safe
+    }
+    bar.at(sum.moved, at.files, at.passed, inPieces ? sum.safe : undefined)
   }
   return {
     read(bytes) {
       at.read += bytes
       bar.reading(at.read)
     },
-    moved(batch, bytes) {
-      open.set(batch, bytes / pillars)
+    moved(batch, bytes, safe = open.get(batch)?.safe ?? 0) {
+      open.set(batch, { moving: bytes / pillars, safe })
       show()
     },
     pass(bytes) {
@@ -356,7 +361,9 @@ function newMeter(bar: Progress, pillars: number): Meter {
     },
     done(batch) {
       open.delete(batch)
-      at.moved += batch.reduce((sum, { size }) => sum + size, 0)
+      const bytes = batch.reduce((sum, { size }) => sum + size, 0)
+      at.moved += bytes
+      at.safe += bytes
       at.files += batch.length
       show()
     },

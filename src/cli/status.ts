@@ -2,8 +2,10 @@
 import { statuses } from '../client/list.ts'
 import { repairsUnderWay } from '../client/repairs.ts'
 import type { Status } from '../protocol/messages.ts'
+import { timeText } from '../protocol/scalars.ts'
 import { formatBytes } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
+import { farewell, unusableLine } from './leaving.ts'
 import { Complaint, type ExitCode, exitCodes, many, table } from './output.ts'
 import { findingLine, repairLine } from './repairs.ts'
 
@@ -16,6 +18,8 @@ export interface Seen {
   readonly pillar: string
   readonly site: string | undefined
   readonly status: Status | undefined
+  /** It has gone for lack of power, and means to be back by then; milliseconds since 1970. */
+  readonly downUntil?: number | undefined
 }
 
 type There = Seen & { readonly status: Status }
@@ -67,6 +71,9 @@ function troubleOf(
   if (new Set(there.map(({ status }) => status.digest)).size > 1)
     return 'the pillars have different files; look with `colonnade checksums` which'
   const silent = seen.filter(({ status }) => status === undefined)
+  const left = silent.filter((one) => one.downUntil !== undefined)
+  if (left.length > 0 && left.length === silent.length)
+    return `${names(left)} ${left.length === 1 ? 'has' : 'have'} gone for lack of power, ${many(fullest, 'file')} on ${many(there.length, 'other')}; the others wait for it, look whether it has its mains`
   if (silent.length > 0)
     return `${names(silent)} did not answer, ${many(fullest, 'file')} on ${many(there.length, 'other')}; switch it on, or look after its link`
   const keepers = there.filter(hasCopies).length
@@ -76,8 +83,22 @@ function troubleOf(
   if (scarce?.status.copies)
     return `some fragments have only ${scarce.status.copies.least} of ${many(scarce.status.copies.wanted, 'copy', 'copies')}; they are brought to their number while enough pillars are running`
   const warned = there.find(({ status }) => status.verdict === 'WARNING')
-  if (warned) return `${warned.pillar}: ${warned.status.text}; give it a larger disk`
+  if (warned) return `${warned.pillar}: ${warned.status.text}; ${hintFor(warned.status)}`
   return undefined
+}
+
+function hintFor({ power }: Status): string {
+  switch (power?.mode) {
+    case 'battery':
+    case 'ending':
+      return 'it takes nothing new until its mains are back'
+    case 'weak':
+      return 'give it a better supply or cable'
+    case 'unknown':
+      return 'look after its UPS, and the cable to it'
+    default:
+      return 'give it a larger disk'
+  }
 }
 
 /** Of the collections that are named, else of all. */
@@ -104,19 +125,36 @@ export async function status(
       pillar,
       site: client.directory.identity(pillar)?.site,
       status: found.get(pillar),
+      downUntil: client.line.downUntil(pillar),
     }))
-    const { safe: well, sentence } = verdict(seen, copiesMin)
+    const told = await asked
+    const leaving = told?.leaving ?? []
+    const names = leaving.map(({ pillar }) => pillar)
+    const counting = seen.filter(({ pillar }) => !names.includes(pillar))
+    const { safe: well, sentence } = verdict(counting, copiesMin)
     safe &&= well
     nobody &&= seen.every((one) => one.status === undefined)
     out.line(collections.length > 1 ? `${collection}: ${sentence}` : sentence)
     if (!out.quiet) for (const line of table(rowsOf(seen, options))) out.line(`  ${line}`)
-    const told = await asked
     const of = <T extends { readonly collection: string }>(some: readonly T[] = []): T[] =>
       some.filter((one) => one.collection === collection)
     const [repairs, findings] = [of(told?.repairs), of(told?.findings)]
-    for (const line of [...repairs.map(repairLine), ...findings.map(findingLine)])
+    const about = { statuses: found, leaving: names, copiesMin }
+    const farewells = of(leaving).map((one) => ({ ...one, ...farewell(one, about) }))
+    const unusable = of(told?.unusable)
+    const lines = [...farewells.map(({ line }) => line), ...unusable.map(unusableLine)]
+    for (const line of [...lines, ...repairs.map(repairLine), ...findings.map(findingLine)])
       out.line(`  ${line}`)
-    out.object({ collection, safe: well, verdict: sentence, pillars: seen, repairs, findings })
+    out.object({
+      collection,
+      safe: well,
+      verdict: sentence,
+      pillars: seen,
+      repairs,
+      findings,
+      leaving: farewells,
+      unusable,
+    })
   }
   if (nobody) return exitCodes.nobody
   return options.check && !safe ? exitCodes.failed : exitCodes.done
@@ -132,7 +170,12 @@ export function rowsOf(
   return seen.map((one) => rowOf(one, told && one.status ? [`version ${one.status.version}`] : []))
 }
 
-function rowOf({ pillar, site, status: one }: Seen, version: readonly string[]): string[] {
+function rowOf(
+  { pillar, site, status: one, downUntil }: Seen,
+  version: readonly string[],
+): string[] {
+  if (!one && downUntil !== undefined)
+    return [pillar, site ?? '', `down on purpose until ${timeText(downUntil)}, for lack of power`]
   if (!one) return [pillar, site ?? '', 'no answer']
   const free = one.volumes
     .map(

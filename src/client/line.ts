@@ -13,6 +13,7 @@ import type { Topics } from '../protocol/topics.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { purposeLeftMs, withPurpose } from './absent.ts'
 import {
   begin,
   begunAnew,
@@ -33,7 +34,7 @@ export interface LineParts {
   readonly signer: Signer
   readonly topics: Topics
   readonly connect: ConnectBus
-  refresh(): Promise<void>
+  refresh(): Promise<number | undefined>
   /** Of interest to others in this program. */
   onAlarm?(alarm: MessageOf<'Alarm'>): void | Promise<void>
   onPresence?(presence: MessageOf<'Presence'>): void
@@ -49,7 +50,9 @@ export interface LineParts {
 }
 
 /** What may be asked: about a collection, or about the whole archive. */
-type Question = RequestMessage | MessageOf<'GetAlarmsRequest' | 'GetRepairsRequest'>
+type Question =
+  | RequestMessage
+  | MessageOf<'GetAlarmsRequest' | 'GetRepairsRequest' | 'SayOfPillarRequest'>
 
 export interface Asking extends Patience {
   readonly request: Question
@@ -69,8 +72,14 @@ export interface Line {
   readonly replyTo: string
   ask(asking: Asking): Promise<ReadonlyMap<string, Party>>
   presence(pillar: string): 'online' | 'offline' | 'unknown'
+  /** It is there and saves its power: nothing is to be brought to it, nor fetched for others. */
+  isSaving(pillar: string): boolean
+  /** Until when one that has gone for lack of power is to be waited for, by our own wall clock; undefined of others. */
+  downUntil(pillar: string): number | undefined
   /** False of a pillar that keeps checksums only: by the archive document, or by its own word. */
   keepsFiles(pillar: string): boolean
+  /** It is to go, or is lost: what it has is no copy any more. */
+  leaves(pillar: string): boolean
   /** It did not answer and never said that it is there: not waited for until it does. */
   hush(pillar: string): void
   connected(): Promise<void>
@@ -97,6 +106,8 @@ export function openLine(parts: LineParts): Line {
   async function mail(mail: Mail): Promise<void> {
     const { message, topic, from } = mail
     if (message.type === 'Presence') {
+      if (from.role === 'tracker' && topic === topics.trackerState())
+        return there.noticeLeaving(message)
       const anew = there.notice(message, topic)
       for (const one of open) one.notice(message.from, anew)
       return
@@ -110,6 +121,7 @@ export function openLine(parts: LineParts): Line {
   const subscriptions = [
     replyTo,
     topics.allPillarStates(),
+    topics.trackerState(),
     ...(parts.onAlarm ? [topics.alarms()] : []),
     ...(service?.subscriptions ?? []),
   ]
@@ -134,8 +146,11 @@ export function openLine(parts: LineParts): Line {
     replyTo,
     ask: (asking) => ask(parts.world, post, open, asking, there.isOffline),
     presence: there.presence,
+    isSaving: there.isSaving,
+    downUntil: there.downUntil,
     keepsFiles: (pillar) =>
       parts.directory.identity(pillar)?.kind !== 'checksum' && !there.keepsChecksums(pillar),
+    leaves: there.leaves,
     hush: there.hush,
     connected: () => firstConnect,
     isConnected: () => post.isConnected(),
@@ -160,6 +175,8 @@ function whoIsThere(parts: LineParts) {
   const earlier = new Set<string>()
   const hushed = new Set<string>()
   const checksumPillars = new Set<string>()
+  /** As each tracker has said last. */
+  const leaving = new Map<string, ReadonlySet<string>>()
   const noticeKind = (name: string, kind: PillarKind | undefined): void => {
     if (kind === 'checksum') checksumPillars.add(name)
     else checksumPillars.delete(name)
@@ -171,9 +188,10 @@ function whoIsThere(parts: LineParts) {
       const known = presences.get(presence.from)
       // A death that comes late belongs to an older session; a birth of the same session may come again.
       if (known && !earlier.delete(presence.from) && known.session > presence.session) return false
-      presences.set(presence.from, presence)
+      const full = withPurpose(known, presence)
+      presences.set(presence.from, full)
       noticeKind(presence.from, presence.kind)
-      parts.onPresence?.(presence)
+      parts.onPresence?.(full)
       return presence.state === 'online' && known !== undefined && known.session < presence.session
     },
     /** The broker may have forgotten how far a number was, and with it a board that begins anew. */
@@ -181,12 +199,28 @@ function whoIsThere(parts: LineParts) {
       for (const name of presences.keys()) earlier.add(name)
     },
     noticeKind,
+    /** Its Will knows what was so when it started. */
+    noticeLeaving({ from, state, leaving: names }: MessageOf<'Presence'>): void {
+      if (state === 'online' || !leaving.has(from)) leaving.set(from, new Set(names))
+    },
+    leaves: (name: string): boolean => [...leaving.values()].some((names) => names.has(name)),
     keepsChecksums: (name: string): boolean => checksumPillars.has(name),
     heard: (name: string) => void hushed.delete(name),
     hush: (name: string) => void hushed.add(name),
     presence: (name: string): 'online' | 'offline' | 'unknown' =>
       presences.get(name)?.state ?? (hushed.has(name) ? 'offline' : 'unknown'),
     isOffline: (name: string): boolean => presences.get(name)?.state === 'offline',
+    isSaving(name: string): boolean {
+      const known = presences.get(name)
+      return known?.state === 'online' && known.saving !== undefined
+    },
+    downUntil(name: string): number | undefined {
+      const known = presences.get(name)
+      if (known?.state !== 'offline') return undefined
+      const now = parts.world.clock.now()
+      const ms = purposeLeftMs(known, now)
+      return ms > 0 ? now + ms : undefined
+    },
   }
 }
 

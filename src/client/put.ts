@@ -12,6 +12,7 @@ import { objectName } from '../transfer/objects.ts'
 import type { Client } from './client.ts'
 import type { Party } from './conversation.ts'
 import { identify } from './identify.ts'
+import type { Line } from './line.ts'
 import { putStallMs } from './patience.ts'
 import { relayFor } from './relay.ts'
 
@@ -58,8 +59,11 @@ export interface PutOptions {
   readonly pillars?: readonly string[]
   /** Why, in free words: ends in the audit trail. */
   readonly information?: string
-  /** Bytes of this batch that pillars have received so far, in all. */
-  progress?(bytes: number): void
+  /**
+   * Bytes of this batch that pillars have received so far, in all; and of a collection in fragments, of which one takes
+   * in all, those that enough pillars keep for good.
+   */
+  progress?(bytes: number, safe?: number): void
 }
 
 /** Longest wait for a pillar that is known to be off, once the others are done. */
@@ -85,7 +89,8 @@ export async function putBatch(
   options: PutOptions,
 ): Promise<PutResult[]> {
   const policy = client.policy(collection)
-  const pillars = options.pillars ?? policy.pillars
+  const named = options.pillars ?? policy.pillars
+  const pillars = options.pillars ?? policy.pillars.filter((one) => !client.line.leaves(one))
   const tally: Tally = {
     copies: new Map(items.map((item) => [item.id, new Set()])),
     stopped: new Map(),
@@ -99,7 +104,7 @@ export async function putBatch(
     const retry = await putOnce(client, collection, items, pillars, options, tally)
     if (!retry) break
   }
-  const wanted = copiesWanted(client, pillars, policy.copiesMin)
+  const wanted = copiesWanted(client, named, policy.copiesMin)
   const results = items.map((item) => resultOf(client, item, tally, pillars, wanted))
   const taken = await oweRest(client, collection, items, results, options.signal)
   return results.map((result) => ({ ...result, handedOver: taken.has(result.id) }))
@@ -118,7 +123,7 @@ function resultOf(
 ): PutResult {
   const { id, size } = item
   const confirmed = [...(tally.copies.get(id) ?? [])].sort()
-  const copies = confirmed.filter(line.keepsFiles)
+  const copies = confirmed.filter((one) => line.keepsFiles(one) && !line.leaves(one))
   const checked = confirmed.filter((pillar) => !line.keepsFiles(pillar))
   const damaged = [...(tally.damaged.get(id) ?? [])].sort()
   const missing = pillars.filter(
@@ -167,7 +172,7 @@ async function putOnce(
     ...(options.prove ? { prove: true } : {}),
   })
   const answers = await identify(client, asked, pillars, options.signal)
-  const able = judge(answers, tally)
+  const able = judge(line, answers, tally)
   const going = open.filter((item) => !tally.stopped.has(item.id))
   const takers = [...able]
     .filter(([, ids]) => going.some((item) => ids.has(item.id)))
@@ -188,6 +193,7 @@ async function putOnce(
 
 /** Reads the identify answers: who has a file, who would take it, and where it must not go at all. */
 function judge(
+  { isSaving }: Pick<Line, 'isSaving'>,
   answers: ReadonlyMap<string, AnswerMessage>,
   tally: Tally,
 ): Map<string, Set<string>> {
@@ -206,7 +212,8 @@ function judge(
         !tally.copies.get(id)?.has(pillar) && ids.add(id)
       else {
         tally.reasons.set(id, `${pillar}: ${text ?? answer.responseInfo.text ?? code}`)
-        tally.refused.add(id)
+        // Its power comes back: tried another time, it will take it.
+        if (!isSaving(pillar)) tally.refused.add(id)
       }
     }
     able.set(pillar, ids)
@@ -273,7 +280,8 @@ async function perform(
       progress: (answer) => {
         if (answer.type !== 'PutFileProgressResponse') return
         bytes.set(answer.from, answer.bytesDone)
-        options.progress?.([...bytes.values()].reduce((sum, one) => sum + one, 0))
+        const received = [...bytes.values()].reduce((sum, one) => sum + one, 0)
+        options.progress?.(received, answer.bytesSafe)
         if (answer.waitingAt !== undefined && answer.waitingAt !== name) relay.wanted(answer.from)
       },
     })

@@ -22,6 +22,7 @@ function serve(root: string): void {
       // SQLite knows paths only: they must lead to the file system that was opened, not to one below it.
       if (!opened(disk).atRoot()) throw new DiskError('ENODEV', `${root} is not what was opened`)
       index = openIndex(path === ':memory:' ? path : join(root, path))
+      index.watch((told) => parentPort?.postMessage({ told } satisfies ThreadReply))
     },
     close(): void {
       index?.close()

@@ -12,6 +12,7 @@ import {
   type StoredFile,
   staleBag,
 } from './index.ts'
+import { waysMadeAnew } from './inspection.ts'
 import { removalChanges } from './removals.ts'
 import {
   auditColumns,
@@ -59,10 +60,46 @@ export interface Writer {
 export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
   const statements = prepared(database)
   const removals = removalChanges(database)
-  const files = fileChanges(statements, rows, removals)
+  const changes = fileChanges(statements, rows, removals)
+  const files = { ...changes, ...mendingChanges(statements, rows, removals, changes.store) }
+  const apply = applier(statements, removals, files)
   let tail = loaded(database)
 
-  const apply = (draft: Draft, change: Change): void => {
+  return {
+    commit(changes) {
+      if (changes.length === 0) return
+      const draft = draftOf(tail)
+      inTransaction(database, () => {
+        if (changes.some((change) => change.do === 'mend')) waysMadeAnew(database)
+        for (const change of changes) apply(draft, change)
+        settle(statements, draft, tail)
+      })
+      tail = draft
+      for (const change of changes) {
+        if (change.do === 'store') rows.mended(change.file.collection, change.file.id)
+        if (change.do === 'mend') rows.mended(change.row.collection, change.row.id)
+      }
+    },
+    summary: () =>
+      [...tail.sums]
+        .map(([collection, { files, bytes, mark }]) => {
+          return { collection, files, bytes, digest: markText(mark) }
+        })
+        .sort((a, b) => (a.collection < b.collection ? -1 : 1)),
+  }
+}
+
+type Statements = ReturnType<typeof prepared>
+
+/** One step of a transaction. */
+function applier(
+  statements: Statements,
+  removals: ReturnType<typeof removalChanges>,
+  files: ReturnType<typeof fileChanges> & ReturnType<typeof mendingChanges>,
+) {
+  const accept = ({ request }: Only<'accept'>) =>
+    statements.accept.run(request.key, request.substance, request.request, request.signer ?? null)
+  return (draft: Draft, change: Change): void => {
     switch (change.do) {
       case 'receive':
         files.receive(change)
@@ -72,6 +109,15 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
         break
       case 'store':
         files.store(draft, change)
+        break
+      case 'mend':
+        files.mend(draft, change)
+        break
+      case 'bury':
+        files.bury(draft, change)
+        break
+      case 'ahead':
+        draft.sequence = Math.max(draft.sequence, change.sequence)
         break
       case 'drop':
         statements.drop.run(change.collection, change.id)
@@ -98,7 +144,7 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
         removals.release(change)
         break
       case 'accept':
-        accept(statements, change)
+        accept(change)
         break
       case 'answer':
         answer(statements, change)
@@ -113,30 +159,7 @@ export function indexWriter(database: DatabaseSync, rows: Sieve): Writer {
         statements.fact.run(change.key, change.value)
     }
   }
-
-  return {
-    commit(changes) {
-      if (changes.length === 0) return
-      const draft = draftOf(tail)
-      inTransaction(database, () => {
-        for (const change of changes) apply(draft, change)
-        settle(statements, draft, tail)
-      })
-      tail = draft
-      for (const change of changes) {
-        if (change.do === 'store') rows.mended(change.file.collection, change.file.id)
-      }
-    },
-    summary: () =>
-      [...tail.sums]
-        .map(([collection, { files, bytes, mark }]) => {
-          return { collection, files, bytes, digest: markText(mark) }
-        })
-        .sort((a, b) => (a.collection < b.collection ? -1 : 1)),
-  }
 }
-
-type Statements = ReturnType<typeof prepared>
 
 function prepared(database: DatabaseSync) {
   return {
@@ -148,6 +171,8 @@ function prepared(database: DatabaseSync) {
       `INSERT INTO files (${fileColumns}, folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     remove: database.prepare('DELETE FROM files WHERE collection = ? AND id = ?'),
+    at: fileStatement(database, `SELECT ${fileColumns} FROM files WHERE sequence = ?`),
+    removeAt: database.prepare('DELETE FROM files WHERE sequence = ?'),
     proven: database.prepare(
       'UPDATE files SET proven_at = ?, digest = ? WHERE collection = ? AND id = ?',
     ),
@@ -289,6 +314,32 @@ function fileChanges(
   }
 }
 
+/** What was altered, and what is known from a list. */
+function mendingChanges(
+  statements: Statements,
+  rows: Sieve,
+  removals: ReturnType<typeof removalChanges>,
+  store: (draft: Draft, change: Only<'store'>) => void,
+) {
+  return {
+    mend(draft: Draft, { row, file, now }: Only<'mend'>): void {
+      const cells = statements.at.get(row.says.sequence)
+      if (cells && !rows.sound(cells)) {
+        statements.removeAt.run(row.says.sequence)
+        draft.recount.add(row.collection).add(file?.collection ?? row.collection)
+      }
+      statements.fact.run(staleBag(row.collection), 'yes')
+      if (file) store(draft, { do: 'store', file, now })
+    },
+    bury(draft: Draft, { stone, now }: Only<'bury'>): void {
+      if (statements.file.get(stone.collection, stone.id)) return
+      draft.timestamp = Math.max(Math.floor(now), draft.timestamp + 1)
+      const { timestamp, sequence } = { ...draft, sequence: ++draft.sequence }
+      removals.removed({ ...stone, size: 0, mtime: 0, version: 0, timestamp, sequence })
+    },
+  }
+}
+
 /** Adds a file to the sum of its collection, or takes it out. */
 function count(
   draft: Draft,
@@ -302,10 +353,6 @@ function count(
     mark: mark ^ fileMark(id, checksum),
   })
   draft.touched.add(collection)
-}
-
-function accept({ accept }: Statements, { request }: Only<'accept'>): void {
-  accept.run(request.key, request.substance, request.request, request.signer ?? null)
 }
 
 function answer(statements: Statements, { key, answer }: Only<'answer'>): void {

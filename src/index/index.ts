@@ -50,13 +50,28 @@ export interface Index {
    * them until they are stored anew. Their manifest lines decide.
    */
   damaged(): Promise<DamagedRow[]>
+  /** Tells at once of each row that is found altered, and of a database that is damaged itself. */
+  watch(tell: (found: IndexDamage) => void): Promise<void>
+  /** Of these paths of a collection, those at which no file stands or is to stand. */
+  strangers(collection: string, paths: readonly string[]): Promise<string[]>
+  /**
+   * Looks at the structure of the database. Resolves with what was wrong with the ways to find rows, which were made anew;
+   * rejects with the code `corrupt` when more than that is wrong.
+   */
+  inspect(): Promise<string | undefined>
   close(): Promise<void>
 }
 
 export interface DamagedRow {
   readonly collection: string
   readonly id: string
+  /** As it stands: some of it is not true. */
+  readonly says: StoredFile
 }
+
+export type IndexDamage =
+  | { readonly is: 'row'; readonly row: DamagedRow }
+  | { readonly is: 'database'; readonly why: string }
 
 /** A file in the state *stored*: its bytes are on the disk under its final name, synced. */
 export interface StoredFile {
@@ -247,6 +262,21 @@ export type Change =
       readonly sequence: number
       readonly entry: Omit<AuditEntry, 'sequence' | 'hash'>
     }
+  /** An altered row goes, and what is true stands there as if it was stored now; nothing does when nobody knows it. */
+  | {
+      readonly do: 'mend'
+      readonly row: DamagedRow
+      readonly file?: Omit<StoredFile, 'timestamp' | 'sequence'>
+      readonly now: number
+    }
+  /** Notes a deletion that is known from a list; not where a file is stored under the id. */
+  | {
+      readonly do: 'bury'
+      readonly stone: Pick<Tombstone, 'collection' | 'id' | 'checksum' | 'removedAt'>
+      readonly now: number
+    }
+  /** The place in the order of changes is at least this from now on. */
+  | { readonly do: 'ahead'; readonly sequence: number }
   | { readonly do: 'accept'; readonly request: AcceptedRequest }
   /** The final answer; ends the accepted request of the same key. */
   | { readonly do: 'answer'; readonly key: string; readonly answer: StoredAnswer }

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { textDigest } from '../world/hashing.ts'
-import type { AuditEntry, DamagedRow, ReceivingFile, StoredFile } from './index.ts'
+import type { AuditEntry, DamagedRow, IndexDamage, ReceivingFile, StoredFile } from './index.ts'
 
 export type Row = Record<string, SQLOutputValue>
 
@@ -96,10 +96,14 @@ export interface Sieve {
   /** The file was stored anew. */
   mended(collection: string, id: string): void
   damaged(): DamagedRow[]
+  watch(tell: (found: IndexDamage) => void): void
+  /** The database itself is damaged. */
+  broken(why: string): void
 }
 
 export function sieve(): Sieve {
   const found = new Map<string, DamagedRow>()
+  let tell: ((found: IndexDamage) => void) | undefined
   const keyOf = (collection: string, id: string): string => JSON.stringify([collection, id])
   return {
     sound(row, of) {
@@ -113,13 +117,22 @@ export function sieve(): Sieve {
       const file = fileOf(cells)
       if (digestOf(cells) === digest) return file
       const { collection, id } = file
-      found.set(keyOf(collection, id), { collection, id })
+      const known = found.get(keyOf(collection, id))
+      if (known?.says.sequence === file.sequence) return undefined
+      const damage = { collection, id, says: file }
+      found.set(keyOf(collection, id), damage)
+      tell?.({ is: 'row', row: damage })
       return undefined
     },
     mended: (collection, id) => {
       found.delete(keyOf(collection, id))
     },
     damaged: () => [...found.values()],
+    watch(listener) {
+      tell = listener
+      for (const row of found.values()) tell({ is: 'row', row })
+    },
+    broken: (why) => tell?.({ is: 'database', why }),
   }
 }
 

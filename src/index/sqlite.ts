@@ -3,7 +3,8 @@ import { DiskError } from '../disk/disk.ts'
 import type { Synchronous } from '../world/synchronous.ts'
 import { indexWriter } from './changes.ts'
 import { openDatabase, translated } from './database.ts'
-import type { Index, StoredFile } from './index.ts'
+import { foldPath, type Index, type StoredFile } from './index.ts'
+import { inspected } from './inspection.ts'
 import { indexLister } from './queries.ts'
 import { removalQueries } from './removals.ts'
 import {
@@ -35,7 +36,7 @@ export function openIndex(path: string): SyncIndex {
   const requests = requestQueries(database)
   let broken: unknown
 
-  return checked({
+  return checked(rows.broken, {
     commit(changes) {
       if (broken !== undefined) throw broken
       try {
@@ -91,6 +92,12 @@ export function openIndex(path: string): SyncIndex {
     ...removalQueries(database),
     trail: trailQueries(database),
     damaged: () => rows.damaged(),
+    watch: (tell) => rows.watch(tell),
+    strangers(collection, paths) {
+      const pairs = paths.map((path) => [foldPath(path), path])
+      return files.strangers.all(collection, JSON.stringify(pairs)).map((row) => String(row.path))
+    },
+    inspect: () => inspected(database),
     close() {
       if (database.isOpen) database.close()
     },
@@ -122,6 +129,9 @@ export function asyncIndex(index: SyncIndex): Index {
     retainedBytes: async () => index.retainedBytes(),
     trail: async (query) => index.trail(query),
     damaged: async () => index.damaged(),
+    watch: async (tell) => index.watch(tell),
+    strangers: async (collection, paths) => index.strangers(collection, paths),
+    inspect: async () => index.inspect(),
     close: async () => index.close(),
   }
 }
@@ -155,6 +165,14 @@ function fileQueries(database: DatabaseSync) {
     provenBefore: database.prepare(
       `SELECT count(*) AS files FROM files INDEXED BY files_proven
         WHERE collection = ? AND proven_at < ?`,
+    ),
+    // Each as [folded, path]: only the folded ones have an index.
+    strangers: database.prepare(
+      `SELECT value ->> 1 AS path FROM json_each(?2) AS one
+        WHERE NOT EXISTS (SELECT 1 FROM files
+          WHERE collection = ?1 AND folded = one.value ->> 0 AND path = one.value ->> 1)
+        AND NOT EXISTS (SELECT 1 FROM receiving
+          WHERE collection = ?1 AND folded = one.value ->> 0 AND path = one.value ->> 1)`,
     ),
     conflict: database.prepare(
       `${ids('files', ancestor)} UNION ALL ${ids('receiving', ancestor)}
@@ -207,14 +225,16 @@ function ancestorsOf(id: string): string[] {
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
 /** Says what SQLite says about the disk as a DiskError, whatever the method. */
-function checked(index: SyncIndex): SyncIndex {
+function checked(broken: (why: string) => void, index: SyncIndex): SyncIndex {
   const check =
     <Args extends unknown[], Result>(method: (...args: Args) => Result) =>
     (...args: Args): Result => {
       try {
         return method(...args)
       } catch (error) {
-        throw translated(error)
+        const known = translated(error)
+        if (known instanceof DiskError && known.code === 'corrupt') broken(known.message)
+        throw known
       }
     }
   return {
@@ -240,6 +260,9 @@ function checked(index: SyncIndex): SyncIndex {
     retainedBytes: check(index.retainedBytes),
     trail: check(index.trail),
     damaged: check(index.damaged),
+    watch: check(index.watch),
+    strangers: check(index.strangers),
+    inspect: check(index.inspect),
     close: check(index.close),
   }
 }

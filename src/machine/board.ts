@@ -17,20 +17,26 @@ export function board(root: Root): Finding {
     : ok('board', text)
 }
 
-/** Under-voltage as the firmware of a Raspberry Pi tells it (Linux: hwmon/raspberrypi-hwmon). */
-export function power(root: Root): Finding {
+/**
+ * Whether the 5 V were too low within the last seconds, as the firmware of a Raspberry Pi tells it (Linux:
+ * hwmon/raspberrypi-hwmon); undefined of a board that does not tell.
+ */
+export function underVoltage(root: Root): boolean | undefined {
   for (const name of list(root, 'sys/class/hwmon')) {
     const folder = `sys/class/hwmon/${name}`
     if (read(root, `${folder}/name`) !== 'rpi_volt') continue
-    return read(root, `${folder}/in0_lcrit_alarm`) === '1'
-      ? bad(
-          'power',
-          'under-voltage',
-          'a better supply or cable, or a hub with its own for the disks',
-        )
-      : ok('power', 'no under-voltage')
+    const alarm = read(root, `${folder}/in0_lcrit_alarm`)
+    return alarm === '1' ? true : alarm === '0' ? false : undefined
   }
-  return unknown('power', 'this board does not tell')
+  return undefined
+}
+
+export function power(root: Root): Finding {
+  const weak = underVoltage(root)
+  if (weak === undefined) return unknown('power', 'this board does not tell')
+  return weak
+    ? bad('power', 'under-voltage', 'a better supply or cable, or a hub with its own for the disks')
+    : ok('power', 'no under-voltage')
 }
 
 /**

@@ -1,11 +1,13 @@
 /** `colonnade-agent doctor`: looks at everything that a pillar stands on, and changes nothing. */
 import { existsSync, readFileSync } from 'node:fs'
+import { systemClock } from '../system/clock.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { type AgentConfig, agentShape } from '../system/config-shapes.ts'
 import { board, bridges, clock, power } from './board.ts'
 import { askControl, controlPaths } from './control.ts'
 import { bad, type Finding, ok } from './finding.ts'
 import { ciphers, reach } from './reach.ts'
+import { supplyFinding } from './supply.ts'
 import { identity, indexAgainstBag, space } from './volume-checks.ts'
 
 /** No clock is right that is before this. */
@@ -24,6 +26,8 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
     return
   }
   yield ok('member', `pillar ${config.name} of ${config.archive}, by ${path}`)
+  const ups = await supplyFinding({ clock: systemClock() }, config)
+  if (ups) yield ups
   yield* network(config)
   const volume = {
     mount: config['volume.mount'],

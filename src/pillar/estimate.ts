@@ -8,6 +8,8 @@ export interface Estimate {
   waiting(bytes: number): (moved: number) => void
   /** Somebody waits for bytes now. */
   isBusy(): boolean
+  /** As it was measured lately. */
+  msPerByte(): number
 }
 
 /** Until something is measured, a slow home link: 2.5 MB/s. */
@@ -32,6 +34,7 @@ export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
   }
   return {
     isBusy: () => open > 0,
+    msPerByte: () => msPerByte,
     msFor: (bytes) => Math.ceil((bytesWaiting + bytes) * msPerByte),
     waiting(bytes) {
       if (open++ === 0) [begun, bytesMoved] = [clock.monotonic(), 0]

@@ -10,6 +10,7 @@ import { compose, notUnderstood } from '../post/compose.ts'
 import type { Mail, Post } from '../post/post.ts'
 import { type Present, startPresent } from '../post/presence.ts'
 import { conversationOf, nextSession } from '../post/session.ts'
+import { type Leave, noSupply, type Supply } from '../power/power.ts'
 import type { AlarmCode } from '../protocol/alarms.ts'
 import type { Head, Message, MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { type Topics, trackerEvents } from '../protocol/topics.ts'
@@ -20,10 +21,12 @@ import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
+import { type Currency, currency } from './currency.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
 import { fragments } from './fragments/fragments.ts'
 import { deliveries } from './get.ts'
+import { type InHand, inHand, mindPower, presenceOfPower } from './power.ts'
 import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
@@ -50,16 +53,29 @@ export interface PillarParts {
   readonly topics: Topics
   readonly connect: ConnectBus
   readonly dial: Dial
-  /** Fetches the archive document; rejects when it can not be had. */
-  refresh(): Promise<void>
+  /** The power that there is; without it, all that is needed. */
+  readonly supply?: Supply
+  /** How long it means to be away when its power ends, milliseconds. */
+  readonly awayMs?: number
+  /**
+   * Asks the tracker for a newer archive document; rejects when it can not be asked. What its clock said, in milliseconds since
+   * 1970; undefined when we are the tracker.
+   */
+  refresh(): Promise<number | undefined>
+  /** Whether the system says that its clock is set by others who know the time. */
+  synchronised?(): boolean
 }
 
 /** What the handlers work with. */
 export interface Desk extends PillarParts {
+  readonly supply: Supply
+  /** Transfers that go on. */
+  readonly inHand: InHand
   answer(request: RequestMessage, message: Message): Promise<void>
   alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
   readonly stopping: AbortSignal
   readonly estimate: Estimate
+  readonly currency: Currency
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
@@ -68,7 +84,7 @@ export interface Desk extends PillarParts {
 
 export interface Pillar {
   /** Ends transfers where they are, says goodbye and leaves the store closed and its bags up to date. */
-  stop(): Promise<void>
+  stop(leave?: Leave): Promise<void>
   isConnected(): boolean
 }
 
@@ -97,6 +113,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     session: () => post.session(),
     say: async (event) => void (await post.send(topics.event(event.type), event)),
   })
+  let leaving: Leave | undefined
   const post: Present = startPresent(
     {
       ...parts,
@@ -110,25 +127,31 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         topics.trackerState(),
         ...trackerEvents.map(topics.event),
       ],
-      presence: (state, now) => presenceOf(parts, now, state),
+      presence: (state, now) => presenceOf(parts, now, state, leaving),
     },
     {
       mail: async (mail) =>
-        void ((await notice(desk, mail)) || (await pieces.hear(mail)) || (await handle(mail))),
+        void (notice(desk, mail) || (await pieces.hear(mail)) || (await handle(mail))),
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
       // What was asked meanwhile comes from the session or is said again by its senders.
-      connected: () => pieces.connected(),
+      connected() {
+        desk.currency.connected()
+        pieces.connected()
+      },
     },
   )
+  store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
+  mindPower(desk, post.announce)
   const accepted = await store.accepted()
   await work.puts.resume(accepted)
   await pieces.resume(accepted)
   const housekeeping = keepHouse(desk)
   return {
     isConnected: () => post.isConnected(),
-    async stop() {
+    async stop(leave) {
       stop.abort()
       await pieces.goodbye()
+      leaving = leave
       await post.leave()
       await work.puts.idle()
       await work.gets.idle()
@@ -148,17 +171,21 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
 
 const presenceOf = (
-  { world, name, version, site, store }: PillarParts,
+  parts: PillarParts,
   session: number,
   state: 'online' | 'offline',
-): MessageOf<'Presence'> =>
-  compose<'Presence'>(world, name, {
+  leave: Leave | undefined,
+): MessageOf<'Presence'> => {
+  const { world, name, version, site, store } = parts
+  return compose<'Presence'>(world, name, {
     type: 'Presence',
     conversation: conversationOf(session),
     ...{ state, session, version },
     ...(site === undefined ? {} : { site }),
     ...kindOf(store),
+    ...presenceOfPower(parts, state, leave),
   })
+}
 
 function deskFor(
   parts: PillarParts,
@@ -167,12 +194,15 @@ function deskFor(
     post,
     suspect,
     gone,
-  }: { post(): Pick<Present, 'send' | 'session'> } & Pick<Desk, 'suspect' | 'gone'>,
+  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
-  const { world, name, topics, store } = parts
+  const { world, name, topics, store, supply = noSupply } = parts
+  const estimated = estimate(world.clock)
   return {
-    ...{ ...parts, stopping, suspect, gone },
-    estimate: estimate(world.clock),
+    ...{ ...parts, stopping, suspect, gone, supply },
+    estimate: estimated,
+    inHand: inHand(supply, estimated, stopping),
+    currency: currency(parts, stopping, () => post().isConnected()),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
@@ -183,17 +213,30 @@ function deskFor(
         alarmText,
         ...about,
       })
-      void post().send(topics.alarms(), alarm)
+      void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
     }),
   }
 }
 
+/** While the broker is away, too: the trouble may have come with it. */
+async function untilHeard(
+  { world }: PillarParts,
+  stopping: AbortSignal,
+  say: () => Promise<boolean>,
+): Promise<void> {
+  let pauseMs: number = limits.reconnectMsMin
+  while (!(await say().catch(() => true)) && !stopping.aborted) {
+    await world.clock.sleep(pauseMs, stopping)
+    pauseMs = Math.min(pauseMs * 2, limits.resendMsMax)
+  }
+}
+
 /** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
-async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<boolean> {
+function notice({ directory, currency }: Desk, mail: Mail): boolean {
   const { message, from } = mail
   if (message.type !== 'Presence') return false
   if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
-    await refresh().catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+    currency.told(message.document ?? 0)
   return true
 }
 
@@ -212,13 +255,17 @@ async function sayNotUnderstood(
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
-async function keepHouse({ world, store, stopping, retainMs }: Desk): Promise<void> {
+async function keepHouse({ world, store, stopping, retainMs, currency }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
-  /** A clock that jumped since we began is not one to throw things away by. */
+  /** A clock that jumped since we began, or that nobody has confirmed, is not one to throw things away by. */
   const steady = (): boolean => {
     const ran = clock.monotonic() - begun.run
-    return ran > steadyMs && Math.abs(clock.now() - begun.wall - ran) < jumpMs
+    return (
+      currency.clockFault() === undefined &&
+      ran > steadyMs &&
+      Math.abs(clock.now() - begun.wall - ran) < jumpMs
+    )
   }
   while (!stopping.aborted) {
     await clock.sleep(houseMs, stopping)

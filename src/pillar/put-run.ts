@@ -62,7 +62,9 @@ async function report(desk: Desk, run: Run, quiet: AbortSignal): Promise<void> {
   }
 }
 
-export function progress(desk: Desk, run: Run, code: ResponseCode): Promise<void> {
+export async function progress(desk: Desk, run: Run, code: ResponseCode): Promise<void> {
+  const { collection, files } = run.request
+  const bytesSafe = await desk.store.bytesSafe?.(files.map((file) => ({ ...file, collection })))
   const waitingAt = waitingAtOf(run)
   const exp = claimsOf(run.request.transmission.token)?.exp ?? 0
   const type = `${kindOf(run.request)}ProgressResponse` as const
@@ -71,6 +73,7 @@ export function progress(desk: Desk, run: Run, code: ResponseCode): Promise<void
     ...answering(run.request, desk.name, code),
     filesDone: run.results.size,
     bytesDone: [...run.receptions.values()].reduce((sum, one) => sum + one.at(), 0),
+    ...(bytesSafe === undefined ? {} : { bytesSafe }),
     ...(waitingAt === undefined ? {} : { waitingAt }),
     ...(exp * 1000 - desk.world.clock.now() < limits.skewMs ? { tokenEnds: true } : {}),
   })

@@ -12,6 +12,7 @@ import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
 import { type Findings, findings } from './findings.ts'
 import type { Desk } from './pillar.ts'
+import { refusalOf } from './power.ts'
 import type { Promises } from './promises.ts'
 import { proving } from './prove-held.ts'
 import {
@@ -49,10 +50,13 @@ export async function identifyPut(
   const standings = await desk.store.standing(
     request.files.map((file) => rowOf(request.collection, file)),
   )
+  const refusal = refusalOf(desk)
   const files = request.files.map((file, n) => {
     if (buried.has(file.id))
       return { id: file.id, code: 'FILE_NOT_FOUND_FAILURE' as const, text: 'it was deleted here' }
     const standing = standings[n] ?? { is: 'other' as const }
+    if (standing.is === 'welcome' && refusal !== undefined)
+      return { id: file.id, code: 'IDENTIFICATION_NEGATIVE' as const, text: refusal }
     const free =
       standing.is !== 'welcome' || promised.promise(request.collection, file.id, file.checksum)
     // Confirmed only when its bytes have been read: that is for the request to perform.
@@ -64,12 +68,11 @@ export async function identifyPut(
       }
     return identified(file.id, free ? standing : { is: 'other' })
   })
-  const trouble = desk.store.trouble()
-  const code = trouble === undefined ? 'IDENTIFICATION_POSITIVE' : 'IDENTIFICATION_NEGATIVE'
+  const code = refusal === undefined ? 'IDENTIFICATION_POSITIVE' : 'IDENTIFICATION_NEGATIVE'
   const bytes = request.files.reduce((sum, file) => sum + file.size, 0)
   const answer = compose<'IdentifyPillarsForPutFileResponse'>(desk.world, desk.name, {
     type: 'IdentifyPillarsForPutFileResponse',
-    ...answering(request, desk.name, code, trouble),
+    ...answering(request, desk.name, code, refusal),
     timeToDeliver: desk.estimate.msFor(bytes),
     files,
   })
@@ -123,7 +126,7 @@ export async function identifyReplace(
       return identified(id, { is: 'other' })
     return { id, code: 'IDENTIFICATION_POSITIVE' as const, version: versions[n] }
   })
-  const trouble = desk.store.trouble()
+  const trouble = refusalOf(desk)
   const bytes = request.files.reduce((sum, file) => sum + file.size, 0)
   const code = trouble === undefined ? 'IDENTIFICATION_POSITIVE' : 'IDENTIFICATION_NEGATIVE'
   const answer = compose<'IdentifyPillarsForReplaceFileResponse'>(desk.world, desk.name, {
@@ -190,12 +193,11 @@ export function receptions(desk: Desk) {
     else if (known) {
       const final = JSON.parse(known.answer) as PutFinal
       await desk.answer(request, { ...final, sentAt: now })
-    } else if (timeValue(request.expiresAt) < world.clock.now()) {
-      const why = `the request had expired at ${request.expiresAt}; my clock says ${now}`
-      await misunderstood(request, why)
-    } else if (request.type === 'ReplaceFileRequest' && !request.to?.includes(desk.name))
-      await misunderstood(request, 'such a request names its pillars')
-    else return false
+    } else {
+      const unfit = objection(desk, request)
+      if (!unfit) return false
+      await say(desk, request, ...unfit)
+    }
     return true
   }
   const misunderstood = (request: PutRequest, why: string): Promise<void> =>
@@ -243,6 +245,19 @@ export function receptions(desk: Desk) {
     idle: async (): Promise<void> =>
       void (await Promise.all([...running.values()].map((run) => run.ended))),
   }
+}
+
+/** Why a new request is not begun. One that was accepted goes on as far as the power does. */
+function objection(desk: Desk, request: PutRequest): [ResponseCode, text: string] | undefined {
+  const code = 'REQUEST_NOT_UNDERSTOOD_FAILURE'
+  const { supply, world, name } = desk
+  const now = world.clock.now()
+  if (timeValue(request.expiresAt) < now)
+    return [code, `the request had expired at ${request.expiresAt}; my clock says ${timeText(now)}`]
+  if (request.type === 'ReplaceFileRequest' && !request.to?.includes(name))
+    return [code, 'such a request names its pillars']
+  const { refusal } = supply.plan()
+  return refusal === undefined ? undefined : ['FILE_TRANSFER_FAILURE', refusal]
 }
 
 function beginning(desk: Desk, shared: ReturnType<typeof transfers>) {

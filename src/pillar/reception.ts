@@ -9,6 +9,7 @@ import { claimsOf } from '../transfer/token.ts'
 import type { Urgency } from '../transfer/transfer.ts'
 import { gate } from '../world/lock.ts'
 import type { Desk } from './pillar.ts'
+import { Halted } from './power.ts'
 import type { FileResult, PutRequest } from './put-run.ts'
 
 /** A request, and the id of the key that signed it; unknown of requests that an older release accepted. */
@@ -146,23 +147,30 @@ async function receive(
 ): Promise<FileResult> {
   const { file } = course
   const moved = desk.estimate.waiting(file.size)
+  const { halted, leave: done } = desk.inHand.enter(() => file.size - course.at)
   const leave = await enter()
   let before = 0
+  let incoming: Incoming | undefined
   try {
     if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
-    const incoming = await desk.store.incoming(file.collection, file.id, file.replaces)
+    halted.throwIfAborted()
+    incoming = await desk.store.incoming(file.collection, file.id, file.replaces)
     before = course.at = incoming.at()
-    await fetch(desk, course, incoming)
+    await fetch(desk, course, incoming, halted)
     // The slot is for bytes on their way; files that wait for their sync share it better without.
     leave()
     return settled(desk, file, await incoming.finish(actorOf(course)))
-  } catch (error) {
+  } catch (broken) {
+    // What has come is there when the power is back. What it was broken off for says more than how it broke.
+    if (halted.aborted) await incoming?.secure().catch(() => undefined)
+    const error: unknown = halted.aborted ? halted.reason : broken
     const text = error instanceof Error ? error.message : String(error)
     desk.world.log.warn('put.failed', { id: file.id, why: text })
-    const code = error instanceof TransferFailed ? 'FILE_TRANSFER_FAILURE' : 'FAILURE'
-    return { id: file.id, code, text }
+    const isTransfer = error instanceof TransferFailed || error instanceof Halted
+    return { id: file.id, code: isTransfer ? 'FILE_TRANSFER_FAILURE' : 'FAILURE', text }
   } finally {
     leave()
+    done()
     moved(course.at - before)
     course.waitingAt = undefined
     if (course.relay !== undefined) void forget(desk, course)
@@ -178,12 +186,18 @@ const actorOf = ({ request, signer }: Course): Actor => ({
     : { information: request.auditTrailInformation }),
 })
 
-async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<void> {
+async function fetch(
+  desk: Desk,
+  course: Course,
+  incoming: Incoming,
+  halted: AbortSignal,
+): Promise<void> {
   const { file } = course
   const sink: Sink = {
     at: () => incoming.at(),
     async write(bytes) {
       course.waitingAt = undefined
+      await desk.inHand.writable(halted)
       await incoming.write(bytes)
       course.at = incoming.at()
     },
@@ -196,7 +210,7 @@ async function fetch(desk: Desk, course: Course, incoming: Incoming): Promise<vo
     sink,
     size: file.size,
     key: objectOf(course),
-    signal: desk.stopping,
+    signal: AbortSignal.any([desk.stopping, halted]),
     urgency: urgencyOf(desk, course),
     route: course.route,
     hops: () => hopsFor(desk, course),

@@ -8,6 +8,7 @@ import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { Actor, Removed, Restored } from '../store/store.ts'
 import { digestOf } from '../world/world.ts'
 import type { Desk } from './pillar.ts'
+import { stillness } from './power.ts'
 import { contradiction } from './recent.ts'
 
 type DeleteRequest = MessageOf<'DeleteFileRequest'>
@@ -34,7 +35,7 @@ export async function identifyDelete(
       return { id, code: 'EXISTING_FILE_CHECKSUM_FAILURE' as const, text: wrongChecksum }
     return { id, code: 'IDENTIFICATION_POSITIVE' as const, version }
   })
-  const trouble = desk.store.trouble()
+  const trouble = stillness(desk)
   const worst = files.find(({ code }) => code !== 'IDENTIFICATION_POSITIVE')?.code
   const code =
     trouble === undefined ? (worst ?? 'IDENTIFICATION_POSITIVE') : 'IDENTIFICATION_NEGATIVE'
@@ -139,6 +140,8 @@ async function one(
   by: Actor,
 ): Promise<FileResult> {
   const { id, checksum } = file
+  const still = stillness(desk)
+  if (still !== undefined) return { id, code: 'FAILURE', text: still }
   try {
     const [code, text] =
       'version' in file

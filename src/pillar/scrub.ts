@@ -3,11 +3,13 @@
  * is read once more, then put aside, never served, and alarmed; the tracker brings it again from another pillar. A stored
  * checksum is never changed to fit the bytes.
  */
+import { diskErrorCode } from '../disk/disk.ts'
 import type { StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { uuid7 } from '../post/compose.ts'
 import { findings, isStill } from './findings.ts'
 import type { Desk } from './pillar.ts'
+import { calm } from './power.ts'
 import { isForNow, type ScrubPlan, scrubPlan } from './scrub-plan.ts'
 
 export interface Scrub {
@@ -29,6 +31,9 @@ const restBusy = 20
 const notedTogether = 64
 const pageFiles = 256
 const nextKey = 'scrub next'
+/** Index, lists and disk are compared so often: each looks at everything, and costs the disk some seconds. */
+const inspectMs = 7 * day
+const inspectKey = 'inspect next'
 
 /** Why it stopped in the middle of a file. */
 class Interrupted extends Error {}
@@ -60,6 +65,7 @@ async function work(
   while (!stopping.aborted) {
     const left = next - world.clock.monotonic()
     if (suspects.size === 0 && left > 0) await sleep(left)
+    await calm(desk)
     if (stopping.aborted) return
     try {
       for (const [key, file] of suspects) {
@@ -86,6 +92,7 @@ async function firstPause({ state, world }: Desk): Promise<number> {
 
 async function batch(desk: Desk, periodMs: number): Promise<void> {
   const { world, store } = desk
+  await inspect(desk)
   for (const { collection, bytes } of await store.summary()) {
     const plan = scrubPlan(world.clock.now(), { bytes, periodMs, batchMs: day })
     const begun = world.clock.monotonic()
@@ -94,6 +101,17 @@ async function batch(desk: Desk, periodMs: number): Promise<void> {
     const ms = world.clock.monotonic() - begun
     world.log.info('scrub.done', { collection, files, bytes: bytesDone, ms })
   }
+}
+
+/** The books now and then, too. */
+async function inspect(desk: Desk): Promise<void> {
+  const { world, store, state } = desk
+  const at = Number((await state.get(inspectKey)) ?? 0)
+  const left = at - world.clock.now()
+  // A clock that was set meanwhile must not put it off for years.
+  if (left > 0 && left <= inspectMs) return
+  await read(desk, await store.inspect())
+  await state.change([[inspectKey, String(world.clock.now() + inspectMs)]])
 }
 
 /** Reads as much of a collection as is for now. */
@@ -129,11 +147,12 @@ async function read(desk: Desk, files: readonly StoredFile[]): Promise<void> {
     // Once more: a cable or a memory that errs is not the disk.
     const wrong = first === undefined ? undefined : await verdict(desk, file)
     if (wrong === undefined) seen.right(file)
+    else if (await isMended(desk, file, wrong.is, by)) continue
     else if (await isStill(desk, file)) {
       seen.wrong(file, wrong.how)
       await seen.note()
       const actor = { actor: by.from, conversation: by.conversation }
-      if (wrong.is === 'damaged' && (await store.quarantine(file, wrong.how, actor)))
+      if (wrong.is !== 'unreadable' && (await store.quarantine(file, wrong.how, actor)))
         desk.gone(file)
     }
     if (n % notedTogether === notedTogether - 1) await seen.note()
@@ -141,11 +160,24 @@ async function read(desk: Desk, files: readonly StoredFile[]): Promise<void> {
   await seen.note()
 }
 
-/** Undefined when the bytes are right; `unreadable` may be the cable's fault, and is not put aside. */
-async function verdict(
-  desk: Desk,
+/** Whether it was the index that was wrong. */
+async function isMended(
+  { store }: Desk,
   file: StoredFile,
-): Promise<{ readonly is: 'damaged' | 'unreadable'; readonly how: string } | undefined> {
+  is: Verdict['is'],
+  { from: actor, conversation }: { from: string; conversation: string },
+): Promise<boolean> {
+  return is === 'damaged' && store.contradicted(file, { actor, conversation })
+}
+
+interface Verdict {
+  /** `unreadable` may be the cable's fault, and is not put aside. */
+  readonly is: 'damaged' | 'missing' | 'unreadable'
+  readonly how: string
+}
+
+/** Undefined when the bytes are right. */
+async function verdict(desk: Desk, file: StoredFile): Promise<Verdict | undefined> {
   const { clock, hashing } = desk.world
   const hasher = hashing.start('sha256')
   try {
@@ -157,6 +189,8 @@ async function verdict(
     }
   } catch (error) {
     if (error instanceof Interrupted) throw error
+    if (diskErrorCode(error) === 'ENOENT')
+      return { is: 'missing', how: 'the stored bytes are not there any more' }
     const why = error instanceof Error ? error.message : String(error)
     return { is: 'unreadable', how: `the stored bytes can not be read: ${why}` }
   }
@@ -164,8 +198,10 @@ async function verdict(
   return { is: 'damaged', how: 'the stored bytes are damaged' }
 }
 
-async function rest({ world, estimate, stopping }: Desk, workedMs: number): Promise<void> {
+async function rest(desk: Desk, workedMs: number): Promise<void> {
+  const { world, estimate, stopping } = desk
   const times = estimate.isBusy() ? restBusy : restCalm
   await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
+  await calm(desk)
   if (stopping.aborted) throw new Interrupted('stopping')
 }

@@ -4,6 +4,7 @@ import { answering, compose } from '../post/compose.ts'
 import type { MessageOf, Status } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { Desk } from './pillar.ts'
+import { powerStatus } from './power.ts'
 
 export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>): Promise<void> {
   const type = 'GetStatusFinalResponse' as const
@@ -20,7 +21,10 @@ export async function status(desk: Desk, request: MessageOf<'GetStatusRequest'>)
 
 const dayMs = 24 * 3_600_000
 
-async function look({ store, version, world }: Desk, collection: string): Promise<Status> {
+async function look(
+  { store, version, world, supply, state }: Desk,
+  collection: string,
+): Promise<Status> {
   const trouble = store.trouble()
   const space = await store.space()
   const summary = (await store.summary()).find((one) => one.collection === collection)
@@ -33,10 +37,13 @@ async function look({ store, version, world }: Desk, collection: string): Promis
   )
   const oldest = await store.oldestProof(collection)
   const copies = await store.spread?.(collection)
-  const full = space.bytesOpen === 0
+  const { power } = await powerStatus(supply, state)
+  const weak = power === undefined || power.mode === 'mains' ? undefined : power.text
+  const warning = space.bytesOpen === 0 ? 'the volume is full up to its reserve' : weak
   return {
-    verdict: trouble !== undefined ? 'ERROR' : full ? 'WARNING' : 'OK',
-    text: trouble ?? (full ? 'the volume is full up to its reserve' : 'all is well'),
+    verdict: trouble !== undefined ? 'ERROR' : warning !== undefined ? 'WARNING' : 'OK',
+    text: trouble ?? warning ?? 'all is well',
+    ...(power === undefined ? {} : { power }),
     version,
     volumes: [
       {

@@ -17,6 +17,8 @@ export interface PresentParts extends Omit<PostParts, 'will'> {
 
 export interface Present extends Omit<Post, 'close'> {
   session(): number
+  /** What it says of itself has changed: said again, if there is a link. */
+  announce(): void
   /** Says that it goes, and closes. */
   leave(): Promise<void>
 }
@@ -77,6 +79,7 @@ export function startPresent(parts: PresentParts, handlers: PostHandlers): Prese
   }
   return {
     session: () => session,
+    announce,
     isConnected: () => post.isConnected(),
     send: (to, message, retain) => post.send(to, message, retain),
     async leave() {

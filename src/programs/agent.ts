@@ -6,19 +6,22 @@ import type { Disk } from '../disk/disk.ts'
 import { controlPaths, serveControl } from '../machine/control.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
+import type { Leave, Supply } from '../power/power.ts'
 import { openState } from '../state/sqlite.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume, readIdentity, writeWhole } from '../store/identity.ts'
+import { openSoundIndex } from '../store/sound-index.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
+import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { cry } from './cry.ts'
 
-const indexFile = '.index.sqlite'
 const stateFile = '.state.sqlite'
 
 /** Where a volume lives on its mount. */
@@ -26,13 +29,30 @@ const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
- * the place of the bus that the configuration names.
+ * the place of the bus that the configuration names; `supply` tells of the power that there is.
  */
 export async function runAgent(
   world: World,
   config: AgentConfig,
   connect?: ConnectBus,
-): Promise<() => Promise<void>> {
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
+  try {
+    return await started(world, config, connect, supply)
+  } catch (error) {
+    // Nobody would know of it else: who does not start says nothing.
+    const why = error instanceof Error ? error.message : String(error)
+    await cry(world, config, ['COMPONENT_FAILURE', `the pillar can not start: ${why}`], connect)
+    throw error
+  }
+}
+
+async function started(
+  world: World,
+  config: AgentConfig,
+  connect?: ConnectBus,
+  supply?: Supply,
+): Promise<(leave?: Leave) => Promise<void>> {
   const root = volumeRoot(config['volume.mount'])
   // Before anything is opened: an unplugged disk must never mean writing to the disk below.
   if (!existsSync(join(root, 'volume.json')))
@@ -40,16 +60,20 @@ export async function runAgent(
       `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
     )
   const thread = await openVolumeThread({ root })
-  await readIdentity(thread.disk, {
+  const identity = await readIdentity(thread.disk, {
     pillar: config.name,
     archive: config.archive,
     kind: config.kind,
   })
-  const index = await thread.openIndex(indexFile)
+  const index = await openSoundIndex({
+    ...{ world, disk: thread.disk, identity, open: thread.openIndex },
+    lost: (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
+  })
   const state = openState(join(root, stateFile))
   const member = await openMember(world, config, state, connect)
   const { name, archive } = config
-  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'] }
+  const { whenSilent } = thread
+  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'], whenSilent }
   const store =
     config.kind === 'file'
       ? await openVolume(world, thread.disk, index, options)
@@ -69,13 +93,15 @@ export async function runAgent(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
+    ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
   const quiet = await tellDoctor(world, config, store)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
-  return async () => {
+  return async (leave) => {
     await quiet()
-    await pillar.stop()
+    await pillar.stop(leave)
     member.dial.close()
     await state.close()
     await thread.close()
@@ -98,11 +124,13 @@ async function tellDoctor(
   }
 }
 
-/** There may be fragments on it one day: they are of use without us together with the script that makes files of them. */
-const layOut = (world: World, disk: Disk): Promise<void> =>
-  writeWhole(disk, 'assemble.sh', asset('deploy/assemble.sh')).catch((error) =>
-    world.log.warn('volume.noScript', { why: String(error) }),
-  )
+/** What makes the disk of use without us: it is checked by one script, and fragments become files by the other. */
+async function layOut(world: World, disk: Disk): Promise<void> {
+  for (const name of ['assemble.sh', 'check.sh'])
+    await writeWhole(disk, name, asset(`deploy/${name}`)).catch((error) =>
+      world.log.warn('volume.noScript', { name, why: String(error) }),
+    )
+}
 
 /** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {

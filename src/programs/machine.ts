@@ -13,6 +13,7 @@ import { agentShape } from '../system/config-shapes.ts'
 import { formatBytes } from '../world/units.ts'
 import { adopt } from './agent.ts'
 import { enrolCommand } from './enrol.ts'
+import { powerCommand } from './power.ts'
 import { openWorld, read } from './program.ts'
 
 interface ConfigOption {
@@ -20,7 +21,7 @@ interface ConfigOption {
 }
 
 /** What was named; else `agent.toml` here; else that of the packaged service. */
-const configOf = ({ config }: ConfigOption): string =>
+export const configOf = ({ config }: ConfigOption): string =>
   config ?? (existsSync('agent.toml') ? 'agent.toml' : installedConfig)
 
 export function machineCommands(program: Command): void {
@@ -57,6 +58,7 @@ export function machineCommands(program: Command): void {
       const make = (mount: string): Promise<void> => adoptOnce(mount, installedConfig)
       await firstBoot(path, { computer: thisComputer, attached, adopt: make, say: tell })
     })
+  powerCommand(program, configOf)
   enrolCommand(program, { adoptOnce, tell })
   diskCommands(program)
 }

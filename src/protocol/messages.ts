@@ -15,6 +15,7 @@ import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
 import { trimMessages } from './trims.ts'
+import { SayOfPillarFinalResponse, SayOfPillarRequest } from './words.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
@@ -181,6 +182,22 @@ export const GetStatusProgressResponse = v.object({
   ...answer,
   type: v.literal('GetStatusProgressResponse'),
 })
+/** Of a pillar that has an eye on its power. */
+export const PowerStatus = v.object({
+  /** mains, battery, weak (under-voltage), unknown, or ending; a newer pillar may know more. */
+  mode: v.string(),
+  since: Time,
+  text: Text,
+  /** Why nothing new is taken now. */
+  refusal: v.optional(Text),
+  /** Of the battery, per cent. */
+  charge: v.optional(Count),
+  /** On battery: until it stops, by the most careful of all figures. */
+  msLeft: v.optional(Count),
+  /** The last time that it was not on mains: it may be long ago. */
+  lastEvent: v.optional(v.object({ mode: v.string(), at: Time })),
+})
+export type PowerStatus = v.InferOutput<typeof PowerStatus>
 export const Status = v.object({
   verdict: v.picklist(['OK', 'WARNING', 'ERROR']),
   text: Text,
@@ -208,6 +225,7 @@ export const Status = v.object({
   kind: v.optional(PillarKind),
   /** Of a collection in fragments: how many copies the scarcest has, how many each is to have, on how many pillars. */
   copies: v.optional(v.object({ least: Count, wanted: Count, pillars: Count })),
+  power: v.optional(PowerStatus),
 })
 export type Status = v.InferOutput<typeof Status>
 export const GetStatusFinalResponse = v.object({
@@ -227,9 +245,15 @@ export const Presence = v.object({
   version: v.string(),
   /** Of the tracker: version of the archive document it hands out. */
   document: v.optional(Count),
+  /** Of the tracker: pillars that are to go, or are lost; they count no more as copies. */
+  leaving: v.optional(v.array(Name)),
   site: v.optional(Name),
   /** Of a pillar that keeps checksums only. */
   kind: v.optional(PillarKind),
+  /** Of a pillar that saves its power: on battery, or with too weak a supply. Nothing is to be brought to it now. */
+  saving: v.optional(v.object({ mode: v.string(), since: Time })),
+  /** Of one that goes for lack of power, or will: it means to be back by then, and is to be waited for. */
+  downUntil: v.optional(Time),
 })
 /** Beyond theirs: the client hands the rest of its work to the tracker and may switch off. */
 export const DeliverOwedCopiesRequest = v.object({
@@ -281,6 +305,8 @@ export const Message = v.variant('type', [
   GetAlarmsFinalResponse,
   GetRepairsRequest,
   GetRepairsFinalResponse,
+  SayOfPillarRequest,
+  SayOfPillarFinalResponse,
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,

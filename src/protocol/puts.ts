@@ -40,6 +40,8 @@ function storing<
       type: v.literal(`${kind}ProgressResponse`),
       filesDone: Count,
       bytesDone: Bytes,
+      /** Of a collection in fragments: bytes of stored files that enough pillars keep for good. */
+      bytesSafe: v.optional(Bytes),
       /** Identity of the exchange the pillar waits at for bytes that are not there yet. */
       waitingAt: v.optional(Name),
       /** The token is near its end: the client sends the request again with a new one. */

@@ -8,8 +8,11 @@ import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
+import type { Leave, Supply } from '../power/power.ts'
+import type { ArchiveDocument } from '../protocol/document.ts'
 import type { PillarKind } from '../protocol/scalars.ts'
 import { openState } from '../state/sqlite.ts'
+import type { State } from '../state/state.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
@@ -22,6 +25,7 @@ import { type SimDisk, simDisk } from './disk.ts'
 import {
   alive,
   archive,
+  changed,
   documentFor,
   type FleetOptions,
   type Ground,
@@ -33,8 +37,9 @@ import {
 } from './fleet-ground.ts'
 import { type TrackerBoard, trackerBoard } from './fleet-tracker.ts'
 import { simSigner } from './keys.ts'
-import { life, mortal } from './mortal.ts'
+import { type Life, life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
+import { type PoweredBoard, poweredBoard, usualPower } from './powered.ts'
 import { type SimRandom, simRandom } from './random.ts'
 import { slowDisk } from './slow-disk.ts'
 import type { SimWorld } from './world.ts'
@@ -50,6 +55,8 @@ export interface Board {
   stop(): Promise<void>
   /** The index as it is on the disk. */
   readonly index: Index
+  /** Of a fleet with UPSes. */
+  readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
   newDisk(): void
   /** The board is thrown away, and another takes its disk, name and key; it remembers nothing. The board must not run. */
@@ -71,6 +78,10 @@ export interface Fleet {
   readonly pieces: { readonly copies: number }
   /** The owner decides which pillars keep it: signed, and taken by the tracker at once. */
   keepOn(pillars: readonly string[]): Promise<void>
+  /** The owner signs another document; nobody is told of it when `told` is false. */
+  publish(change: (document: ArchiveDocument) => ArchiveDocument, told?: boolean): Promise<void>
+  /** Whether pillars can ask the tracker for the document. */
+  trackerAway(away: boolean): void
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
@@ -111,6 +122,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
       ...(options.slow ? { slow: options.slow } : {}),
+      ...(options.power ? { power: options.power } : {}),
     }),
   )
   const early = boards.slice(0, boards.length - (options.late ?? 0))
@@ -132,6 +144,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ground.sealed = documentFor(options, names, pillars, ++decisions)
       await tracker.decided()
     },
+    async publish(change, told = true) {
+      ground.sealed = changed(ground.sealed, change, ++decisions)
+      if (told) await tracker.decided()
+    },
+    trackerAway(away) {
+      ground.trackerAway = away
+    },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
     lines: () =>
@@ -141,85 +160,143 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-function pillarBoard(
-  ground: Ground,
-  name: string,
-  capacity: number,
-  { kind, told, slow }: Pick<FleetOptions, 'slow' | 'told'> & { readonly kind: PillarKind },
-): Board {
+interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power'> {
+  readonly kind: PillarKind
+}
+
+function pillarBoard(ground: Ground, name: string, capacity: number, options: BoardOptions): Board {
   const clock = ground.time.board()
-  let disk = simDisk({ capacity, clock })
-  let index = asyncIndex(openIndex(':memory:'))
   let state = openState(':memory:')
-  const signer = simSigner(name)
+  const fresh = (): Omit<Ours, 'state'> => ({
+    disk: simDisk({ capacity, clock }),
+    index: asyncIndex(openIndex(':memory:')),
+  })
+  let ours = fresh()
   let pillar: Pillar | undefined
   let current = life()
+  const power = options.power && poweredBoard(clock, options.power)
+
+  /** Gives what stops it. */
+  async function open(own: Life, part: Living, supply?: Supply) {
+    const begun = await openPillar(ground, name, {
+      own,
+      part,
+      ours: { ...ours, state },
+      options,
+      supply,
+    })
+    if (!own.dead()) pillar = begun
+    return {
+      async stop(leave?: Leave): Promise<void> {
+        pillar = undefined
+        await begun.stop(leave)
+      },
+    }
+  }
+  /** What it leaves is unmounted, and may be used again: only what is safe is still there. */
+  async function opened(own: Life, part: Living, supply: Supply) {
+    const running = await open(own, part, supply)
+    return {
+      async stop(leave?: Leave): Promise<void> {
+        await running.stop(leave)
+        forget()
+      },
+    }
+  }
+  let stopping = async (): Promise<void> => undefined
   async function start(): Promise<void> {
     const own = life()
     current = own
-    const { world, connect, dial } = alive(ground, name, own, clock)
-    const mine: Disk = slow ? slowDisk(disk.disk, world.clock, slow) : disk.disk
-    if ((await mine.stat('volume.json')) === undefined)
-      await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
-    const directory = await openDirectory(
-      { keys, owner: owner.publicKey, archive, state },
-      ground.sealed,
-    )
-    const volume = { pillar: name, archive, reserveBytes: 0 }
-    const rows = mortal(own, undying(index))
-    const store =
-      kind === 'file'
-        ? await openVolume(world, mine, rows, volume)
-        : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
-    const begun = await startPillar({
-      world,
-      name,
-      version,
-      store,
-      state: mortal(own, undying(state)),
-      directory,
-      keys,
-      signer,
-      topics,
-      connect,
-      dial,
-      refresh: async () => void (await directory.accept(ground.sealed)),
-      retainMs: 30 * 24 * 3_600_000,
-      scrubMs: 90 * 24 * 3_600_000,
-    })
-    if (!own.dead()) pillar = begun
+    const part = alive(ground, name, own, clock)
+    if (power) {
+      const attendance = power.attend(part.world, (supply) => opened(own, part, supply), crash)
+      stopping = () => attendance.stop()
+      return attendance.begun
+    }
+    const running = await open(own, part)
+    stopping = () => running.stop()
   }
+  function crash(): void {
+    current.die()
+    ground.broker.kill(name)
+    forget()
+    pillar = undefined
+  }
+  const forget = (): void =>
+    ours.disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
   return {
-    name,
+    ...{ name, clock, start, crash, power },
     get disk() {
-      return disk
+      return ours.disk
     },
-    clock,
-    start,
     get index() {
-      return index
+      return ours.index
     },
     newDisk() {
-      disk = simDisk({ capacity, clock })
-      index = asyncIndex(openIndex(':memory:'))
+      ours = fresh()
     },
     newBoard() {
       state = openState(':memory:')
     },
     running: () => pillar,
-    crash() {
-      current.die()
-      ground.broker.kill(name)
-      disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
-      pillar = undefined
-    },
     async stop() {
-      const going = pillar
       pillar = undefined
-      await going?.stop()
+      await stopping()
       current.die()
     },
   }
+}
+
+/** What a board keeps when its power goes. */
+interface Ours {
+  readonly disk: SimDisk
+  readonly index: Index
+  readonly state: State
+}
+
+type Living = ReturnType<typeof alive>
+
+async function openPillar(
+  ground: Ground,
+  name: string,
+  board: {
+    readonly own: Life
+    readonly part: Living
+    readonly ours: Ours
+    readonly options: BoardOptions
+    readonly supply: Supply | undefined
+  },
+): Promise<Pillar> {
+  const { own, part, ours, supply } = board
+  const { kind, told, slow, power } = board.options
+  const { world, connect, dial } = part
+  const { state } = ours
+  const mine: Disk = slow ? slowDisk(ours.disk.disk, world.clock, slow) : ours.disk.disk
+  if ((await mine.stat('volume.json')) === undefined)
+    await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
+  const directory = await openDirectory(
+    { keys, owner: owner.publicKey, archive, state },
+    ground.sealed,
+  )
+  const volume = { pillar: name, archive, reserveBytes: 0 }
+  const rows = mortal(own, undying(ours.index))
+  const store =
+    kind === 'file'
+      ? await openVolume(world, mine, rows, volume)
+      : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
+  return startPillar({
+    ...{ world, name, version, store, directory, keys, topics, connect, dial },
+    state: mortal(own, undying(state)),
+    signer: simSigner(name),
+    async refresh() {
+      if (ground.trackerAway) throw new Error('the tracker does not answer')
+      await directory.accept(ground.sealed)
+      return ground.time.clock.now()
+    },
+    retainMs: 30 * 24 * 3_600_000,
+    scrubMs: 90 * 24 * 3_600_000,
+    ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
+  })
 }
 
 async function simClient(ground: Ground, name: string, run: number, lan: boolean): Promise<Client> {

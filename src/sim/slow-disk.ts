@@ -15,17 +15,17 @@ export interface SlowReading {
 export function slowDisk(disk: Disk, clock: Clock, slow: SlowReading): Disk {
   const drive = lock()
   let usedAt = Number.NEGATIVE_INFINITY
-  return {
-    ...disk,
-    read: (path, offset, length) =>
+  const slowly =
+    (read: Disk['read']): Disk['read'] =>
+    (path, offset, length) =>
       path.includes('/data/')
         ? drive(async () => {
             if (clock.monotonic() - usedAt > slow.sleepsAfterMs) await clock.sleep(slow.spinUpMs)
-            const bytes = await disk.read(path, offset, length)
+            const bytes = await read(path, offset, length)
             await clock.sleep(bytes.length / slow.bytesPerMs)
             usedAt = clock.monotonic()
             return bytes
           })
-        : disk.read(path, offset, length),
-  }
+        : read(path, offset, length)
+  return { ...disk, read: slowly(disk.read), readMedium: slowly(disk.readMedium) }
 }

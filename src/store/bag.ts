@@ -5,9 +5,9 @@
 import type { Disk } from '../disk/disk.ts'
 import { type Index, type StoredFile, staleBag, type Tombstone } from '../index/index.ts'
 import { timeText } from '../protocol/scalars.ts'
-import type { World } from '../world/world.ts'
+import { dropTags } from './bag-tags.ts'
 import type { Health } from './health.ts'
-import { writeWhole } from './identity.ts'
+import { manifestFile, namesFile, timesFile, tombstonesFile } from './lists.ts'
 import { isPlain } from './names.ts'
 
 /** Length of each file up to which it agrees with the index. */
@@ -16,23 +16,19 @@ interface Mark {
   readonly lengths: Record<string, number>
 }
 
-const pageFiles = 2_000
-
-const manifestFile = 'manifest-sha256.txt'
+export const pageFiles = 2_000
 
 /** Lines for one file in each of the bag's lists; the forms are in DESIGN.md. */
 export function linesOf(file: StoredFile): Record<string, string> {
   const path = `data/${file.path}`
   return {
     [manifestFile]: `${file.checksum}  ${path}\n`,
-    'mtimes.txt': `${timeText(file.mtime)}  ${path}\n`,
+    [timesFile]: `${timeText(file.mtime)}  ${path}\n`,
     ...(isPlain(file.path, file.id)
       ? {}
-      : { 'names.txt': `${path}\t${JSON.stringify(file.id)}\n` }),
+      : { [namesFile]: `${path}\t${JSON.stringify(file.id)}\n` }),
   }
 }
-
-export const bagDeclaration = 'BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n'
 
 /** Appends what the index has beyond the mark; true when there may be more. */
 export async function appendToBag(
@@ -45,6 +41,7 @@ export async function appendToBag(
   const page = await index.list({ collection, afterSequence: mark.sequence, limit: pageFiles })
   const last = page.files.at(-1)
   if (last === undefined) return false
+  await dropTags(disk, health, collection)
   const texts = joined(page.files.map(linesOf))
   const lengths = { ...mark.lengths }
   for (const [name, text] of Object.entries(texts)) {
@@ -72,9 +69,7 @@ async function append(
   await health.guardSync(disk.sync(path))
 }
 
-/** One line for each deleted file: when, which bytes, which id; so that a copy elsewhere is known to be an old one. */
-const tombstonesFile = 'tombstones.txt'
-const lists = [manifestFile, 'mtimes.txt', 'names.txt', tombstonesFile]
+const lists = [manifestFile, timesFile, namesFile, tombstonesFile]
 
 /**
  * Writes the lists anew when lines of theirs are about files that are gone; each takes the place of the old one whole.
@@ -86,6 +81,7 @@ export async function renewBag(
   collection: string,
 ): Promise<void> {
   if ((await index.fact(staleBag(collection))) !== 'yes') return
+  await dropTags(disk, health, collection)
   const fresh = (name: string): string => `${collection}/${name}.new`
   for (const name of lists) await health.guard(disk.remove(fresh(name)))
   const lengths: Record<string, number> = {}
@@ -155,27 +151,4 @@ async function readMark(disk: Disk, index: Index, collection: string): Promise<M
     whole = false
   }
   return whole ? mark : none
-}
-
-/** Says how much there is and when; only when something changed, since each line costs two writes of the disk. */
-export async function describeBag(
-  world: World,
-  disk: Disk,
-  index: Index,
-  health: Health,
-  collection: string,
-): Promise<void> {
-  const summary = (await index.summary()).find((one) => one.collection === collection)
-  if (!summary) return
-  const oxum = `${summary.bytes}.${summary.files}`
-  if ((await index.fact(`oxum ${collection}`)) === oxum) return
-  await writeWhole(disk, `${collection}/bagit.txt`, bagDeclaration, health)
-  const date = timeText(world.clock.now()).slice(0, 10)
-  await writeWhole(
-    disk,
-    `${collection}/bag-info.txt`,
-    `Bag-Software-Agent: Colonnade\nBagging-Date: ${date}\nPayload-Oxum: ${oxum}\n`,
-    health,
-  )
-  await health.guard(index.commit([{ do: 'fact', key: `oxum ${collection}`, value: oxum }]))
 }

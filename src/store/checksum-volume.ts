@@ -12,12 +12,13 @@ import { type Health, health } from './health.ts'
 import { readIdentity } from './identity.ts'
 import { alreadyHere, audited } from './incoming.ts'
 import { keeping } from './keeping.ts'
+import { newsDesk } from './news.ts'
 import { reading } from './reading.ts'
 import { recover } from './recovery.ts'
 import { doomed, replaceable } from './removal.ts'
 import { reservations } from './reservations.ts'
 import type { Actor, Incoming, Receiving, Removed, Replaced, Store } from './store.ts'
-import type { VolumeOptions } from './volume.ts'
+import { heralded, type VolumeOptions } from './volume.ts'
 
 export interface ChecksumVolumeOptions extends VolumeOptions {
   /** Takes the checksum as the request says it; else the bytes are fetched and hashed. */
@@ -33,10 +34,11 @@ export async function openChecksumVolume(
 ): Promise<Store> {
   const { volume } = await readIdentity(disk, { ...options, kind: 'checksum' })
   world.log.info('volume.recovered', { volume, ...(await recover(world, disk, index)) })
-  const state = health(world.log, volume, options.onTrouble)
+  const news = newsDesk()
+  const state = health(world.log, volume, heralded(volume, news, options))
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes, () => 0)
-  const bag = bagKeeper(world, disk, index, state, false)
+  const bag = bagKeeper(world, disk, index, state)
   const door = admission({ world, disk, index, health: state, reserved, folds: false })
   const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(bag.touch)
   const parts: Parts = { world, disk, index, health: state, group, alone }
@@ -57,6 +59,9 @@ export async function openChecksumVolume(
     leastProven: async () => [],
     readMedium: nothing,
     quarantine: async () => false,
+    contradicted: async () => false,
+    inspect: async () => [],
+    watch: news.watch,
     remove: (file, by) => alone(() => forget(parts, file, by)),
     restore: async () => 'absent',
     restorable: async () => [],

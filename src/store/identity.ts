@@ -15,6 +15,9 @@ export interface VolumeIdentity {
   readonly kind?: 'checksum'
 }
 
+/** Stands beside an index whose database is damaged itself. */
+export const indexDamaged = '.index.damaged'
+
 export class WrongVolume extends Error {
   override readonly name = 'WrongVolume'
 }
@@ -154,6 +157,8 @@ that some disks or tools can not carry ("=25" is "%"); names.txt lists the true 
 
 To check it, on any computer with the usual tools:
   cd COLLECTION && sha256sum -c manifest-sha256.txt
+or, with everything that the lists say:
+  sh check.sh
 Each collection is a BagIt bag (RFC 8493).
 `
 

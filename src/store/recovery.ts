@@ -106,7 +106,7 @@ async function isWhole(disk: Disk, partial: string, safe: number): Promise<boole
 }
 
 /** Syncs a name and those of all its folders. */
-async function syncUpwards(
+export async function syncUpwards(
   disk: Disk,
   folders: ReturnType<typeof folderMaker>,
   file: ReceivingFile,

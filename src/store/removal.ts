@@ -175,10 +175,18 @@ export async function replaceable(
 
 /** Damaged bytes are put aside as deleted ones are, but nothing says that they were deleted: they may come again. */
 function quarantining({ world, disk, index }: RemovalParts, { move, prune, commit }: Steps) {
-  return async (file: StoredFile, how: string, by: Actor): Promise<boolean> => {
+  /** `stays`: nobody can tell here whether these are the right bytes after all. */
+  return async (file: StoredFile, how: string, by: Actor, stays: boolean): Promise<boolean> => {
     const { collection, id } = file
     const [now] = await index.stored(collection, [id])
     if (now?.sequence !== file.sequence) return false
+    if (stays) {
+      await commit(
+        { do: 'lose', collection, id, now: world.clock.now() },
+        audited(world, file, by, 'quarantine', `${how}, or index and manifest are; left in place`),
+      )
+      return true
+    }
     const aside = retainedOf(file, 'leaving', world.clock.now())
     await commit({ do: 'retain', file: aside })
     const at = payload(collection, file.path)

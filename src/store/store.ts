@@ -163,6 +163,10 @@ export interface Proving {
    * survive a power cut.
    */
   quarantine(file: StoredFile, how: string, by: Actor): Promise<boolean>
+  /** Whether the index, and not the bytes, was wrong about this file: it is right now, or the file is another by now. */
+  contradicted(file: StoredFile, by: Actor): Promise<boolean>
+  /** Compares index, lists and disk, and mends the books; resolves with files whose bytes should be read. */
+  inspect(): Promise<StoredFile[]>
   /** When the stored file was proven whose proof is the oldest; 0 when it never was. */
   oldestProof(collection: string): Promise<number | undefined>
 }
@@ -181,6 +185,14 @@ export interface Spread {
   readonly pillars: number
 }
 
+/** Something that people are to hear of: the volume has failed, or found and mended damage of its own books. */
+export interface News {
+  readonly code: 'COMPONENT_FAILURE' | 'INTEGRITY_ISSUE' | 'CHECKSUM_ALARM'
+  readonly text: string
+  readonly collection?: string
+  readonly fileId?: string
+}
+
 /** A piece of a stored file, and who holds it for good. */
 export interface Piece extends Fragment {
   /** Where it begins in the file. */
@@ -195,6 +207,8 @@ export interface Spreading {
   pieces(file: StoredFile, offset: number, length: number): Promise<Piece[] | undefined>
   /** How many copies the scarcest piece of each file has on those who are there, in their order. */
   copies(files: readonly StoredFile[]): Promise<({ least: number; wanted: number } | undefined)[]>
+  /** Bytes of these files, all together, that enough of the others keep for good. */
+  bytesSafe(files: readonly Pick<StoredFile, 'collection' | 'id' | 'checksum'>[]): Promise<number>
 }
 
 export interface Store
@@ -209,6 +223,8 @@ export interface Store
   readonly kind: PillarKind
   space(): Promise<Space>
   receivingCount(): Promise<number>
+  /** Tells news from now on, and what happened before anybody listened. */
+  watch(tell: (news: News) => void): void
   /** Undefined while all is well, else why the volume takes no more writes. */
   trouble(): string | undefined
   /** Brings manifest and tag files up to date. */

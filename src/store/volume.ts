@@ -1,14 +1,18 @@
 /** One volume as a store: what its parts are and how they hang together. */
 import type { Disk } from '../disk/disk.ts'
-import type { Index, ReceivingFile } from '../index/index.ts'
+import type { Index, IndexDamage, ReceivingFile } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper, noBag } from './bag-keeper.ts'
+import { foundHere } from './found.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
-import { foldsNames, readIdentity } from './identity.ts'
+import { foldsNames, indexDamaged, readIdentity, writeWhole } from './identity.ts'
 import { alreadyHere, type IncomingParts, openIncoming } from './incoming.ts'
+import { type InspectionParts, inspect } from './inspection.ts'
 import { keeping } from './keeping.ts'
+import { mending } from './mending.ts'
+import { type NewsDesk, newsDesk } from './news.ts'
 import { reading, readMedium } from './reading.ts'
 import { recover } from './recovery.ts'
 import { recoverRemovals, removal } from './removal.ts'
@@ -25,6 +29,8 @@ export interface VolumeOptions {
    * bag.
    */
   readonly passing?: boolean
+  /** Has it told when the disk has not answered a call for long, with the milliseconds. */
+  whenSilent?(tell: (ms: number) => void): void
   /** Something is wrong with the volume; it takes no more writes. */
   onTrouble?(why: string): void
 }
@@ -41,14 +47,20 @@ export async function openVolume(
 ): Promise<Store> {
   const { passing = false } = options
   const { volume } = await readIdentity(disk, options)
+  const news = newsDesk()
   // First: what was half deleted stands where it stood, when the rest is looked at.
   const undone = await recoverRemovals(world, disk, index, passing)
   world.log.info('volume.recovered', { volume, undone, ...(await recover(world, disk, index)) })
   const folds = await foldsNames(disk)
-  const state = health(world.log, volume, options.onTrouble)
+  const state = health(world.log, volume, heralded(volume, news, options))
+  options.whenSilent?.((ms) => {
+    const text = `the disk of the volume ${volume} has not answered for ${Math.round(ms / 1000)} s; it is waited for`
+    news.tell({ code: 'COMPONENT_FAILURE', text })
+  })
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
-  const bag = passing ? noBag : bagKeeper(world, disk, index, state)
+  const labels = { volume, pillar: options.pillar, archive: options.archive }
+  const bag = passing ? noBag : bagKeeper(world, disk, index, state, labels)
   const door = admission({ world, disk, index, health: state, reserved, folds })
   const removals = removal({
     ...{ world, disk, index, health: state, folds },
@@ -56,10 +68,16 @@ export async function openVolume(
     elsewhere: passing,
   })
   const alone = <T>(step: () => Promise<T>): Promise<T> => group.alone(step).finally(bag.touch)
+  const mend = mending({ world, disk, index, health: state, news })
+  const about = { world, disk, health: state, mend, alone, passing }
+  await index.watch((found) => onDamage(found, about))
   const arrivals = arriving(
     { world, disk, index, health: state, landed: reserved.landed, ended: reserved.end },
     { ...group, store: (ready) => group.store(ready).then(bag.touch) },
-    (file, replaces, by) => alone(() => removals.replace(file, replaces, by)),
+    {
+      replace: (file, replaces, by) => alone(() => removals.replace(file, replaces, by)),
+      found: (file) => foundHere({ world, disk, index, health: state }, alone, file),
+    },
   )
 
   return {
@@ -70,13 +88,45 @@ export async function openVolume(
     incoming: arrivals,
     leastProven: (collection, limit) => index.leastProven(collection, limit),
     readMedium: (file) => readMedium(disk, file),
-    quarantine: (file, how, by) => alone(() => removals.quarantine(file, how, by)),
+    quarantine: (file, how, by) =>
+      alone(async () => removals.quarantine(file, how, by, await mend.isUndecided(file))),
+    contradicted: (file, by) => alone(() => mend.contradicted(file, by)),
+    inspect: () => inspect({ world, disk, index, health: state, news, bag, mend, alone }),
+    watch: news.watch,
     ...removing(index, removals, alone),
     space: async () => ({
       ...reserved.space(await disk.free()),
       bytesRetained: await index.retainedBytes(),
     }),
   }
+}
+
+/** Trouble is told to people, whoever else wants to know of it. */
+export const heralded =
+  (volume: string, news: NewsDesk, { onTrouble }: Pick<VolumeOptions, 'onTrouble'>) =>
+  (why: string): void => {
+    onTrouble?.(why)
+    const text = `the volume ${volume} takes no more writes: ${why}`
+    news.tell({ code: 'COMPONENT_FAILURE', text })
+  }
+
+/** A row that was altered is mended at once. A database that is damaged itself is made anew by the next start. */
+function onDamage(
+  found: IndexDamage,
+  parts: Pick<InspectionParts, 'world' | 'disk' | 'health' | 'mend' | 'alone'> & {
+    readonly passing: boolean
+  },
+): void {
+  const { world, disk, health, mend, alone } = parts
+  // The bytes are elsewhere: nothing here can tell what is true.
+  if (found.is === 'row' && parts.passing) return
+  const step =
+    found.is === 'row'
+      ? alone(() => mend.row(found.row))
+      : writeWhole(disk, indexDamaged, found.why).finally(() =>
+          health.fail(`${found.why}; the next start makes the index anew from the bags`),
+        )
+  step.catch((error) => world.log.error('index.notMended', { why: String(error) }))
 }
 
 /** Deletes and takes back, one after the other, and never while something is being stored. */
@@ -104,15 +154,20 @@ function removing(
 function arriving(
   parts: Omit<IncomingParts, 'group' | 'replace'>,
   group: GroupCommit,
-  replace: (file: ReceivingFile, replaces: Replaced, by: Actor) => Promise<void>,
+  ways: {
+    replace(file: ReceivingFile, replaces: Replaced, by: Actor): Promise<void>
+    found(file: ReceivingFile): Promise<boolean>
+  },
 ): Receiving['incoming'] {
   const { index } = parts
   return async (collection, id, replaces) => {
     const [file] = await index.receiving(collection, [id])
     const inPlace = replaces && {
-      replace: (row: ReceivingFile, by: Actor) => replace(row, replaces, by),
+      replace: (row: ReceivingFile, by: Actor) => ways.replace(row, replaces, by),
     }
-    if (file) return openIncoming({ ...parts, group, ...inPlace }, file)
+    const isHere = file !== undefined && !replaces && (await ways.found(file))
+    if (isHere) parts.ended(file)
+    if (file && !isHere) return openIncoming({ ...parts, group, ...inPlace }, file)
     const [stored] = await index.stored(collection, [id])
     if (stored) return alreadyHere(stored)
     throw new Error(`not accepted: ${id}`)

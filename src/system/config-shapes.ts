@@ -61,6 +61,79 @@ const home = {
   },
 } as const satisfies Shape
 
+const power = {
+  'power.source': {
+    type: 'text',
+    default: 'none',
+    oneOf: ['none', 'q1', 'nut', 'board'],
+    doc: 'Who tells where the power comes from: q1 is a UPS on a serial line (Megatec), nut a server of Network UPS Tools, board the board itself (under-voltage only).',
+  },
+  'power.device': {
+    type: 'path',
+    optional: true,
+    doc: 'Serial line of the UPS, by a name that stays: /dev/serial/by-id/...',
+  },
+  'power.baud': { type: 'number', default: 2400, doc: 'Speed of that line.' },
+  'power.server': {
+    type: 'text',
+    optional: true,
+    doc: 'The UPS as the NUT server knows it: NAME@HOST or NAME@HOST:PORT.',
+  },
+  'power.user': { type: 'text', optional: true, doc: 'User of the NUT server, if it wants one.' },
+  'power.password': { type: 'text', optional: true, doc: 'And the password.' },
+  'power.every': { type: 'duration', default: '5s', doc: 'How often it is looked at the power.' },
+  'power.silent': {
+    type: 'duration',
+    default: '1min',
+    doc: 'When nobody could tell for so long, that is alarmed.',
+  },
+  'power.steady': {
+    type: 'duration',
+    default: '1min',
+    doc: 'Mains must be back for so long before work goes on.',
+  },
+  'power.finish': {
+    type: 'duration',
+    default: '1min',
+    doc: 'On battery, transfers that need no longer are finished; others are broken off.',
+  },
+  'power.battery': {
+    type: 'duration',
+    default: '10min',
+    doc: 'The longest time on battery, whatever the UPS says of its charge; then it stops.',
+  },
+  'power.charge': {
+    type: 'number',
+    default: 30,
+    doc: 'Per cent of charge at which it stops.',
+  },
+  'power.runtime': {
+    type: 'duration',
+    default: '3min',
+    doc: 'Time left by the word of the UPS at which it stops.',
+  },
+  'power.away': {
+    type: 'duration',
+    default: '1d',
+    doc: 'How long the others are asked to wait for it when it stops for lack of power; a week at most.',
+  },
+  'power.unmount': {
+    type: 'list',
+    default: [],
+    doc: 'Program and arguments that are run once the disk is not used any more.',
+  },
+  'power.mount': {
+    type: 'list',
+    default: [],
+    doc: 'Program and arguments that are run before it is used again, when the mains are back.',
+  },
+  'power.shutdown': {
+    type: 'list',
+    default: [],
+    doc: 'Program and arguments that switch the machine off; without it the agent waits, and goes on when the mains are back.',
+  },
+} as const satisfies Shape
+
 export const agentShape = {
   ...basics,
   ...home,
@@ -98,6 +171,7 @@ export const agentShape = {
     default: '90d',
     doc: 'In this time everything is read from the disk once and compared, a share a day.',
   },
+  ...power,
 } as const satisfies Shape
 
 export const trackerShape = {

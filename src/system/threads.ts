@@ -14,6 +14,8 @@ export interface ThreadCall {
 export type ThreadReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: Failure }
+  /** What nobody has asked for. */
+  | { readonly told: unknown }
 
 /** An error on its way between threads: the class is lost there, the code of a DiskError must not be. */
 export interface Failure {
@@ -33,11 +35,19 @@ const errorOf = ({ message, code }: Failure): Error =>
 export interface Thread {
   /** Rejects with the thread's error, or with EIO when the thread is gone. */
   call(port: string, method: string, args: readonly unknown[]): Promise<unknown>
+  /** Hears what the thread tells by itself, and has told so far. */
+  listen(hear: (told: unknown) => void): void
+  /** Tells when it has not come back from a call for long, once for each time that it happens, with the milliseconds. */
+  whenSilent(tell: (ms: number) => void): void
   /** Ends the thread, whatever it is doing; what is under way rejects. */
   end(): Promise<void>
 }
 
+/** Work of the processor as well as of the disk: that it takes long says nothing about the disk. */
+const long: ReadonlySet<string> = new Set(['inspect'])
+
 interface Waiting {
+  readonly method: string
   resolve(value: unknown): void
   reject(error: Error): void
 }
@@ -48,6 +58,11 @@ export function callable(worker: Worker, name: string): Thread {
   let calls = 0
   const passed = collector()
   let gone: DiskError | undefined
+  let onSilence: ((ms: number) => void) | undefined
+  const silence = silenceAfter(
+    () => waiting.size > 0 && ![...waiting.values()].some(({ method }) => long.has(method)),
+    (ms) => onSilence?.(ms),
+  )
 
   const settled = (id: number): Waiting | undefined => {
     const call = waiting.get(id)
@@ -60,7 +75,11 @@ export function callable(worker: Worker, name: string): Thread {
     for (const id of [...waiting.keys()]) settled(id)?.reject(gone)
   }
   worker.unref()
+  const told: unknown[] = []
+  let hear = (one: unknown): void => void told.push(one)
   worker.on('message', (reply: ThreadReply) => {
+    silence.heard()
+    if ('told' in reply) return hear(reply.told)
     if ('failure' in reply) settled(reply.id)?.reject(errorOf(reply.failure))
     else settled(reply.id)?.resolve(reply.value)
     if ('value' in reply) passed(bytesIn(reply.value))
@@ -75,14 +94,53 @@ export function callable(worker: Worker, name: string): Thread {
       // What is written came in buffers of its own, which now lie about.
       for (const arg of args) passed(bytesIn(arg))
       return new Promise((resolve, reject) => {
-        waiting.set(call.id, { resolve, reject })
+        waiting.set(call.id, { method, resolve, reject })
         worker.ref()
+        silence.asked()
         worker.postMessage(call, handedOver(call.args))
       })
+    },
+    listen(listener) {
+      hear = listener
+      for (const one of told.splice(0)) listener(one)
+    },
+    whenSilent(tell) {
+      onSilence = tell
     },
     async end() {
       fail(`the thread of ${name} was ended`)
       await worker.terminate()
+    },
+  }
+}
+
+/** Long for a disk that is well, and short enough for people to hear of it within 5 s. */
+const silentMs = 4_000
+
+/** Notices that nothing comes back while something is waited for. One timer, and only then. */
+function silenceAfter(waits: () => boolean, tell: (ms: number) => void) {
+  let since = 0
+  let timer: NodeJS.Timeout | undefined
+  let isTold = false
+  const look = (): void => {
+    timer = undefined
+    if (!waits()) return
+    const ms = performance.now() - since
+    if (ms >= silentMs && !isTold) tell(ms)
+    isTold ||= ms >= silentMs
+    if (!isTold) watch(silentMs - ms)
+  }
+  const watch = (ms: number): void => {
+    timer ??= setTimeout(look, Math.max(1, ms)).unref()
+  }
+  return {
+    asked(): void {
+      if (timer === undefined && !isTold) since = performance.now()
+      watch(silentMs)
+    },
+    heard(): void {
+      since = performance.now()
+      isTold = false
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Disk } from '../disk/disk.ts'
-import type { Index } from '../index/index.ts'
+import type { Index, IndexDamage } from '../index/index.ts'
 import { spawnWorker } from './assets.ts'
 import { callable, type Thread } from './threads.ts'
 
@@ -17,6 +17,8 @@ export interface VolumeThread {
   openIndex(path: string): Promise<Index>
   /** Closes what is open and ends the thread; after it every call rejects. */
   close(): Promise<void>
+  /** Tells when a call has not come back for long, once for each time that it happens, with the milliseconds. */
+  whenSilent(tell: (ms: number) => void): void
   /** Ends the thread without waiting for a disk that hangs. */
   abandon(): Promise<void>
 }
@@ -43,6 +45,7 @@ export async function openVolumeThread({
         await thread.end()
       }
     },
+    whenSilent: thread.whenSilent,
     abandon: () => thread.end(),
   }
   try {
@@ -110,6 +113,9 @@ function indexIn(thread: Thread): Index {
     retainedBytes: call('retainedBytes'),
     trail: call('trail'),
     damaged: call('damaged'),
+    watch: async (tell) => thread.listen((told) => tell(told as IndexDamage)),
+    strangers: call('strangers'),
+    inspect: call('inspect'),
     close: call('close'),
   }
 }

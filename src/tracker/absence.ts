@@ -32,7 +32,10 @@ export function absence(client: Client, state: State, signal: AbortSignal): Abse
       await world.clock.sleep(tickMs, signal)
       if (signal.aborted) return
       const names = new Set(collections().flatMap(({ pillars }) => pillars))
-      const away = [...names].filter((one) => line.presence(one) !== 'online')
+      // Who has said how long it goes is no stranger for that time.
+      const away = [...names].filter(
+        (one) => line.presence(one) !== 'online' && line.downUntil(one) === undefined,
+      )
       const changes = away.map(
         async (one) => [awayKey(one), `${(await awayMs(one)) + tickMs}`] as const,
       )

@@ -79,12 +79,16 @@ async function standing(
   }
 }
 
-/** Who might deliver: those that had it when it was said, then all others that are there. */
+/** Who might deliver: those that had it when it was said, then all others that are there, and save no power. */
 export function holdersOf({ line, directory }: Client, debt: Debt): string[] {
   const { pillars = [] } = directory.collection(debt.collection) ?? {}
   const all = [...new Set([...debt.holders, ...pillars])]
   return all.filter(
-    (one) => one !== debt.pillar && line.presence(one) === 'online' && line.keepsFiles(one),
+    (one) =>
+      one !== debt.pillar &&
+      line.presence(one) === 'online' &&
+      !line.isSaving(one) &&
+      line.keepsFiles(one),
   )
 }
 

@@ -15,6 +15,8 @@ import type { Fetch } from './roles.ts'
 const inMemoryMax = 256 * 1024
 /** Of a pillar that holds it and says nothing; there is another to ask. */
 const silentMs = 20_000
+/** Of one that says that it is at it, and brings nothing. */
+const stuckMs = 120_000
 const folder = '.fetched'
 
 /** What an earlier run has left on the disk goes. */
@@ -40,7 +42,9 @@ export async function openFetching(
     const item = { id: fragmentFileId(fragment), size, checksum: hash, landing: landed.landing }
     load.set(pillar, (load.get(pillar) ?? 0) + 1)
     try {
-      const [got] = await getBatch(patient, collection, [item], { signal, pillar })
+      const [got] = await getBatch(patient, collection, [item], {
+        ...{ signal, pillar, stallMs: stuckMs },
+      })
       if (got?.outcome === 'fetched') return landed.offer
       await landed.offer.discard()
       return `${pillar}: ${got?.why ?? got?.outcome}`
@@ -105,7 +109,9 @@ async function order(
   const weight = (pillar: string): number => {
     const holds = holders.some((one) => one.pillar === pillar)
     const away = line.presence(pillar) === 'offline'
-    return (holds ? 0 : 1_000_000) + (away ? 2_000_000 : 0) + (load.get(pillar) ?? 0)
+    // Only when nobody else has it.
+    const saves = line.isSaving(pillar) ? 1_000 : 0
+    return (holds ? 0 : 1_000_000) + (away ? 2_000_000 : 0) + saves + (load.get(pillar) ?? 0)
   }
   const known = pillars.filter((one) => weight(one) < 3_000_000)
   return known.sort((a, b) => weight(a) - weight(b))

@@ -5,6 +5,8 @@
 export interface Away {
   /** Monotonic milliseconds; before zero for who was away when this tracker started. */
   readonly since: number
+  /** It said that it would be back by then, monotonic milliseconds: until then it is not gone. */
+  readonly until?: number | undefined
 }
 
 /** After a start everybody is given so long, whatever the dates say. */
@@ -22,4 +24,5 @@ export const awayAtStart = (
 }
 
 /** Monotonic milliseconds. */
-export const goneAt = ({ since }: Away, graceMs: number): number => since + graceMs
+export const goneAt = ({ since, until }: Away, graceMs: number): number =>
+  Math.max(since + graceMs, until ?? Number.NEGATIVE_INFINITY)

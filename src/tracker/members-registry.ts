@@ -1,4 +1,6 @@
 /** Who is registered and who of them is there: kept in the view, decided by the pure parts beside it. */
+
+import { purposeLeftMs } from '../client/absent.ts'
 import type { Membership } from '../protocol/fragments.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import { timeValue } from '../protocol/scalars.ts'
@@ -37,6 +39,8 @@ export interface Registry {
   dueAt(): number
   /** Who was away for too long is gone now, and the document may have changed. */
   review(): Promise<Membership[]>
+  /** It is gone, without any time of grace; it counts again once it joins. */
+  lose(pillar: string): Promise<Membership[]>
   /** Notes that those who are there were heard of now. */
   hearten(): Promise<void>
 }
@@ -116,6 +120,10 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
         leaving,
       )
     },
+    async lose(pillar) {
+      const member = members.get(pillar)
+      return member ? change([{ ...member, state: 'gone' }]) : []
+    },
     async hearten() {
       const there = [...members.values()].filter(({ pillar }) => isThere(pillar))
       await change(there.map((one) => ({ ...one, heardAt: clock.now() })))
@@ -146,6 +154,8 @@ function memberOf(
 function presenceOf({ world: { clock }, graceMs }: RegistryParts, members: readonly ViewMember[]) {
   const seen = new Map<string, Seen>()
   const away = new Map<string, Away>()
+  /** Who has gone on purpose: until when, monotonic milliseconds, it is waited for. */
+  const backBy = new Map<string, number>()
   for (const { pillar, heardAt } of members) {
     const now = { now: clock.now(), monotonic: clock.monotonic() }
     away.set(pillar, awayAtStart(heardAt, now, graceMs))
@@ -160,12 +170,16 @@ function presenceOf({ world: { clock }, graceMs }: RegistryParts, members: reado
       for (const [pillar, one] of seen) seen.set(pillar, { ...one, isEarlier: true })
     },
     /** True when it has gone. */
-    notice({ from, session, state, sentAt }: MessageOf<'Presence'>): boolean {
+    notice(presence: MessageOf<'Presence'>): boolean {
+      const { from, session, state, sentAt } = presence
       const known = seen.get(from)
       if (known && !known.isEarlier && known.session > session) return false
       const online = state === 'online'
       seen.set(from, { session, online, sentAt: timeValue(sentAt) })
       if (online) away.delete(from)
+      const ms = purposeLeftMs(presence, clock.now())
+      if (ms > 0) backBy.set(from, clock.monotonic() + ms)
+      else backBy.delete(from)
       return !online
     },
     /** True unless it has come back since: what comes late was said before. */
@@ -191,7 +205,7 @@ function presenceOf({ world: { clock }, graceMs }: RegistryParts, members: reado
     },
     goneAt(pillar: string, graceMs: number): number {
       const known = away.get(pillar)
-      return known ? goneAt(known, graceMs) : Infinity
+      return known ? goneAt({ ...known, until: backBy.get(pillar) }, graceMs) : Infinity
     },
   }
 }

@@ -19,6 +19,8 @@ export interface OwedParts {
   readonly client: Client
   readonly ledger: Ledger
   readonly signal: AbortSignal
+  /** It is to go, or is lost: nothing is owed to it any more. */
+  leaves?(pillar: string): boolean
   /** Nothing more is owed to this pillar. */
   paid(pillar: string): void
   /** All that could have them were asked, and none can deliver them. */
@@ -43,6 +45,9 @@ export function owedCopies(parts: OwedParts): Owed {
   const { world, line } = client
   const courses = new Map<string, Course>()
   const one = lock()
+  /** One that saves its power is reminded when its mains are back: it says so. */
+  const takes = (pillar: string): boolean =>
+    line.presence(pillar) === 'online' && !line.isSaving(pillar)
   const refusals = newRefusals(world.clock)
   const hope = hopeFor(parts, refusals)
 
@@ -55,7 +60,7 @@ export function owedCopies(parts: OwedParts): Owed {
       const left = await ledger.count(pillar)
       const reminded = course.again.signal.aborted
       if (signal.aborted) break
-      if (!reminded && (left === 0 || line.presence(pillar) !== 'online')) break
+      if (!reminded && (left === 0 || !takes(pillar))) break
       await world.clock.sleep(pauseMs, AbortSignal.any([signal, course.again.signal]))
       pauseMs = reminded ? againMsMin : Math.min(pauseMs * 2, againMsMax)
       course.again = new AbortController()
@@ -72,7 +77,7 @@ export function owedCopies(parts: OwedParts): Owed {
         (debt) => hope.keepers(debt).includes(pillar) && !hope.isLost(debt),
       )
       for (const batch of batches(wanted)) {
-        if (signal.aborted || line.presence(pillar) !== 'online') return
+        if (signal.aborted || !takes(pillar)) return
         if (course.urgent && batch[0]?.repair) return
         const delivery = {
           client,
@@ -111,11 +116,11 @@ export function owedCopies(parts: OwedParts): Owed {
 }
 
 /** What can not be delivered at all, whoever is asked. */
-function hopeFor({ client, hopeless }: OwedParts, refusals: Refusals) {
+function hopeFor({ client, hopeless, leaves }: OwedParts, refusals: Refusals) {
   const { line, directory } = client
   const told = new Set<string>()
   const keepers = ({ collection }: Debt): readonly string[] =>
-    directory.collection(collection)?.pillars ?? []
+    (directory.collection(collection)?.pillars ?? []).filter((one) => !leaves?.(one))
   /** All that are there and could have it have refused it. */
   const isLost = (debt: Debt): boolean => {
     const holders = holdersOf(client, debt)

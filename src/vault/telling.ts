@@ -2,6 +2,7 @@
 import type { StoredFile } from '../index/index.ts'
 import type { Fragment } from '../protocol/fragments.ts'
 import type { Piece, Spread, Spreading } from '../store/store.ts'
+import type { ViewMember } from '../view/view.ts'
 import { fileOf, type Settling, type VaultParts } from './settling.ts'
 
 /** So many fragments are looked up before others have their turn. */
@@ -12,20 +13,29 @@ export const telling = (parts: VaultParts, work: Settling): Spreading => ({
   pieces: async (file, offset, length) =>
     work.isSafe(file.collection, file.id) ? piecesOf(parts, file, offset, length) : undefined,
   copies: (files) => copiesOf(parts, files),
+  async bytesSafe(files) {
+    let bytes = 0
+    for (const file of files) bytes += await bytesSafeOf(parts, file)
+    return bytes
+  },
 })
 
 /** Undefined while nothing is spread. */
-async function spreadOf(
-  { view, directory }: VaultParts,
-  collection: string,
-): Promise<Spread | undefined> {
+async function spreadOf(parts: VaultParts, collection: string): Promise<Spread | undefined> {
+  const { view, directory } = parts
   const wanted = directory.collection(collection)?.fragments?.copies
-  const pillars = (await view.members()).filter(({ state }) => state === 'registered')
+  const pillars = await countingOf(parts)
   const names = pillars.map(({ pillar }) => pillar)
   const counts = [...(await view.histogram(collection, names)).keys()]
   if (wanted === undefined || counts.length === 0) return undefined
   return { least: Math.min(...counts), wanted, pillars: names.length }
 }
+
+/** Registered ones, whose copies and room count. */
+export const countingOf = async ({ view, counts }: VaultParts): Promise<ViewMember[]> =>
+  (await view.members()).filter(
+    ({ state, pillar }) => state === 'registered' && (counts?.(pillar) ?? true),
+  )
 
 async function piecesOf(
   parts: VaultParts,
@@ -38,7 +48,7 @@ async function piecesOf(
   const needed: { readonly slice: Fragment; readonly at: number }[] = []
   let at = 0
   for (const slice of slices) {
-    if (at < offset + length && at + slice.size > offset) needed.push({ slice, at })
+    if (length > 0 && at < offset + length && at + slice.size > offset) needed.push({ slice, at })
     at += slice.size
   }
   const hashes = needed.map(({ slice }) => slice.hash)
@@ -79,6 +89,22 @@ async function copiesOf(
     found.push(wanted === undefined ? undefined : { least, wanted })
   }
   return found
+}
+
+/** What comes is not taken apart before all of it is here: until then nothing of it is safe. */
+async function bytesSafeOf(
+  { view, volume, directory }: VaultParts,
+  { collection, id, checksum }: Pick<StoredFile, 'collection' | 'id' | 'checksum'>,
+): Promise<number> {
+  const [row] = await volume.stored(collection, [id])
+  const slices = row?.checksum === checksum ? await view.slices(fileOf(row)) : undefined
+  if (!slices) return 0
+  const enough = directory.collection(collection)?.copiesMin ?? 1
+  const hashes = slices.map(({ hash }) => hash)
+  const kept = (await view.holders(collection, hashes)).map(
+    (holders) => holders.filter(({ stage }) => stage === 'persisted').length,
+  )
+  return slices.reduce((sum, { size }, n) => sum + ((kept[n] ?? 0) >= enough ? size : 0), 0)
 }
 
 const isThere =

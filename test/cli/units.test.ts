@@ -196,6 +196,12 @@ const seen = (pillar: string, status: Partial<NonNullable<Seen['status']>> | und
   },
 })
 
+const warned = (mode: string) =>
+  seen('a', {
+    ...{ verdict: 'WARNING', text: `on ${mode}` },
+    power: { mode, since: '2026-11-22T10:00:00.000Z', text: `on ${mode}` },
+  })
+
 t.test('the verdict says what is so and what to do', async (t) => {
   const sentence = (all: Seen[], copiesMin = 2): string => verdict(all, copiesMin).sentence
   const well = [
@@ -231,6 +237,17 @@ t.test('the verdict says what is so and what to do', async (t) => {
     [[seen('a', {}), seen('b', undefined)], /b did not answer, 12 345 files on 1 other; switch/],
     [[seen('a', { verdict: 'WARNING', text: 'full' }), seen('b', {})], /a: full; give it a larger/],
     [[seen('a', {})], /only 1 of 2 copies; add a pillar/],
+    [
+      [seen('a', {}), { ...seen('b', undefined), downUntil: 1e12 }],
+      /b has gone for lack of power, 12 345 files on 1 other; the others wait for it/,
+    ],
+    [
+      [seen('a', {}), seen('b', undefined), { ...seen('c', undefined), downUntil: 1e12 }],
+      /b, c did not answer/,
+    ],
+    [[warned('battery'), seen('b', {})], /a: on battery; it takes nothing new until its mains/],
+    [[warned('weak'), seen('b', {})], /better supply/],
+    [[warned('unknown'), seen('b', {})], /look after its UPS/],
   ]
   for (const [all, expected] of bad) {
     t.match(sentence(all), expected)
@@ -416,6 +433,22 @@ t.test('what is left is told from what moved, not from what was there', async (t
     { moved: 0, passed: 0, files: 1, read: 0, seconds: 0 },
   )
   t.match(empty, '0 B of 0 B, 1 of 1 files')
+})
+
+t.test('[VAULT-10] of fragments it is told what is uploaded, and what is safe', async (t) => {
+  const work = { verb: 'put', bytes: 1024 ** 3, files: 2, quiet: false }
+  const place = { passed: 0, files: 0, read: 0, seconds: 10 }
+  const moved = 512 * 1024 ** 2
+  t.equal(
+    placeText(work, { ...place, moved, safe: 128 * 1024 ** 2 }),
+    'put [###=========............] 512 MiB of 1 GiB uploaded, 128 MiB safe, 0 of 2 files, 51 MiB/s, 22 s left',
+  )
+  t.equal(
+    placeText(work, { ...place, moved: 1024 ** 3, safe: moved }),
+    'put [############============] 1 GiB of 1 GiB uploaded, 512 MiB safe, 0 of 2 files, 3.3 s left',
+    'what is uploaded is not done',
+  )
+  t.notMatch(placeText(work, { ...place, moved: 1024 ** 3, safe: 1024 ** 3 }), /left/)
 })
 
 t.test('the exit code of a put', async (t) => {

@@ -107,6 +107,23 @@ t.test('[GETF-4] what no pillar has comes from nobody, and is named', async (t) 
   t.ok(came.bytes() < item.size, 'what had come did not come again')
 })
 
+t.test('[GETF-4] when nobody is there for a while, all are asked once more', async (t) => {
+  const { fleet, put, get, have } = await kit(t, 'while')
+  const item = await put('big.bin', 8 * bytes)
+  let gone = false
+  const [got] = await get([item], {
+    progress() {
+      if (gone) return
+      gone = true
+      fleet.tracker.crash()
+      for (const board of fleet.boards) board.crash()
+      void fleet.time.clock.sleep(60_000).then(() => fleet.boards.map((board) => board.start()))
+    },
+  })
+  t.equal(got?.outcome, 'fetched', got?.why ?? '')
+  t.ok(have(item)?.equals(item.bytes))
+})
+
 t.test('[GETF-4] a damaged fragment comes from the other holder', async (t) => {
   const { fleet, put, get, have } = await kit(t, 'rotten')
   const item = await put('big.bin', 10 * bytes)
@@ -141,6 +158,8 @@ for (const [how, forge] of [
     const ms = fleet.time.clock.monotonic() - began
     t.ok(ms < 200_000, `${ms} ms`)
     if (how !== 'other bytes') return
+    t.equal(complaints.length, 1)
+    t.ok(liar.count('GetFileRequest') <= 2, 'and then not any more')
     t.match(complaints, [/^pillar-2 gave other bytes than those of fragment [0-9a-f]{64}$/])
     await fleet.time.advance(1_000)
     const alarms = await fleet.time.finish(told(ann))
@@ -149,6 +168,25 @@ for (const [how, forge] of [
       [{ code: 'CHECKSUM_ALARM', text: complaints[0], fileId: 'big.bin' }],
     )
   })
+
+t.test(
+  '[GETF-5] who gave other bytes is not asked again, also when nobody else has them',
+  async (t) => {
+    const one = await kit(t, 'only a liar')
+    const item = await one.put('big.bin', 3 * bytes)
+    const liar = await forger(one, 'pillar-2', (_, size) => new Uint8Array(size))
+    for (const n of [0, 2, 3]) one.fleet.boards[n]?.crash()
+    await one.fleet.time.advance(60_000)
+    const began = one.fleet.time.clock.monotonic()
+    const [got] = await one.get([item])
+    const ms = one.fleet.time.clock.monotonic() - began
+    t.ok(ms < 1_000_000, `${ms} ms`)
+    t.match(got, { outcome: 'failed', why: /pillar-2 gave other bytes/ })
+    t.notOk(one.have(item))
+    const asked = liar.asked.filter(({ type, from }) => type === 'GetFileRequest' && from === 'ann')
+    t.equal(new Set(asked.map(({ conversation }) => conversation)).size, 1)
+  },
+)
 
 t.test('[GETF-5] a pillar that says nothing is done without', async (t) => {
   const one = await kit(t, 'mute')
@@ -190,14 +228,14 @@ t.test('[GETF-6] a run that is stopped leaves what came to the next one', async 
 
 t.test('[GETF-1] fragments that a file has many times come once', async (t) => {
   const { put, get, have, sent, fleet, ann } = await kit(t, 'same')
-  const zeros = new Uint8Array(6 * bytes + 5)
+  const sevens = new Uint8Array(6 * bytes + 5).fill(7)
   const item = {
     ...(await put('other.bin', 1)),
-    ...{ id: 'zeros.bin', size: zeros.length, bytes: zeros, checksum: digestOf(fleet, zeros) },
+    ...{ id: 'sevens.bin', size: sevens.length, bytes: sevens, checksum: digestOf(fleet, sevens) },
     offer: {
-      size: zeros.length,
+      size: sevens.length,
       read: async function* (offset: number, length: number) {
-        if (length > 0) yield zeros.slice(offset, offset + length)
+        if (length > 0) yield sevens.slice(offset, offset + length)
       },
     },
   }

@@ -1,8 +1,8 @@
 // A collection in fragments, with real processes over mosquitto: put, power cuts, get, and the disks without any program.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import { decide } from '../../src/setup/found.ts'
 import { makeArchive, type PillarName, pillarNames } from '../support/archive.ts'
@@ -10,6 +10,7 @@ import { snapshot, writeNoise } from '../support/files.ts'
 import { until } from '../support/until.ts'
 
 const films = 'films'
+const root = resolve(import.meta.dirname, '..', '..')
 const archive = await makeArchive(t, 'mosquitto')
 const { home, tracker, pillars } = archive
 const source = join(home, 'source')
@@ -26,6 +27,8 @@ decide(home, {
 })
 for (const [n, [name, size]] of Object.entries(sizes).entries())
   writeNoise(join(source, 'dir', name), size, n + 1)
+const text = Array.from({ length: 90_000 }, (_, n) => `${n}`).join('\n')
+writeFileSync(join(source, 'dir', 'text'), text)
 await archive.start()
 
 const fetched = async (folder: string): Promise<ReturnType<typeof snapshot>> => {
@@ -70,6 +73,18 @@ t.test(
   },
 )
 
+t.test('[GETF-1] also what goes to standard output', async (t) => {
+  const before = archive.relay.up + archive.relay.down
+  const { code, output } = await run('get', films, 'dir/text', '-o', '-')
+  t.equal(code, 0)
+  t.ok(output === text)
+  const range = ['--offset', '262143', '--length', '2000']
+  t.match(await run('get', films, 'dir/text', '-o', '-', ...range), {
+    ...{ code: 0, output: text.slice(262_143, 264_143) },
+  })
+  t.ok(archive.relay.up + archive.relay.down - before < 300_000)
+})
+
 t.test('[GETF-6] a get that is killed goes on where it was, without a pillar', async (t) => {
   const to = join(home, 'killed')
   const args = ['get', films, 'dir/large', '-o', to]
@@ -95,16 +110,40 @@ t.test('[GETF-7] the listing says how many copies are there now', async (t) => {
 
 t.test('[VAULT-7] the commands work as on any other collection', async (t) => {
   t.match(await run('ls', films), { code: 0, output: /dir\/large/ })
-  t.match(await run('verify', films, source), { code: 0, output: /safe to delete: 5 of 5/ })
+  t.match(await run('verify', films, source), { code: 0, output: /safe to delete: 6 of 6/ })
   t.match((await run('ls', films)).output, /2 of 2 copies +dir\/large/)
   t.match(await run('status', films), {
     code: 0,
-    output: /^Safe: 5 files in fragments, 2 copies of each on 3 pillars/,
+    output: /^Safe: 6 files in fragments, 2 copies of each on 3 pillars/,
   })
   const part = join(home, 'part')
   const range = ['--offset', '262100', '--length', '100']
   t.match(await run('get', films, 'dir/large', ...range, '-o', part), { code: 0 })
 })
+
+t.test(
+  '[LEAVE-1] [LEAVE-2] the operator retires a pillar, sees how far it is, and takes it back',
+  async (t) => {
+    const told = (...args: string[]) => {
+      const config = ['--config', join(home, 'tracker', 'tracker.toml')]
+      const command = [join(root, 'src', 'tracker.ts'), ...args, ...config]
+      return spawnSync(process.execPath, command, { encoding: 'utf8' })
+    }
+    t.match(
+      told('retire', 'pillar-3').stdout,
+      /^pillar-3 gets nothing new; its copies are moved away/,
+    )
+    const other = told('retire', 'pillar-2')
+    t.equal(other.status, 1)
+    t.match(other.stderr, /films would be left with 1 of 2 pillars that it needs/)
+    t.match(other.stderr, /hint: add a pillar to it first .*--force/)
+    t.match(
+      told('status').stdout,
+      /pillar-3 is being retired: \d+ of \d+ fragments have their copies/,
+    )
+    t.match(told('retire', 'pillar-3', '--undo').stdout, /^pillar-3 counts again/)
+  },
+)
 
 t.test('[VAULT-9] a tracker that lost its disk learns everything from its pillars', async (t) => {
   await tracker.kill('SIGKILL')
@@ -115,7 +154,7 @@ t.test('[VAULT-9] a tracker that lost its disk learns everything from its pillar
   await tracker.ready()
   await until(
     'it knows all names again',
-    async () => ((await run('ls', films)).output.match(/dir\//g) ?? []).length === 5,
+    async () => ((await run('ls', films)).output.match(/dir\//g) ?? []).length === 6,
     90_000,
   )
   t.same(await fetched('again'), snapshot(source))

@@ -280,6 +280,9 @@ function powered({ sim, index, collection }: Board): Index {
     retainedBytes: () => ask(() => index.retainedBytes()),
     trail: (query) => ask(() => index.trail(query)),
     damaged: () => ask(() => index.damaged()),
+    watch: async (tell) => index.watch(tell),
+    strangers: (collection, paths) => ask(() => index.strangers(collection, paths)),
+    inspect: () => ask(() => index.inspect()),
     close: async () => undefined,
   }
 }

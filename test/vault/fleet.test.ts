@@ -77,6 +77,28 @@ t.test('[VAULT-7] a collection in fragments is put, listed and fetched as any ot
   )
 })
 
+t.test('[VAULT-10] a put tells what is uploaded, and what pillars keep for good', async (t) => {
+  const { fleet, ann } = await archive(t, 'told')
+  const one = item(fleet, 'a.bin', 80 * bytes)
+  const told: { came: number; safe: number | undefined }[] = []
+  const progress = (came: number, safe?: number): void => void told.push({ came, safe })
+  const work = putBatch(ann, collection, [one], { signal, progress })
+  // While two of them are off one copy is not enough.
+  for (const board of fleet.boards.slice(1)) board.crash()
+  await fleet.time.advance(60_000)
+  const last = told.at(-1)
+  t.same(last, { came: one.size, safe: 0 })
+  Object.assign(fleet.netFaults, { latencyMsMin: 900, latencyMsMax: 1_800 })
+  for (const board of fleet.boards.slice(1)) await board.start()
+  const [put] = await fleet.time.finish(work, 6 * hour)
+  t.equal(put?.outcome, 'stored')
+  t.ok(
+    told.some(({ safe = 0 }) => safe > 0 && safe < one.size),
+    'it grows',
+  )
+  t.ok(told.every(({ came, safe = 0 }) => safe <= came))
+})
+
 t.test('[VAULT-7] and deleted, taken back and replaced', async (t) => {
   const { fleet, ann } = await archive(t, 'changed')
   const one = item(fleet, 'a.bin', 3 * bytes)

@@ -3,6 +3,7 @@ import { shouldStoreInEither } from '../../placement/order.ts'
 import { compose } from '../../post/compose.ts'
 import { fragmentFileId, sparesAtFirst } from '../../protocol/fragments.ts'
 import type { MessageOf } from '../../protocol/messages.ts'
+import { refusalOf } from '../power.ts'
 import { type Bureau, keeps } from './bureau.ts'
 
 type Started = MessageOf<'FragmentDistributionStarted'>
@@ -79,7 +80,7 @@ async function request(
 ): Promise<void> {
   const { desk, notes, promised, say } = bureau
   const { collection, conversation, epoch, from, round } = message
-  if (desk.store.trouble() !== undefined) return
+  if (refusalOf(desk) !== undefined) return
   const memberships = await notes.memberships(collection)
   const call = { spares: sparesAtFirst, round }
   const should = absent.filter(({ hash, copies }) =>
