@@ -11,10 +11,12 @@ import { placement } from './measure/placement.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
+import { thousand } from './measure/thousand.ts'
 import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
-  ...{ binaries, fragments, lan, listing, memory, million, pieces, placement, small, spool, view },
+  ...{ binaries, fragments, lan, listing, memory, million, pieces, placement, small, spool },
+  ...{ thousand, view },
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 
