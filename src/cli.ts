@@ -11,6 +11,7 @@ import { ls } from './cli/ls.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
 import { checkReplace, type ReplaceOptions, replace } from './cli/replace.ts'
+import { revokeMember } from './cli/revoke.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
 import { checkVerify, type VerifyOptions, verify } from './cli/verify.ts'
@@ -321,6 +322,16 @@ program
     const place = config === undefined ? config : typedPath(config)
     await clientEnrol(code, place, (line) => void process.stdout.write(`${line}\n`))
   })
+
+command(
+  'revoke <member>',
+  'The owner turns a pillar or a client out: nothing it says counts any more.',
+  'colonnade revoke laptop --owner-key owner.key',
+)
+  .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
+  .action((name: string, options: CommonOptions & { ownerKey?: string }) =>
+    session(options, (desk) => revokeMember(desk, name, options)),
+  )
 
 command(
   'status [collections...]',

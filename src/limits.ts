@@ -98,6 +98,10 @@ export const limits = {
   alarmsKeptMax: 10_000,
   /** Repairs of one pillar that the tracker has in its ledger at a time; the rest stays in the listing it comes from. */
   repairsOpenMax: 2_000,
+  /** How long a request that destroys waits for the tracker's confirmation; how often that is asked for. */
+  confirmWaitMs: 10_000,
+  confirmMsMin: 1_000,
+  confirmMsMax: 15_000,
   /** Files that are named of each finding. */
   findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */

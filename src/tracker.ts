@@ -1,10 +1,10 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
-import { inviteCommands } from './programs/invite.ts'
+import { inviteCommands, revokeCommand } from './programs/invite.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
-import { trackerStatus } from './programs/tracker-status.ts'
+import { sayWord, trackerStatus } from './programs/tracker-status.ts'
 import {
   add,
   type CollectionOptions,
@@ -107,6 +107,7 @@ Examples:
     process.stdout.write('the archive document has changed; the tracker takes it at once\n')
   })
 inviteCommands(program)
+revokeCommand(program)
 program
   .command('run')
   .description('run the tracker until it is told to stop')
@@ -134,4 +135,34 @@ program
     const lines = await trackerStatus(openWorld({ ...config, 'log.level': 'silent' }), config)
     process.stdout.write(`${lines.join('\n')}\n`)
   })
+const words = {
+  retire: {
+    word: 'retired',
+    about: 'a pillar is to go: its copies are moved away first, and it gets nothing new',
+    undo: 'it stays after all',
+  },
+  lost: {
+    word: 'lost',
+    about: 'a pillar is gone for good: what it had is repaired now, without any time of grace',
+    undo: 'it is not lost; so says its return, too',
+  },
+} as const
+for (const [name, { word, about, undo }] of Object.entries(words))
+  program
+    .command(`${name} <pillar>`)
+    .description(about)
+    .option('--config <file>', 'its configuration', 'tracker.toml')
+    .option('--undo', undo)
+    .option('--force', 'also when a collection is left with too few pillars')
+    .addHelpText(
+      'after',
+      `\nExample:\n  colonnade-tracker ${name} attic --config /srv/colonnade/tracker/tracker.toml`,
+    )
+    .action(async (pillar: string, options: { config: string; undo?: true; force?: true }) => {
+      const config = read(options.config, trackerShape)
+      const world = openWorld({ ...config, 'log.level': 'silent' })
+      const said = options.undo ? undefined : word
+      const lines = await sayWord(world, config, pillar, said, options.force ?? false)
+      process.stdout.write(`${lines.join('\n')}\n`)
+    })
 void parse('colonnade-tracker', program)

@@ -43,6 +43,8 @@ export interface EmbeddedBroker {
   readonly connectLocal: ConnectBus
   /** Cuts every connection of this identity; its Last Will is published. */
   drop(identity: string): void
+  /** Asks `admit` again about everybody who is connected, and cuts those who are not admitted any more. */
+  recheck(): void
   close(): Promise<void>
 }
 
@@ -92,10 +94,12 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
   boundSessions(broker, world, (client, topic) => permitted(client, 'subscribe', topic))
   logTrouble(broker, peers, world)
 
-  const attach = (stream: Duplex, peer: Peer) => {
+  const keys = new Map<Duplex, PublicKey>()
+  const attach = (stream: Duplex, peer: Peer, key?: PublicKey) => {
     peers.set(stream, peer)
+    if (key !== undefined) keys.set(stream, key)
     open.add(stream)
-    stream.once('close', () => open.delete(stream))
+    stream.once('close', () => open.delete(stream) && keys.delete(stream))
     neverStall(stream)
     if (broker.closed) stream.destroy()
     else broker.handle(stream)
@@ -107,6 +111,10 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
     connectLocal: mqttOver({ dial: () => localStream(attach), protocolVersion: 4, world }),
     drop(identity) {
       for (const stream of open) if (peers.get(stream) === identity) stream.destroy()
+    },
+    recheck() {
+      for (const [stream, key] of keys)
+        if (!(options.admit?.(String(peers.get(stream)), key) ?? true)) stream.destroy()
     },
     async close() {
       await new Promise<void>((resolve) => broker.close(resolve))
@@ -128,7 +136,7 @@ const nameOf = (peers: Peers, client: Client): string => {
 /** TLS 1.3 with a certificate from both sides, or no connection. */
 async function listen(
   options: EmbeddedBrokerOptions,
-  attach: (stream: Duplex, identity: string) => void,
+  attach: (stream: Duplex, identity: string, key: PublicKey) => void,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { log } = options.world
   const server = createServer({
@@ -143,7 +151,8 @@ async function listen(
   server.on('tlsClientError', (error) => log.info('broker.tls.refused', { why: error.message }))
   server.on('secureConnection', (socket) => {
     const { identity, key } = provenBy(socket)
-    if (identity !== undefined && (options.admit?.(identity, key) ?? true)) attach(socket, identity)
+    if (identity !== undefined && (options.admit?.(identity, key) ?? true))
+      attach(socket, identity, key)
     else {
       log.warn('broker.identity.refused', { identity })
       socket.on('error', () => {})

@@ -194,11 +194,12 @@ function chosen(document: ArchiveDocument, copies: number | undefined): string[]
     .slice(0, copies)
 }
 
-function ownerOf({ client }: Desk, path: string | undefined): Signer {
+/** The owner's key; a complaint when it is not at hand, or another's. */
+export function ownerOf({ client }: Desk, path: string | undefined): Signer {
   const hint = 'it lies where the archive was founded, as archive/owner.key: name it by --owner-key'
   if (path === undefined)
     throw new Complaint(
-      'only the owner may change collections, and no owner key is at hand',
+      'only the owner may do this, and no owner key is at hand',
       exitCodes.failed,
       hint,
     )

@@ -5,6 +5,7 @@ import type { Status } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
 import { formatBytes } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
+import { farewell, unusableLine } from './leaving.ts'
 import { Complaint, type ExitCode, exitCodes, many, table } from './output.ts'
 import { findingLine, repairLine } from './repairs.ts'
 
@@ -126,18 +127,34 @@ export async function status(
       status: found.get(pillar),
       downUntil: client.line.downUntil(pillar),
     }))
-    const { safe: well, sentence } = verdict(seen, copiesMin)
+    const told = await asked
+    const leaving = told?.leaving ?? []
+    const names = leaving.map(({ pillar }) => pillar)
+    const counting = seen.filter(({ pillar }) => !names.includes(pillar))
+    const { safe: well, sentence } = verdict(counting, copiesMin)
     safe &&= well
     nobody &&= seen.every((one) => one.status === undefined)
     out.line(collections.length > 1 ? `${collection}: ${sentence}` : sentence)
     if (!out.quiet) for (const line of table(rowsOf(seen, options))) out.line(`  ${line}`)
-    const told = await asked
     const of = <T extends { readonly collection: string }>(some: readonly T[] = []): T[] =>
       some.filter((one) => one.collection === collection)
     const [repairs, findings] = [of(told?.repairs), of(told?.findings)]
-    for (const line of [...repairs.map(repairLine), ...findings.map(findingLine)])
+    const about = { statuses: found, leaving: names, copiesMin }
+    const farewells = of(leaving).map((one) => ({ ...one, ...farewell(one, about) }))
+    const unusable = of(told?.unusable)
+    const lines = [...farewells.map(({ line }) => line), ...unusable.map(unusableLine)]
+    for (const line of [...lines, ...repairs.map(repairLine), ...findings.map(findingLine)])
       out.line(`  ${line}`)
-    out.object({ collection, safe: well, verdict: sentence, pillars: seen, repairs, findings })
+    out.object({
+      collection,
+      safe: well,
+      verdict: sentence,
+      pillars: seen,
+      repairs,
+      findings,
+      leaving: farewells,
+      unusable,
+    })
   }
   if (nobody) return exitCodes.nobody
   return options.check && !safe ? exitCodes.failed : exitCodes.done

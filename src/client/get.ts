@@ -152,12 +152,9 @@ async function getFrom(
   options: GetOptions & { readonly last: boolean; readonly inMs: number },
 ): Promise<GetResult[]> {
   const { name, line, topics, bench } = client
-  let landed = 0
-  const progress = (bytes: number): void => {
-    landed += bytes
-    options.progress?.(bytes)
-  }
-  const parcels = parcelsOf(client, collection, conversation, items, progress)
+  const parcels = parcelsOf(client, collection, conversation, items, options)
+  // What came wrong and comes again is no getting on.
+  const mark = (): number => parcels.reduce((sum, { landing }) => sum + landing.at(), 0)
   const transmission = (): Transmission =>
     client.transmission({
       dir: 'up',
@@ -180,7 +177,7 @@ async function getFrom(
       idleMs: idleMsFor(client.idleMs, options.inMs),
       offlineMs: options.last ? client.idleMs : Math.min(client.idleMs, offlineMs),
       stallMs: options.stallMs ?? getStallMs(items, options.inMs),
-      mark: () => landed,
+      mark,
       renewed() {
         sent = transmission()
         return make()
@@ -223,14 +220,14 @@ const parcelsOf = (
   collection: string,
   conversation: string,
   items: readonly GetItem[],
-  progress: (bytes: number) => void,
+  options: GetOptions,
 ): Parcel[] =>
   items.map((item) => {
     const { id, offset = 0, length = -1, checksum = '', size } = item
     return {
       name: objectName(world, 'get', collection, id, checksum, offset, length, conversation),
       size: item.length ?? (size === undefined ? -1 : size - offset),
-      landing: tracked(item.landing, progress),
+      landing: tracked(item.landing, (bytes) => options.progress?.(bytes)),
     }
   })
 

@@ -34,7 +34,7 @@ export interface LineParts {
   readonly signer: Signer
   readonly topics: Topics
   readonly connect: ConnectBus
-  refresh(): Promise<void>
+  refresh(): Promise<number | undefined>
   /** Of interest to others in this program. */
   onAlarm?(alarm: MessageOf<'Alarm'>): void | Promise<void>
   onPresence?(presence: MessageOf<'Presence'>): void
@@ -50,7 +50,9 @@ export interface LineParts {
 }
 
 /** What may be asked: about a collection, or about the whole archive. */
-type Question = RequestMessage | MessageOf<'GetAlarmsRequest' | 'GetRepairsRequest'>
+type Question =
+  | RequestMessage
+  | MessageOf<'GetAlarmsRequest' | 'GetRepairsRequest' | 'SayOfPillarRequest'>
 
 export interface Asking extends Patience {
   readonly request: Question
@@ -76,6 +78,8 @@ export interface Line {
   downUntil(pillar: string): number | undefined
   /** False of a pillar that keeps checksums only: by the archive document, or by its own word. */
   keepsFiles(pillar: string): boolean
+  /** It is to go, or is lost: what it has is no copy any more. */
+  leaves(pillar: string): boolean
   /** It did not answer and never said that it is there: not waited for until it does. */
   hush(pillar: string): void
   connected(): Promise<void>
@@ -102,6 +106,8 @@ export function openLine(parts: LineParts): Line {
   async function mail(mail: Mail): Promise<void> {
     const { message, topic, from } = mail
     if (message.type === 'Presence') {
+      if (from.role === 'tracker' && topic === topics.trackerState())
+        return there.noticeLeaving(message)
       const anew = there.notice(message, topic)
       for (const one of open) one.notice(message.from, anew)
       return
@@ -115,6 +121,7 @@ export function openLine(parts: LineParts): Line {
   const subscriptions = [
     replyTo,
     topics.allPillarStates(),
+    topics.trackerState(),
     ...(parts.onAlarm ? [topics.alarms()] : []),
     ...(service?.subscriptions ?? []),
   ]
@@ -143,6 +150,7 @@ export function openLine(parts: LineParts): Line {
     downUntil: there.downUntil,
     keepsFiles: (pillar) =>
       parts.directory.identity(pillar)?.kind !== 'checksum' && !there.keepsChecksums(pillar),
+    leaves: there.leaves,
     hush: there.hush,
     connected: () => firstConnect,
     isConnected: () => post.isConnected(),
@@ -167,6 +175,8 @@ function whoIsThere(parts: LineParts) {
   const earlier = new Set<string>()
   const hushed = new Set<string>()
   const checksumPillars = new Set<string>()
+  /** As each tracker has said last. */
+  const leaving = new Map<string, ReadonlySet<string>>()
   const noticeKind = (name: string, kind: PillarKind | undefined): void => {
     if (kind === 'checksum') checksumPillars.add(name)
     else checksumPillars.delete(name)
@@ -189,6 +199,11 @@ function whoIsThere(parts: LineParts) {
       for (const name of presences.keys()) earlier.add(name)
     },
     noticeKind,
+    /** Its Will knows what was so when it started. */
+    noticeLeaving({ from, state, leaving: names }: MessageOf<'Presence'>): void {
+      if (state === 'online' || !leaving.has(from)) leaving.set(from, new Set(names))
+    },
+    leaves: (name: string): boolean => [...leaving.values()].some((names) => names.has(name)),
     keepsChecksums: (name: string): boolean => checksumPillars.has(name),
     heard: (name: string) => void hushed.delete(name),
     hush: (name: string) => void hushed.add(name),

@@ -85,10 +85,7 @@ export async function survey(
       if (!answers.has(pillar)) return void silent.push(pillar)
       try {
         for await (const info of listPillar(client, collection, pillar, query, signal))
-          files.set(
-            info.id,
-            merged(files.get(info.id), info, pillar, client.line.keepsFiles(pillar)),
-          )
+          files.set(info.id, merged(files.get(info.id), info, pillar, isCopy(client, pillar)))
       } catch (error) {
         if (!(error instanceof Unable)) throw error
         silent.push(pillar)
@@ -97,6 +94,9 @@ export async function survey(
   )
   return { files, silent: silent.sort() }
 }
+
+const isCopy = ({ line }: Client, pillar: string): boolean =>
+  line.keepsFiles(pillar) && !line.leaves(pillar)
 
 function merged(known: Known | undefined, info: Info, pillar: string, keeps: boolean): Known {
   const copy = keeps ? [pillar] : []

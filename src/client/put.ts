@@ -89,7 +89,8 @@ export async function putBatch(
   options: PutOptions,
 ): Promise<PutResult[]> {
   const policy = client.policy(collection)
-  const pillars = options.pillars ?? policy.pillars
+  const named = options.pillars ?? policy.pillars
+  const pillars = options.pillars ?? policy.pillars.filter((one) => !client.line.leaves(one))
   const tally: Tally = {
     copies: new Map(items.map((item) => [item.id, new Set()])),
     stopped: new Map(),
@@ -103,7 +104,7 @@ export async function putBatch(
     const retry = await putOnce(client, collection, items, pillars, options, tally)
     if (!retry) break
   }
-  const wanted = copiesWanted(client, pillars, policy.copiesMin)
+  const wanted = copiesWanted(client, named, policy.copiesMin)
   const results = items.map((item) => resultOf(client, item, tally, pillars, wanted))
   const taken = await oweRest(client, collection, items, results, options.signal)
   return results.map((result) => ({ ...result, handedOver: taken.has(result.id) }))
@@ -122,7 +123,7 @@ function resultOf(
 ): PutResult {
   const { id, size } = item
   const confirmed = [...(tally.copies.get(id) ?? [])].sort()
-  const copies = confirmed.filter(line.keepsFiles)
+  const copies = confirmed.filter((one) => line.keepsFiles(one) && !line.leaves(one))
   const checked = confirmed.filter((pillar) => !line.keepsFiles(pillar))
   const damaged = [...(tally.damaged.get(id) ?? [])].sort()
   const missing = pillars.filter(

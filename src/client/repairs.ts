@@ -2,13 +2,21 @@
 import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
 import type { Finding, Repair } from '../protocol/repairs.ts'
+import type { Leaving, Unusable } from '../protocol/words.ts'
 import type { Client } from './client.ts'
+
+export interface Told {
+  readonly repairs: readonly Repair[]
+  readonly findings: readonly Finding[]
+  readonly leaving?: readonly Leaving[] | undefined
+  readonly unusable?: readonly Unusable[] | undefined
+}
 
 /** Undefined when the tracker is silent, or too old to know. */
 export async function repairsUnderWay(
   client: Client,
   signal: AbortSignal,
-): Promise<{ repairs: readonly Repair[]; findings: readonly Finding[] } | undefined> {
+): Promise<Told | undefined> {
   const { world, name, line, directory, topics } = client
   const tracker = directory.document().identities.find((one) => one.role === 'tracker')?.name
   if (tracker === undefined) return undefined

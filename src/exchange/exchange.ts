@@ -13,7 +13,7 @@ import {
 } from '../transfer/objects.ts'
 import { checkToken, type TokenClaims } from '../transfer/token.ts'
 import type { Request, Response, Serve } from '../transfer/transfer.ts'
-import type { Directory } from '../trust/directory.ts'
+import { type Directory, documentTag } from '../trust/directory.ts'
 import type { Keys } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { takeDocument } from './document.ts'
@@ -44,7 +44,7 @@ interface Grant {
 export function exchange(parts: ExchangeParts): Serve {
   return async (peer, request, signal) => {
     if (request.path === '/archive-document' && request.method === 'GET')
-      return document(parts.directory)
+      return document(parts, request)
     if (request.path === '/archive-document' && request.method === 'PATCH' && parts.newDocument) {
       const [status, why] = await takeDocument(parts.directory, request)
       if (status === 204) parts.newDocument()
@@ -258,11 +258,18 @@ function answerTo(written: Written): Response {
   }
 }
 
-function document(directory: Directory): Response {
+/** The archive document, and what time it is here: whoever asks has just proved us, so that it can be no old answer. */
+function document({ directory, world }: ExchangeParts, { headers: asked }: Request): Response {
   const sealed = directory.sealed()
+  const told = { etag: documentTag(directory), time: `${world.clock.now()}` }
+  if (asked['if-none-match'] === told.etag) return { status: 304, headers: told }
   return {
     status: 200,
-    headers: { 'content-length': `${sealed.length}`, 'content-type': 'application/json' },
+    headers: {
+      ...told,
+      'content-length': `${sealed.length}`,
+      'content-type': 'application/json',
+    },
     body: once(sealed),
   }
 }

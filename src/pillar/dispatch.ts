@@ -4,6 +4,7 @@ import type { Mail } from '../post/post.ts'
 import { keepersOf } from '../protocol/document.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
+import { guard } from './guard.ts'
 import { identifyRead } from './identify.ts'
 import { unsupported } from './kind.ts'
 import { tellFragments } from './pieces.ts'
@@ -28,13 +29,22 @@ export interface Work {
 
 export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> {
   const promised = promises(desk.world)
+  const guarded = guard(desk)
   return async ({ message, from, line, key }) => {
     if (!isRequest(message) || !concerns(desk, message)) return
     // Closed by default: pillars ask nothing of pillars.
     if (from.role === 'pillar') return
     const refused = unsupported(desk, message)
     if (refused) return refused
-    // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
+    return guarded({ message, from, key }, () => perform(message, from, line, key))
+  }
+  // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
+  async function perform(
+    message: RequestMessage,
+    from: Mail['from'],
+    line: string,
+    key: string,
+  ): Promise<void> {
     switch (message.type) {
       case 'IdentifyPillarsForPutFileRequest':
         return identifyPut(desk, promised, message, from.role)

@@ -21,6 +21,7 @@ import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
+import { type Currency, currency } from './currency.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
 import { fragments } from './fragments/fragments.ts'
@@ -56,8 +57,13 @@ export interface PillarParts {
   readonly supply?: Supply
   /** How long it means to be away when its power ends, milliseconds. */
   readonly awayMs?: number
-  /** Fetches the archive document; rejects when it can not be had. */
-  refresh(): Promise<void>
+  /**
+   * Asks the tracker for a newer archive document; rejects when it can not be asked. What its clock said, in milliseconds since
+   * 1970; undefined when we are the tracker.
+   */
+  refresh(): Promise<number | undefined>
+  /** Whether the system says that its clock is set by others who know the time. */
+  synchronised?(): boolean
 }
 
 /** What the handlers work with. */
@@ -69,6 +75,7 @@ export interface Desk extends PillarParts {
   alarm(code: AlarmCode, text: string, about?: { collection?: string; fileId?: string }): void
   readonly stopping: AbortSignal
   readonly estimate: Estimate
+  readonly currency: Currency
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
@@ -124,10 +131,13 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     },
     {
       mail: async (mail) =>
-        void ((await notice(desk, mail)) || (await pieces.hear(mail)) || (await handle(mail))),
+        void (notice(desk, mail) || (await pieces.hear(mail)) || (await handle(mail))),
       notUnderstood: (head, _from, why) => void sayNotUnderstood(desk, post, head, why),
       // What was asked meanwhile comes from the session or is said again by its senders.
-      connected: () => pieces.connected(),
+      connected() {
+        desk.currency.connected()
+        pieces.connected()
+      },
     },
   )
   store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
@@ -184,7 +194,7 @@ function deskFor(
     post,
     suspect,
     gone,
-  }: { post(): Pick<Present, 'send' | 'session'> } & Pick<Desk, 'suspect' | 'gone'>,
+  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
   const estimated = estimate(world.clock)
@@ -192,6 +202,7 @@ function deskFor(
     ...{ ...parts, stopping, suspect, gone, supply },
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),
+    currency: currency(parts, stopping, () => post().isConnected()),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
@@ -221,11 +232,11 @@ async function untilHeard(
 }
 
 /** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
-async function notice({ directory, refresh, world }: Desk, mail: Mail): Promise<boolean> {
+function notice({ directory, currency }: Desk, mail: Mail): boolean {
   const { message, from } = mail
   if (message.type !== 'Presence') return false
   if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
-    await refresh().catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+    currency.told(message.document ?? 0)
   return true
 }
 
@@ -244,13 +255,17 @@ async function sayNotUnderstood(
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
-async function keepHouse({ world, store, stopping, retainMs }: Desk): Promise<void> {
+async function keepHouse({ world, store, stopping, retainMs, currency }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
-  /** A clock that jumped since we began is not one to throw things away by. */
+  /** A clock that jumped since we began, or that nobody has confirmed, is not one to throw things away by. */
   const steady = (): boolean => {
     const ran = clock.monotonic() - begun.run
-    return ran > steadyMs && Math.abs(clock.now() - begun.wall - ran) < jumpMs
+    return (
+      currency.clockFault() === undefined &&
+      ran > steadyMs &&
+      Math.abs(clock.now() - begun.wall - ran) < jumpMs
+    )
   }
   while (!stopping.aborted) {
     await clock.sleep(houseMs, stopping)

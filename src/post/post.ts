@@ -36,7 +36,7 @@ export interface PostParts {
   readonly subscriptions: readonly string[]
   readonly will?: { readonly topic: string; readonly message: Message }
   /** Fetches the archive document once more; the answer to an unknown key. */
-  refresh(): Promise<void>
+  refresh(): Promise<unknown>
 }
 
 export interface PostHandlers {
@@ -143,7 +143,7 @@ function unknownKeys({
   directory,
   refresh,
 }: PostParts): (keyId: string) => Promise<Identity | undefined> {
-  let fetching: Promise<void> | undefined
+  let fetching: Promise<unknown> | undefined
   let lastEnd = Number.NEGATIVE_INFINITY
   let held = 0
   return async (keyId) => {

@@ -14,6 +14,7 @@ import { openSoundIndex } from '../store/sound-index.ts'
 import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import { asset } from '../system/assets.ts'
+import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
@@ -92,6 +93,7 @@ async function started(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })

@@ -36,7 +36,7 @@ export async function openClient(
     ...options,
     world,
     instance: Buffer.from(world.random.bytes(6)).toString('hex'),
-    serve: (serve) => ownExchange(world, config, member.tls, serve),
+    serve: (serve) => ownExchange(world, config, member, serve),
   })
   return {
     client,
@@ -73,16 +73,20 @@ async function renewDocument(world: World, config: ClientConfig, member: Member)
 export async function ownExchange(
   world: World,
   config: ClientConfig,
-  tls: Parameters<typeof httpsServe>[0]['tls'],
+  { tls, directory }: Pick<Member, 'tls' | 'directory'>,
   serve: Serve,
 ): Promise<{ urls: string[]; close(): Promise<void> }> {
   const [host, port] = hostPort(config['exchange.listen'])
-  const served = await httpsServe({ host, port, tls, serve, world })
+  const served = await httpsServe({ host, port, tls, serve, admit: directory.admits, world })
+  const unwatch = directory.watch(() => served.recheck())
   const hosts =
     config['exchange.advertise'].length > 0 ? config['exchange.advertise'] : addresses(host)
   return {
     urls: hosts.map((one) => `https://${one}:${served.port}`).filter(isPrivate),
-    close: () => served.close(),
+    close() {
+      unwatch()
+      return served.close()
+    },
   }
 }
 

@@ -10,6 +10,7 @@ import { unseal } from '../protocol/envelope.ts'
 import { isName, timeText } from '../protocol/scalars.ts'
 import { fingerprintOf } from '../setup/enrolment.ts'
 import { forgetInvitations, keepInvitation } from '../setup/invitations.ts'
+import { revoke, revokedList } from '../setup/revoke.ts'
 import { signingKeys } from '../setup/signing.ts'
 import { type Command, InvalidArgumentError, Option } from '../system/commands.ts'
 import { writeConfig } from '../system/config.ts'
@@ -70,6 +71,25 @@ Examples:
       if (batch === undefined) return inviteOne(config, role, name, options)
       if (role !== 'pillar') throw new Error('a batch is of pillars')
       inviteMany(config, name, batch, options)
+    })
+}
+
+export function revokeCommand(program: Command): void {
+  program
+    .command('revoke <name>')
+    .description('turn a member out, at once and everywhere: nothing it says counts any more')
+    .option('--config <file>', "the tracker's configuration", trackerConfigHere())
+    .addHelpText('after', '\nExample:\n  colonnade-tracker revoke attic')
+    .action(async (name: string, options: { config: string }) => {
+      const config = read(options.config, trackerShape)
+      const document = documentBeside(config)
+      const lines = await revoke(document, config['owner-key'], name)
+      giveTo(thisComputer, 'colonnade-tracker', dirname(document))
+      tell(`${name} is revoked; the tracker, if it runs, tells everybody now`)
+      for (const line of lines) tell(line)
+      if (config['broker.listen'] !== '') return
+      const list = join(dirname(document), revokedList)
+      tell(`now mosquitto: bring ${list} to where its crlfile is, and restart it`)
     })
 }
 

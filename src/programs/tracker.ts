@@ -59,8 +59,10 @@ export async function runTracker(
     exchangeUrl: config['exchange.urls'][0] ?? '',
     announce: () => tracker.announce(),
   })
-  const { tls } = member
-  const served = await httpsServe({ host, port, tls, serve: tracker.serve, strangers, world })
+  const { tls, directory } = member
+  const door = { serve: tracker.serve, strangers, admit: directory.admits }
+  const served = await httpsServe({ host, port, tls, ...door, world })
+  directory.watch(() => served.recheck())
   world.log.info('tracker.started', {
     exchange: served.port,
     broker: broker?.broker.port ?? config['broker.url'],
@@ -91,6 +93,7 @@ async function openBroker(
     port,
     tls: { ca: read(config.ca), cert: read(config.certificate), key: read(config.key) },
     world,
+    admit: (identity, key) => known?.directory.admits(identity, key) ?? false,
     allow(identity, action, topic) {
       const role = known?.directory.identity(identity)?.role
       return role !== undefined && mayUse(config['topics.prefix'], role, identity, action, topic)
@@ -101,6 +104,7 @@ async function openBroker(
     broker,
     serveFor(member) {
       known = member
+      member.directory.watch(() => broker.recheck())
     },
   }
 }

@@ -94,6 +94,30 @@ export const revocationOf = (
   ...(certificate === undefined ? {} : { certificate }),
 })
 
+/**
+ * Without a member, and without it in the collections that others keep, too: what it has is no copy any more. Throws with a
+ * sentence for who is none, and for the tracker, without which nobody would hear of it.
+ */
+export function withoutMember(
+  document: ArchiveDocument,
+  name: string,
+  at: string,
+): ArchiveDocument {
+  const old = document.identities.find((one) => one.name === name)
+  if (!old) throw new Error(`there is no member ${name}`)
+  if (old.role === 'tracker') throw new Error(`${name} is the tracker: found it anew instead`)
+  const collections = document.collections.map((collection) => {
+    const others = collection.pillars.filter((pillar) => pillar !== name)
+    return others.length === 0 ? collection : { ...collection, pillars: others }
+  })
+  return {
+    ...document,
+    identities: document.identities.filter((one) => one !== old),
+    revoked: [...(document.revoked ?? []), revocationOf(old, at)],
+    collections,
+  }
+}
+
 /** Who answers for a collection: its pillars, or the tracker when they keep it in fragments. */
 export const keepersOf = (
   { identities }: Pick<ArchiveDocument, 'identities'>,

@@ -15,6 +15,7 @@ import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
 import { Bytes, Checksum, Count, FileId, Name, PillarKind, Text, Time, Uuid } from './scalars.ts'
 import { trimMessages } from './trims.ts'
+import { SayOfPillarFinalResponse, SayOfPillarRequest } from './words.ts'
 
 /** Version we write, and the oldest reader that understands it. */
 export const protocolVersion = 1
@@ -244,6 +245,8 @@ export const Presence = v.object({
   version: v.string(),
   /** Of the tracker: version of the archive document it hands out. */
   document: v.optional(Count),
+  /** Of the tracker: pillars that are to go, or are lost; they count no more as copies. */
+  leaving: v.optional(v.array(Name)),
   site: v.optional(Name),
   /** Of a pillar that keeps checksums only. */
   kind: v.optional(PillarKind),
@@ -302,6 +305,8 @@ export const Message = v.variant('type', [
   GetAlarmsFinalResponse,
   GetRepairsRequest,
   GetRepairsFinalResponse,
+  SayOfPillarRequest,
+  SayOfPillarFinalResponse,
   Presence,
   DeliverOwedCopiesRequest,
   DeliverOwedCopiesFinalResponse,

@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import { answer, envelope } from './parts.ts'
 import { Count, FileId, Name, Time } from './scalars.ts'
+import { Leaving, Unusable } from './words.ts'
 
 export const Repair = v.object({
   collection: Name,
@@ -44,4 +45,6 @@ export const GetRepairsFinalResponse = v.object({
   type: v.literal('GetRepairsFinalResponse'),
   repairs: v.array(Repair),
   findings: v.array(Finding),
+  leaving: v.optional(v.array(Leaving)),
+  unusable: v.optional(v.array(Unusable)),
 })

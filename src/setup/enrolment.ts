@@ -21,6 +21,7 @@ import { type Directory, sealDocument } from '../trust/directory.ts'
 import { nodeKeys } from '../trust/keys.ts'
 import type { World } from '../world/world.ts'
 import { findInvitation, keepInvitation } from './invitations.ts'
+import { writeRevoked } from './revoke.ts'
 import { alone, type Signing, signingKeys } from './signing.ts'
 
 export interface EnrolmentParts {
@@ -132,6 +133,7 @@ async function enlist(
     const sealed = nextDocument(directory, keys, identity, { replace: invitation.replace, at })
     parts.keepDocument(sealed)
     await directory.accept(sealed)
+    if (invitation.replace) await writeRevoked(home, keys, directory.document())
   })
   parts.announce()
 }

@@ -2,10 +2,11 @@
 import type { ConnectBus } from '../bus/bus.ts'
 import type { AttendOptions } from '../power/attend.ts'
 import type { WatchOptions } from '../power/watch.ts'
-import type { ArchiveDocument } from '../protocol/document.ts'
+import { type ArchiveDocument, parseDocument } from '../protocol/document.ts'
+import { unseal } from '../protocol/envelope.ts'
 import { topicsUnder } from '../protocol/topics.ts'
 import type { Dial } from '../transfer/transfer.ts'
-import { sealDocument } from '../trust/directory.ts'
+import { documentBytesMax, sealDocument } from '../trust/directory.ts'
 import type { SimBroker } from './bus.ts'
 import type { BoardClock, SimClock } from './clock.ts'
 import { simKeys, simSigner } from './keys.ts'
@@ -83,6 +84,17 @@ export function documentFor(
   return sealDocument(document, owner)
 }
 
+/** The next version, as the owner signs it. */
+export function changed(
+  sealed: Uint8Array,
+  change: (document: ArchiveDocument) => ArchiveDocument,
+  documentVersion: number,
+): Uint8Array {
+  const document = parseDocument(unseal(sealed, documentBytesMax)?.line ?? new Uint8Array())
+  if (!document) throw new Error('no document')
+  return sealDocument({ ...change(document), version: documentVersion }, owner)
+}
+
 /** What all members of a fleet share. */
 export interface Ground {
   readonly time: SimClock
@@ -91,6 +103,8 @@ export interface Ground {
   readonly net: SimNet
   /** The newest document. */
   sealed: Uint8Array
+  /** True while no pillar can ask the tracker for it. */
+  trackerAway?: boolean
   readonly worlds: SimWorld[]
 }
 

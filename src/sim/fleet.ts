@@ -9,6 +9,7 @@ import type { Index } from '../index/index.ts'
 import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import type { Leave, Supply } from '../power/power.ts'
+import type { ArchiveDocument } from '../protocol/document.ts'
 import type { PillarKind } from '../protocol/scalars.ts'
 import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
@@ -24,6 +25,7 @@ import { type SimDisk, simDisk } from './disk.ts'
 import {
   alive,
   archive,
+  changed,
   documentFor,
   type FleetOptions,
   type Ground,
@@ -76,6 +78,10 @@ export interface Fleet {
   readonly pieces: { readonly copies: number }
   /** The owner decides which pillars keep it: signed, and taken by the tracker at once. */
   keepOn(pillars: readonly string[]): Promise<void>
+  /** The owner signs another document; nobody is told of it when `told` is false. */
+  publish(change: (document: ArchiveDocument) => ArchiveDocument, told?: boolean): Promise<void>
+  /** Whether pillars can ask the tracker for the document. */
+  trackerAway(away: boolean): void
   readonly hashing: SimWorld['hashing']
   /** The archive document as it was signed. */
   readonly sealed: Uint8Array
@@ -137,6 +143,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     async keepOn(pillars) {
       ground.sealed = documentFor(options, names, pillars, ++decisions)
       await tracker.decided()
+    },
+    async publish(change, told = true) {
+      ground.sealed = changed(ground.sealed, change, ++decisions)
+      if (told) await tracker.decided()
+    },
+    trackerAway(away) {
+      ground.trackerAway = away
     },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
@@ -275,7 +288,11 @@ async function openPillar(
     ...{ world, name, version, store, directory, keys, topics, connect, dial },
     state: mortal(own, undying(state)),
     signer: simSigner(name),
-    refresh: async () => void (await directory.accept(ground.sealed)),
+    async refresh() {
+      if (ground.trackerAway) throw new Error('the tracker does not answer')
+      await directory.accept(ground.sealed)
+      return ground.time.clock.now()
+    },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Clock } from '../world/world.ts'
 
 /** The most that one timer of Node.js can wait; a longer one would fire at once. */
@@ -30,3 +31,6 @@ function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.addEventListener('abort', end)
   })
 }
+
+/** Whether systemd-timesyncd has set the clock since the start; what others do can not be told without asking them. */
+export const synchronised = (): boolean => existsSync('/run/systemd/timesync/synchronized')

@@ -10,7 +10,7 @@ import { httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
-import { type Directory, documentBytesMax, openDirectory } from '../trust/directory.ts'
+import { type Directory, documentBytesMax, documentTag, openDirectory } from '../trust/directory.ts'
 import { nodeKeys, nodeSigner } from '../trust/keys.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
@@ -44,7 +44,8 @@ export interface Member {
   readonly topics: Topics
   readonly dial: Dial & { close(): void }
   readonly connect: ConnectBus
-  refresh(): Promise<void>
+  /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
+  refresh(): Promise<number | undefined>
 }
 
 /** Reads key and certificates and opens the directory, with the document that lies beside them or a newer one. */
@@ -57,12 +58,15 @@ export async function openMember(
   const read = (path: string): string => readFileSync(path, 'utf8')
   const tls = { ca: read(config.ca), cert: read(config.certificate), key: read(config.key) }
   const keys = nodeKeys()
-  const dial = limited(world, config, httpsDial({ tls, world }))
+  const known: { directory?: Directory } = {}
+  const admit = (name: string, key: string): boolean => !known.directory?.revoked(name, key)
+  const dial = limited(world, config, httpsDial({ tls, admit, world }))
   const directory = await openDirectory(
     { keys, owner: config.owner, archive: config.archive, state },
     firstDocument(config),
   )
-  const refresh = (): Promise<void> => fetchDocument(dial, config, directory)
+  known.directory = directory
+  const refresh = (): Promise<number | undefined> => fetchDocument(dial, config, directory)
   return {
     name: config.name,
     tls,
@@ -106,15 +110,19 @@ async function fetchDocument(
   dial: Dial,
   config: TrackerAddress,
   directory: Directory,
-): Promise<void> {
+): Promise<number | undefined> {
   const { 'tracker.url': url, 'tracker.identity': identity } = config
-  if (url === undefined || identity === undefined) return
+  if (url === undefined || identity === undefined) return undefined
   const from: Address = { identity, url }
-  const request = { method: 'GET', path: '/archive-document', headers: {} } as const
+  const headers = { 'if-none-match': documentTag(directory) }
+  const request = { method: 'GET', path: '/archive-document', headers } as const
   const response = await dial(from, request, {
     connectMs: limits.connectMs,
     idleMs: limits.transferIdleMs,
   })
+  const said = Number(response.headers.time)
+  const time = Number.isSafeInteger(said) && said > 0 ? said : undefined
+  if (response.status === 304) return time
   if (response.status !== 200)
     throw new Error(`the tracker answered ${response.status} (${await drop(response)})`)
   const parts: Uint8Array[] = []
@@ -125,4 +133,5 @@ async function fetchDocument(
     parts.push(bytes)
   }
   await directory.accept(Buffer.concat(parts))
+  return time
 }

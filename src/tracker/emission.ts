@@ -28,10 +28,12 @@ export async function emit(
       const debts: Debt[] = []
       for (const { id, size, checksum, mtime, timestamp } of items) {
         const { to, holders } = plan.due(source, { id, checksum, timestamp: timeValue(timestamp) })
-        for (const one of to)
+        for (const pillar of to
+          .map((one) => pillars[one] ?? '')
+          .filter((one) => !parts.leaves?.(one)))
           debts.push({
             collection,
-            pillar: pillars[one] ?? '',
+            pillar,
             file: { id, size, checksum, mtime },
             holders: holders.map((holder) => pillars[holder] ?? ''),
             repair: true,

@@ -15,6 +15,8 @@ import type { Fetch } from './roles.ts'
 const inMemoryMax = 256 * 1024
 /** Of a pillar that holds it and says nothing; there is another to ask. */
 const silentMs = 20_000
+/** Of one that says that it is at it, and brings nothing. */
+const stuckMs = 120_000
 const folder = '.fetched'
 
 /** What an earlier run has left on the disk goes. */
@@ -40,7 +42,9 @@ export async function openFetching(
     const item = { id: fragmentFileId(fragment), size, checksum: hash, landing: landed.landing }
     load.set(pillar, (load.get(pillar) ?? 0) + 1)
     try {
-      const [got] = await getBatch(patient, collection, [item], { signal, pillar })
+      const [got] = await getBatch(patient, collection, [item], {
+        ...{ signal, pillar, stallMs: stuckMs },
+      })
       if (got?.outcome === 'fetched') return landed.offer
       await landed.offer.discard()
       return `${pillar}: ${got?.why ?? got?.outcome}`

@@ -37,6 +37,8 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
+  /** It is to go, or is lost, as the operator says. */
+  readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
   readonly graceMs?: number
 }
@@ -50,6 +52,7 @@ export interface FragmentCare {
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
+  readonly view: View
   stop(): Promise<void>
 }
 
@@ -86,6 +89,7 @@ export async function careForFragments(
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
     ...{ distribution, fetch, signal: stop.signal, present: members.present },
+    counts: (pillar) => !parts.leaves?.(pillar),
     onSafe({ collection, fragment }, row, slices) {
       if (!row) return
       const file = { hash: row.checksum, size: row.size, fragments: slices.length }
@@ -131,9 +135,7 @@ export async function careForFragments(
   // It may have been before there was anybody to tell.
   if (client.line.isConnected()) connected()
   return {
-    members,
-    vault,
-    keeper,
+    ...{ members, vault, keeper, view },
     async hear(mail) {
       await members.hear(mail)
       await distribution.hear(mail)
@@ -189,12 +191,13 @@ function keeperFor(
 
 function membersOf(
   client: Client,
-  { view, graceMs }: FragmentParts,
+  { view, graceMs, leaves }: FragmentParts,
   heard: Pick<MembersParts, 'superseded' | 'behind'>,
 ): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({
     ...{ ...heard, world, name, directory, view, graceMs, inventory: inventory(client, view) },
+    ...(leaves ? { leaves } : {}),
     say: async (event, retain = false) =>
       void (await line.post().send(topics.event(event.type), event, retain)),
     alarm(alarmCode, alarmText) {

@@ -15,6 +15,8 @@ export interface MembersParts {
   /** To all, on the topic of the event; what is retained, the broker gives to whoever comes later. */
   say(event: FragmentEvent, retain?: boolean): Promise<void>
   alarm(code: AlarmCode, text: string): void
+  /** It is to go, or is lost: it does not count, and gets nothing new. */
+  leaves?(pillar: string): boolean
   /** Another tracker acts from now on. */
   superseded?(): void
   /** This pillar has texts that the view does not know: there are files that we do not know. */

@@ -39,6 +39,8 @@ export interface Registry {
   dueAt(): number
   /** Who was away for too long is gone now, and the document may have changed. */
   review(): Promise<Membership[]>
+  /** It is gone, without any time of grace; it counts again once it joins. */
+  lose(pillar: string): Promise<Membership[]>
   /** Notes that those who are there were heard of now. */
   hearten(): Promise<void>
 }
@@ -117,6 +119,10 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
         gone.map((member) => ({ ...member, state: 'gone' })),
         leaving,
       )
+    },
+    async lose(pillar) {
+      const member = members.get(pillar)
+      return member ? change([{ ...member, state: 'gone' }]) : []
     },
     async hearten() {
       const there = [...members.values()].filter(({ pillar }) => isThere(pillar))

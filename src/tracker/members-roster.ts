@@ -9,11 +9,12 @@ export interface RosterParts {
   readonly world: World
   readonly directory: Directory
   readonly view: View
+  leaves?(pillar: string): boolean
 }
 
 const membershipKey = (collection: string): string => `membership ${collection}`
 
-export async function openRoster({ directory, view }: RosterParts) {
+export async function openRoster({ directory, view, leaves }: RosterParts) {
   const members = new Map((await view.members()).map((one) => [one.pillar, one]))
   const weighings = openWeighings(view)
   const policies = () =>
@@ -42,8 +43,9 @@ export async function openRoster({ directory, view }: RosterParts) {
     let held = 0
     for (const collection of collectionsOf(pillar))
       held += (await view.holding(collection, pillar)).bytes
-    const usable = Math.min(bytesTotal, bytesOpen + held)
-    return { id: pillar, usable, open: bytesOpen, ...(site === undefined ? {} : { site }) }
+    const open = leaves?.(pillar) ? 0 : bytesOpen
+    const usable = leaves?.(pillar) ? 0 : Math.min(bytesTotal, bytesOpen + held)
+    return { id: pillar, usable, open, ...(site === undefined ? {} : { site }) }
   }
   async function weighed(): Promise<Weighing[]> {
     const fresh: Weighing[] = []
@@ -60,7 +62,9 @@ export async function openRoster({ directory, view }: RosterParts) {
     named: () => [...new Set(policies().flatMap(({ pillars }) => pillars))],
     counting: (collection: string): string[] => {
       const policy = policies().find(({ name }) => name === collection)
-      return registered(policy?.pillars ?? []).map(({ pillar }) => pillar)
+      return registered(policy?.pillars ?? [])
+        .map(({ pillar }) => pillar)
+        .filter((pillar) => !leaves?.(pillar))
     },
     membership: weighings.get,
     fair: (collection: string): Membership | undefined =>

@@ -52,16 +52,9 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
   const later = (work: () => Promise<void>): void =>
     void inOrder(work).catch((error) => world.log.error('members.failed', { why: String(error) }))
   const tell = teller(parts, registry, reign)
-  const compared = surveys(
-    world,
-    view,
-    parts.inventory,
-    stop.signal,
-    () =>
-      // What it holds counts as its room.
-      later(async () => tell.changed(await registry.review())),
-    (collection, pillar) => parts.behind?.(collection, pillar),
-  )
+  const review = (): void => later(async () => tell.changed(await registry.review()))
+  // What they hold counts as their room.
+  const compared = surveys(world, view, parts.inventory, stop.signal, review, parts.behind)
   const joins = joining(parts, registry, reign, tell, compared)
   const ticking = tick(
     { world, registry, reign, tell, joins, inOrder: one, bell, heardAt: () => heardAt },
@@ -96,7 +89,8 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
         registry.connected()
         await reign.connected()
       }),
-    decided: () => later(async () => tell.changed(await registry.review())),
+    decided: review,
+    lost: (pillar) => inOrder(async () => tell.changed(await registry.lose(pillar))),
     astray: compared.again,
     epoch: reign.epoch,
     isActing: reign.isActing,

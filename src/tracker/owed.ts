@@ -19,6 +19,8 @@ export interface OwedParts {
   readonly client: Client
   readonly ledger: Ledger
   readonly signal: AbortSignal
+  /** It is to go, or is lost: nothing is owed to it any more. */
+  leaves?(pillar: string): boolean
   /** Nothing more is owed to this pillar. */
   paid(pillar: string): void
   /** All that could have them were asked, and none can deliver them. */
@@ -114,11 +116,11 @@ export function owedCopies(parts: OwedParts): Owed {
 }
 
 /** What can not be delivered at all, whoever is asked. */
-function hopeFor({ client, hopeless }: OwedParts, refusals: Refusals) {
+function hopeFor({ client, hopeless, leaves }: OwedParts, refusals: Refusals) {
   const { line, directory } = client
   const told = new Set<string>()
   const keepers = ({ collection }: Debt): readonly string[] =>
-    directory.collection(collection)?.pillars ?? []
+    (directory.collection(collection)?.pillars ?? []).filter((one) => !leaves?.(one))
   /** All that are there and could have it have refused it. */
   const isLost = (debt: Debt): boolean => {
     const holders = holdersOf(client, debt)

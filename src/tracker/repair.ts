@@ -39,6 +39,8 @@ export interface RepairParts extends RepairOptions {
   readonly ledger: Ledger
   readonly state: State
   readonly signal: AbortSignal
+  /** It is to go, or is lost: it need not have anything. */
+  leaves?(pillar: string): boolean
   /** This pillar is owed something new. */
   remind(pillar: string): void
   alarm(code: AlarmCode, text: string, about: { collection: string; fileId?: string }): void

@@ -12,10 +12,12 @@ export interface Members {
   notice(presence: MessageOf<'Presence'>): void
   /** We have the bus, again: says hello. */
   connected(): void
-  /** The owner has decided something new. */
+  /** The owner has decided something new, or the operator: others may count. */
   decided(): void
   /** A pillar has something of which the view does not know: both are compared once more. */
   astray(collection: string, pillar: string): void
+  /** The operator says that it is gone, with all that it had. */
+  lost(pillar: string): Promise<void>
   epoch(): Epoch
   /** False once a newer epoch was heard: this tracker does nothing more. */
   isActing(): boolean

@@ -15,7 +15,9 @@ import { type Caring, caring } from './caring.ts'
 import { careForFragments, type FragmentCare, type FragmentParts } from './fragments.ts'
 import { type Debt, type Ledger, ledger } from './ledger.ts'
 import type { RepairOptions } from './repair.ts'
+import { telling } from './telling.ts'
 import { type Upkeep, upkeep } from './upkeep.ts'
+import { openWords, type Words } from './words.ts'
 
 export interface TrackerParts
   extends Omit<ClientParts, 'serve' | 'instance' | 'onAlarm' | 'onPresence' | 'service'> {
@@ -52,12 +54,16 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const stop = new AbortController()
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
-  const presence = presenceOf(parts, await nextSession(world, state))
+  const words = await openWords(state)
+  const { leaves } = words
+  const presence = presenceOf(parts, words, await nextSession(world, state))
   const { fragments } = parts
   const care: Caring = caring(
     world.log,
     directory,
-    fragments && (async () => careForFragments(client, parts.version, await fragments(), serve)),
+    fragments &&
+      (async () =>
+        careForFragments(client, parts.version, { ...(await fragments()), leaves }, serve)),
   )
 
   async function mail(mail: Mail): Promise<void> {
@@ -66,17 +72,13 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     if (from.role !== 'client') await care.hear(mail)
     // We ask ourselves, too: the command on the tracker's own machine.
     if (from.role === 'client' || from.name === name)
-      await answerTo(message, { client, alarms, debts, keeping })
+      await answerTo(message, { client, alarms, debts, keeping, told })
   }
   const client: Client = await startClient({
     ...parts,
     instance: 'service',
     onAlarm: alarms.hear,
-    onPresence(one) {
-      if (one.from === name) return
-      if (one.state === 'online') keeping.arrived(one.from)
-      care.notice(one)
-    },
+    onPresence: (one) => void (one.from !== name && arrivals(one, [told, keeping], care)),
     // The exchange is opened by whoever runs us; what we offer and take for ourselves stands beside the spool.
     serve: async () => ({ urls: urlsOf(directory, name), close: async () => undefined }),
     service: {
@@ -90,10 +92,9 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       },
     },
   })
-  const { repair: options = repairDefaults } = parts
   const keeping: Upkeep = upkeep({
-    ...{ client, ledger: debts, state, options },
-    ...{ signal: stop.signal, hear: alarms.hear },
+    ...{ client, ledger: debts, state, options: parts.repair ?? repairDefaults },
+    ...{ signal: stop.signal, hear: alarms.hear, leaves },
   })
   const expiring = expire(parts, stop.signal)
   const say = (online: boolean): Promise<unknown> =>
@@ -103,6 +104,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     keeping.decided()
     void care.look().catch(() => undefined)
   }
+  const told = telling({ client, words, care: care.now, changed: announce })
   const newDocument = (): void => {
     parts.keepDocument?.(directory.sealed())
     announce()
@@ -139,18 +141,40 @@ const subscriptionsOf = ({ topics, fragments }: TrackerParts): string[] => [
   ...(fragments ? heardEvents.map(topics.event) : []),
 ]
 
+function arrivals(
+  presence: MessageOf<'Presence'>,
+  those: readonly { arrived(pillar: string): unknown }[],
+  care: Pick<Caring, 'notice'>,
+): void {
+  if (presence.state === 'online') for (const one of those) void one.arrived(presence.from)
+  care.notice(presence)
+}
+
 /** What clients ask of the tracker itself. */
 async function answerTo(
   message: Mail['message'],
-  ours: { client: Client; alarms: Alarms; debts: Ledger; keeping: Upkeep },
+  ours: {
+    client: Client
+    alarms: Alarms
+    debts: Ledger
+    keeping: Upkeep
+    told: ReturnType<typeof telling>
+  },
 ): Promise<void> {
-  const { client, alarms, debts, keeping } = ours
+  const { client, alarms, debts, keeping, told } = ours
   const { world, name, line } = client
   switch (message.type) {
     case 'GetAlarmsRequest':
       return void (await line.post().send(message.replyTo, await alarms.answer(message)))
-    case 'GetRepairsRequest':
-      return void (await line.post().send(message.replyTo, await keeping.answer(message)))
+    case 'GetRepairsRequest': {
+      const answer = await keeping.answer(message)
+      const more = { leaving: await told.leaving(), unusable: told.unusable() }
+      return void (await line.post().send(message.replyTo, { ...answer, ...more }))
+    }
+    case 'SayOfPillarRequest':
+      // The operator, on the tracker's own machine.
+      if (message.from !== name) return
+      return void (await line.post().send(message.replyTo, await told.hear(message)))
     case 'DeliverOwedCopiesRequest': {
       await debts.owe(debtsOf(message))
       const type = 'DeliverOwedCopiesFinalResponse' as const
@@ -166,7 +190,7 @@ async function answerTo(
 }
 
 const presenceOf =
-  ({ world, name, version, directory }: TrackerParts, session: number) =>
+  ({ world, name, version, directory }: TrackerParts, words: Words, session: number) =>
   (online: boolean): MessageOf<'Presence'> =>
     compose<'Presence'>(world, name, {
       type: 'Presence',
@@ -175,6 +199,7 @@ const presenceOf =
       session,
       version,
       document: directory.document().version,
+      leaving: words.leaving(),
     })
 
 const debtsOf = ({

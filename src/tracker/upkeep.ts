@@ -13,6 +13,8 @@ export interface UpkeepParts {
   readonly state: State
   readonly options: RepairOptions
   readonly signal: AbortSignal
+  /** It is to go, or is lost. */
+  leaves(pillar: string): boolean
   /** Keeps an alarm, also when the broker is away. */
   hear(alarm: MessageOf<'Alarm'>): Promise<void>
 }
@@ -32,7 +34,15 @@ export interface Upkeep {
 const toldMax = 100
 const findingsMax = 6
 
-export function upkeep({ client, ledger, state, options, signal, hear }: UpkeepParts): Upkeep {
+export function upkeep({
+  client,
+  ledger,
+  state,
+  options,
+  signal,
+  hear,
+  leaves,
+}: UpkeepParts): Upkeep {
   const { world, name } = client
   const alarm: RepairParts['alarm'] = (alarmCode, alarmText, about) => {
     const message = compose<'Alarm'>(world, name, {
@@ -43,7 +53,7 @@ export function upkeep({ client, ledger, state, options, signal, hear }: UpkeepP
     void client.line.post().send(client.topics.alarms(), message)
   }
   const owed = owedCopies({
-    ...{ client, ledger, signal },
+    ...{ client, ledger, signal, leaves },
     paid: (pillar) => repairing.paid(pillar),
     hopeless: (pillar, debts) => sayHopeless(alarm, pillar, debts),
   })
@@ -54,6 +64,7 @@ export function upkeep({ client, ledger, state, options, signal, hear }: UpkeepP
     state,
     signal,
     alarm,
+    leaves,
     remind: (pillar) => owed.remind(pillar, 'repair'),
   })
   return {

@@ -4,7 +4,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
-import { identityOf, type Pem } from '../trust/keys.ts'
+import { identityOf, keyOfCertificate, type Pem } from '../trust/keys.ts'
+import type { PublicKey } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { answer, type Exchange } from './https-answer.ts'
 import { attempt, type Pool } from './https-call.ts'
@@ -21,6 +22,8 @@ export interface Credentials {
 export interface Dialling {
   /** Without certificate and key we are nobody, and few doors are open. */
   readonly tls: Pick<Credentials, 'ca'> & Partial<Credentials>
+  /** Whether who proves to be this identity may do so with this key; for revocation. */
+  admit?(identity: string, key: PublicKey): boolean
   readonly world: Pick<World, 'log'>
 }
 
@@ -61,13 +64,13 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
  * Dials over a bounded pool of kept connections for each address and identity. A kept connection that turns out to
  * be dead is replaced, as long as nothing of the body was sent.
  */
-export function httpsDial({ tls, world }: Dialling): Dial & { close(): void } {
+export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): void } {
   const agent = new Agent({
     ...tlsOptions(tls),
     keepAlive: true,
     scheduling: 'lifo',
     maxSockets: limits.connectionsPerAddressMax,
-    checkServerIdentity: notNamed,
+    checkServerIdentity: (identity, certificate) => notNamed(identity, certificate, admit),
     timeout: limits.keepAliveMs / 2, // sooner than the server, so that we never send into its closing
   })
   const pool: Pool = {
@@ -102,9 +105,18 @@ export function httpsDial({ tls, world }: Dialling): Dial & { close(): void } {
  * goes on from a full one with the same identity, as the agent keeps sessions by address and name, and forgets them
  * when a connection fails.
  */
-function notNamed(identity: string, { raw }: { raw: Buffer }): Error | undefined {
-  const found = identityOf(new X509Certificate(raw))
-  return found === identity ? undefined : new Error(`this is ${found ?? 'nobody'}`)
+function notNamed(
+  identity: string,
+  { raw }: { raw: Buffer },
+  admit: Dialling['admit'],
+): Error | undefined {
+  const certificate = new X509Certificate(raw)
+  const found = identityOf(certificate)
+  if (found !== identity) return new Error(`this is ${found ?? 'nobody'}`)
+  const key = keyOfCertificate(certificate.toString())
+  return admit?.(identity, key) === false
+    ? new Error(`this key is not ${identity}'s any more`)
+    : undefined
 }
 
 /**

@@ -5,12 +5,14 @@ import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
+  Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
+  X509CrlGenerator,
 } from '@peculiar/x509'
 import { makeKeyPair, type Pem } from './keys.ts'
 import type { PublicKey } from './trust.ts'
@@ -91,6 +93,44 @@ export async function issue(authority: Authority, to: Subject, now = Date.now())
     ],
   })
   return pemOf(certificate)
+}
+
+/**
+ * The authority's list of certificates that count no more (RFC 5280 §5), PEM. It is as valid as the authority is: a broker whose
+ * list had run out would let nobody in.
+ */
+export async function revocationList(
+  authority: Authority,
+  revoked: readonly Pem[],
+  number: number,
+  now = Date.now(),
+): Promise<Pem> {
+  const issuer = new X509Certificate(authority.certificate)
+  const list = await X509CrlGenerator.create({
+    issuer: issuer.subject,
+    thisUpdate: notBefore,
+    nextUpdate: yearsAfter(now, authorityYears),
+    entries: revoked.map((one) => ({
+      serialNumber: new X509Certificate(one).serialNumber,
+      revocationDate: notBefore,
+    })),
+    extensions: [
+      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      new Extension('2.5.29.20', false, derInteger(number)),
+    ],
+    signingAlgorithm: ecdsa,
+    signingKey: await signingKey(authority.privateKey),
+  })
+  // The library says `CRL`; everybody else reads only this (RFC 7468 §6).
+  return `${list.toString('pem').replace(/(BEGIN|END) CRL/g, '$1 X509 CRL')}\n`
+}
+
+/** A small number as DER has it; the CRL number (RFC 5280 §5.2.3). */
+function derInteger(value: number): Uint8Array<ArrayBuffer> {
+  const hex = value.toString(16)
+  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
+  const signed = (bytes[0] ?? 0) > 0x7f ? [0, ...bytes] : [...bytes]
+  return Uint8Array.from([2, signed.length, ...signed])
 }
 
 function checkName(name: string): void {

@@ -22,11 +22,20 @@ export interface Directory {
   identity(name: string): Identity | undefined
   keyOwner(keyId: string): Identity | undefined
   collection(name: string): Collection | undefined
+  /** Whether the identity is a member with this very key: what the authority once vouched for may not count any more. */
+  admits(name: string, key: PublicKey): boolean
+  /** Whether this key once was the identity's, and is revoked. What is not known may be newer than we are. */
+  revoked(name: string, key: PublicKey): boolean
+  /** Calls whenever there is a newer document, until it is told to stop. */
+  watch(changed: () => void): () => void
   /** Takes a document that is newer and signed by the owner; false, and nothing changes, for any other. */
   accept(sealed: Uint8Array): Promise<boolean>
 }
 
 export const documentBytesMax = 4 * 1024 * 1024
+
+/** Names the version that is known, as HTTP does (RFC 9110 §8.8.3). */
+export const documentTag = (directory: Directory): string => `"${directory.document().version}"`
 
 /** Signs a document with the owner key. */
 export const sealDocument = (document: ArchiveDocument, owner: Signer): Uint8Array =>
@@ -59,15 +68,27 @@ export async function openDirectory(parts: DirectoryParts, first?: Uint8Array): 
     if (!current) throw new Error('there is no archive document by this owner')
     return current
   }
+  const watchers = new Set<() => void>()
   const directory: Directory = {
     owner: parts.owner,
     document: () => known().document,
     sealed: () => known().sealed,
     identity: (name) => known().document.identities.find((one) => one.name === name),
     keyOwner: (keyId) => known().owners.get(keyId),
+    admits: (name, key) =>
+      known().document.identities.some((one) => one.name === name && one.publicKey === key),
+    revoked: (name, key) =>
+      (known().document.revoked ?? []).some((one) => one.name === name && one.publicKey === key) &&
+      !directory.admits(name, key),
+    watch(changed) {
+      watchers.add(changed)
+      return () => void watchers.delete(changed)
+    },
     collection: (name) => known().document.collections.find((one) => one.name === name),
     async accept(sealed) {
       if (!take(sealed)) return false
+      // Whoever was turned out is turned out now, also if our disk is slow.
+      for (const changed of watchers) changed()
       await state.change([['archive-document', Buffer.from(sealed).toString('utf8')]])
       return true
     },

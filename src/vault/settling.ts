@@ -27,6 +27,8 @@ export interface VaultParts {
   readonly directory: Pick<Directory, 'collection' | 'document'>
   readonly distribution: Pick<Distribution, 'spread'>
   readonly fetch: Fetch
+  /** Whether what this pillar holds counts, and its room does; all that are registered when absent. */
+  readonly counts?: (pillar: string) => boolean
   /** Pillars of the collection that are there now. */
   present(collection: string): readonly string[]
   /** Ends what goes on; the next start goes on with it. */

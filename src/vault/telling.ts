@@ -2,6 +2,7 @@
 import type { StoredFile } from '../index/index.ts'
 import type { Fragment } from '../protocol/fragments.ts'
 import type { Piece, Spread, Spreading } from '../store/store.ts'
+import type { ViewMember } from '../view/view.ts'
 import { fileOf, type Settling, type VaultParts } from './settling.ts'
 
 /** So many fragments are looked up before others have their turn. */
@@ -20,17 +21,21 @@ export const telling = (parts: VaultParts, work: Settling): Spreading => ({
 })
 
 /** Undefined while nothing is spread. */
-async function spreadOf(
-  { view, directory }: VaultParts,
-  collection: string,
-): Promise<Spread | undefined> {
+async function spreadOf(parts: VaultParts, collection: string): Promise<Spread | undefined> {
+  const { view, directory } = parts
   const wanted = directory.collection(collection)?.fragments?.copies
-  const pillars = (await view.members()).filter(({ state }) => state === 'registered')
+  const pillars = await countingOf(parts)
   const names = pillars.map(({ pillar }) => pillar)
   const counts = [...(await view.histogram(collection, names)).keys()]
   if (wanted === undefined || counts.length === 0) return undefined
   return { least: Math.min(...counts), wanted, pillars: names.length }
 }
+
+/** Registered ones, whose copies and room count. */
+export const countingOf = async ({ view, counts }: VaultParts): Promise<ViewMember[]> =>
+  (await view.members()).filter(
+    ({ state, pillar }) => state === 'registered' && (counts?.(pillar) ?? true),
+  )
 
 async function piecesOf(
   parts: VaultParts,
@@ -43,7 +48,7 @@ async function piecesOf(
   const needed: { readonly slice: Fragment; readonly at: number }[] = []
   let at = 0
   for (const slice of slices) {
-    if (at < offset + length && at + slice.size > offset) needed.push({ slice, at })
+    if (length > 0 && at < offset + length && at + slice.size > offset) needed.push({ slice, at })
     at += slice.size
   }
   const hashes = needed.map(({ slice }) => slice.hash)

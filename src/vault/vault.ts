@@ -10,7 +10,7 @@ import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
 import { fileOf, payloadOf, type Settling, settling, type VaultParts } from './settling.ts'
-import { telling } from './telling.ts'
+import { countingOf, telling } from './telling.ts'
 
 export type { VaultParts } from './settling.ts'
 
@@ -256,13 +256,14 @@ async function* read(
 }
 
 /** What pillars have open, divided by the copies that each byte takes of it. */
-async function spaceOf({ volume, view, directory }: VaultParts): Promise<Space> {
+async function spaceOf(parts: VaultParts): Promise<Space> {
+  const { volume, directory } = parts
   const { bytesReserved, bytesRetained } = await volume.space()
   const copies = Math.max(
     1,
     ...directory.document().collections.map(({ fragments }) => fragments?.copies ?? 1),
   )
-  const there = (await view.members()).filter(({ state }) => state === 'registered')
+  const there = await countingOf(parts)
   const sum = (of: (member: (typeof there)[number]) => number): number =>
     Math.floor(there.reduce((all, member) => all + of(member), 0) / copies)
   const bytesOpen = sum((member) => member.bytesOpen)

@@ -83,13 +83,18 @@ export function fragmentQueries(database: DatabaseSync, sets: Sets, numberOf: Nu
           : unwanted.all(number, after, query.unwantedBefore, query.limit)
       return found.map((row) => knownOf(fragmentRow(row, sets)))
     },
-    histogram(collection: string, pillars: readonly string[]): Map<number, number> {
+    histogram(
+      collection: string,
+      pillars: readonly string[],
+      heldBy?: string,
+    ): Map<number, number> {
       const counting = new Set(pillars)
       const counts = new Map<number, number>()
       const number = numberOf(collection)
       if (number === undefined) return counts
       for (const { holders, wanted } of sets.all(number)) {
         if (wanted === 0) continue
+        if (heldBy !== undefined && persisted(holders, new Set([heldBy])) === 0) continue
         const copies = persisted(holders, counting)
         counts.set(copies, (counts.get(copies) ?? 0) + wanted)
       }

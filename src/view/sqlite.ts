@@ -49,7 +49,8 @@ export function openView(path: string): View {
     fragment: async (collection, hash) => told(() => counted.fragments.fragment(collection, hash)),
     fragments: async (query) => told(() => counted.fragments.fragments(query)),
     holding: async (collection, pillar) => counted.writer.holding(collection, pillar),
-    histogram: async (collection, pillars) => counted.fragments.histogram(collection, pillars),
+    histogram: async (collection, pillars, heldBy) =>
+      counted.fragments.histogram(collection, pillars, heldBy),
     fact: async (key) => told(() => members.fact(key)),
     async close() {
       if (database.isOpen) database.close()

@@ -21,8 +21,15 @@ export interface View {
   fragments(query: FragmentQuery): Promise<KnownFragment[]>
   /** Of one pillar and collection: equal to what the pillar says of itself when the view is right. */
   holding(collection: string, pillar: string): Promise<Holding>
-  /** How many fragments have how many persisted holders among `pillars`; of the wanted ones only. */
-  histogram(collection: string, pillars: readonly string[]): Promise<Map<number, number>>
+  /**
+   * How many fragments have how many persisted holders among `pillars`; of the wanted ones only, and of those that one
+   * pillar holds when it is named.
+   */
+  histogram(
+    collection: string,
+    pillars: readonly string[],
+    heldBy?: string,
+  ): Promise<Map<number, number>>
   fact(key: string): Promise<string | undefined>
   close(): Promise<void>
 }

@@ -169,6 +169,25 @@ for (const [how, forge] of [
     )
   })
 
+t.test(
+  '[GETF-5] who gave other bytes is not asked again, also when nobody else has them',
+  async (t) => {
+    const one = await kit(t, 'only a liar')
+    const item = await one.put('big.bin', 3 * bytes)
+    const liar = await forger(one, 'pillar-2', (_, size) => new Uint8Array(size))
+    for (const n of [0, 2, 3]) one.fleet.boards[n]?.crash()
+    await one.fleet.time.advance(60_000)
+    const began = one.fleet.time.clock.monotonic()
+    const [got] = await one.get([item])
+    const ms = one.fleet.time.clock.monotonic() - began
+    t.ok(ms < 1_000_000, `${ms} ms`)
+    t.match(got, { outcome: 'failed', why: /pillar-2 gave other bytes/ })
+    t.notOk(one.have(item))
+    const asked = liar.asked.filter(({ type, from }) => type === 'GetFileRequest' && from === 'ann')
+    t.equal(new Set(asked.map(({ conversation }) => conversation)).size, 1)
+  },
+)
+
 t.test('[GETF-5] a pillar that says nothing is done without', async (t) => {
   const one = await kit(t, 'mute')
   const item = await one.put('big.bin', 10 * bytes)

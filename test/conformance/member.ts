@@ -44,7 +44,7 @@ export async function groundOf(
       ...{ url: config['broker.url'], identity: config['broker.identity'], tls, world },
       protocolVersion: mqtt,
     }),
-    serve: (serve) => ownExchange(world, config, tls, serve),
+    serve: (serve) => ownExchange(world, config, { tls, directory }, serve),
     pillar: demand.pillar,
     collection,
     timeoutMs: demand.timeoutMs,

@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import { decide } from '../../src/setup/found.ts'
 import { makeArchive, type PillarName, pillarNames } from '../support/archive.ts'
@@ -10,6 +10,7 @@ import { snapshot, writeNoise } from '../support/files.ts'
 import { until } from '../support/until.ts'
 
 const films = 'films'
+const root = resolve(import.meta.dirname, '..', '..')
 const archive = await makeArchive(t, 'mosquitto')
 const { home, tracker, pillars } = archive
 const source = join(home, 'source')
@@ -119,6 +120,30 @@ t.test('[VAULT-7] the commands work as on any other collection', async (t) => {
   const range = ['--offset', '262100', '--length', '100']
   t.match(await run('get', films, 'dir/large', ...range, '-o', part), { code: 0 })
 })
+
+t.test(
+  '[LEAVE-1] [LEAVE-2] the operator retires a pillar, sees how far it is, and takes it back',
+  async (t) => {
+    const told = (...args: string[]) => {
+      const config = ['--config', join(home, 'tracker', 'tracker.toml')]
+      const command = [join(root, 'src', 'tracker.ts'), ...args, ...config]
+      return spawnSync(process.execPath, command, { encoding: 'utf8' })
+    }
+    t.match(
+      told('retire', 'pillar-3').stdout,
+      /^pillar-3 gets nothing new; its copies are moved away/,
+    )
+    const other = told('retire', 'pillar-2')
+    t.equal(other.status, 1)
+    t.match(other.stderr, /films would be left with 1 of 2 pillars that it needs/)
+    t.match(other.stderr, /hint: add a pillar to it first .*--force/)
+    t.match(
+      told('status').stdout,
+      /pillar-3 is being retired: \d+ of \d+ fragments have their copies/,
+    )
+    t.match(told('retire', 'pillar-3', '--undo').stdout, /^pillar-3 counts again/)
+  },
+)
 
 t.test('[VAULT-9] a tracker that lost its disk learns everything from its pillars', async (t) => {
   await tracker.kill('SIGKILL')

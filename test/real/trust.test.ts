@@ -1,15 +1,27 @@
 // Tracker, boards and computers as processes of their own: a code lets them in, and no secret shows on the way.
 
 import { spawn } from 'node:child_process'
+import { createPrivateKey, webcrypto } from 'node:crypto'
 import { once } from 'node:events'
-import { globSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
+import {
+  SubjectAlternativeNameExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
 import t, { type Test } from 'tap'
 import { decide } from '../../src/setup/found.ts'
+import { readConfig } from '../../src/system/config.ts'
+import { trackerShape } from '../../src/system/config-shapes.ts'
+import { makeKeyPair } from '../../src/trust/keys.ts'
 import { type Archive, changeConfig, makeArchive } from '../support/archive.ts'
 import { snapshot, writeNoise } from '../support/files.ts'
 import { needs } from '../support/needs.ts'
-import { plainEnvironment } from '../support/program.ts'
+import { makePki } from '../support/pki.ts'
+import { type Program, plainEnvironment } from '../support/program.ts'
+import { until } from '../support/until.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const here = { exchange: '127.0.0.1:0', advertise: ['127.0.0.1'] }
@@ -39,6 +51,8 @@ function commands(home: string) {
   return { run, shown }
 }
 
+const has = (one: Program, event: string): boolean => one.events(event).length > 0
+
 /** Every private key of the archive, a line of it each, and what codes hide. */
 function secretsBelow(home: string, codes: readonly string[]): string[] {
   const keys = globSync(['**/*.key', '**/key.pem'], { cwd: home }).flatMap((path) =>
@@ -54,6 +68,84 @@ async function invited(archive: Archive, run: ReturnType<typeof commands>['run']
   const { code, output, errors } = await run('tracker', 'invite', ...args, '--config', config)
   if (code !== 0) throw new Error(errors)
   return output.split('\n')[0] ?? ''
+}
+
+const pem = (...path: string[]): string => readFileSync(join(...path), 'utf8')
+
+/** A certificate that was right until yesterday. */
+async function expired(home: string, name: string): Promise<Tls> {
+  const { privateKey, publicKey } = makeKeyPair()
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const der = createPrivateKey(pem(home, 'archive', 'ca.key')).export({
+    type: 'pkcs8',
+    format: 'der',
+  })
+  const certificate = await X509CertificateGenerator.create({
+    ...{ serialNumber: '41', subject: `CN=${name}`, signingAlgorithm: algorithm },
+    issuer: new X509Certificate(pem(home, 'archive', 'ca.pem')).subjectName,
+    notBefore: new Date(0),
+    notAfter: new Date(Date.now() - 24 * 3_600_000),
+    publicKey: new Uint8Array(Buffer.from(publicKey, 'base64')),
+    signingKey: await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']),
+    extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
+  })
+  return { cert: certificate.toString('pem'), key: privateKey }
+}
+
+interface Tls {
+  readonly cert?: string
+  readonly key?: string
+}
+const credentials = (folder: string): Tls => ({
+  cert: pem(folder, 'certificate.pem'),
+  key: pem(folder, 'key.pem'),
+})
+
+/** What is answered to somebody's first words; nothing when the connection is refused. */
+function answered(home: string, servername: string, port: number, tls: Tls, words: Buffer) {
+  return new Promise<string>((resolve) => {
+    const ca = pem(home, 'archive', 'ca.pem')
+    const socket = connect({ ...tls, ca, host: '127.0.0.1', port, servername })
+    let heard = ''
+    socket.setTimeout(10_000, () => socket.destroy())
+    socket.on('secureConnect', () => socket.write(words))
+    socket.on('data', (more) => {
+      heard += more.toString('latin1')
+      socket.destroy()
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(heard))
+  })
+}
+
+/** Whom exchange and broker let in, as `exchange broker`. */
+async function letIn(archive: Archive, name: string, tls: Tls): Promise<string> {
+  const { home, kind } = archive
+  const config = readConfig(join(home, 'tracker', 'tracker.toml'), trackerShape).values
+  const exchange = Number(config['exchange.listen'].split(':')[1])
+  const broker = Number(new URL(config['broker.url']).port)
+  const get = Buffer.from('GET /archive-document HTTP/1.1\r\nhost: x\r\n\r\n')
+  const id = Buffer.from(`${name}.probe`)
+  const body = [0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, id.length, ...id]
+  const hello = Buffer.from([0x10, body.length, ...body])
+  const owner = kind === 'mosquitto' ? 'broker' : 'tracker'
+  const [bytes, packet] = await Promise.all([
+    answered(home, 'tracker', exchange, tls, get),
+    answered(home, owner, broker, tls, hello),
+  ])
+  const status = /^HTTP\/1.1 (\d+)/.exec(bytes)?.[1] ?? 'no'
+  return `${status} ${packet === '\x20\x02\x00\x00' ? 'yes' : 'no'}`
+}
+
+/** mosquitto gets the list of revoked certificates, as the README says it. */
+async function bringList({ home, mosquitto }: Archive): Promise<void> {
+  if (!mosquitto) return
+  const path = join(home, 'mosquitto', 'mosquitto.conf')
+  copyFileSync(join(home, 'tracker', 'revoked.crl'), join(home, 'mosquitto', 'revoked.crl'))
+  writeFileSync(path, readFileSync(path, 'utf8').replace('#crlfile', 'crlfile'))
+  await mosquitto.kill('SIGTERM')
+  mosquitto.start()
+  await mosquitto.ready()
 }
 
 async function story(t: Test, kind: Archive['kind']): Promise<void> {
@@ -107,8 +199,32 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const wrong = await run('cli', 'enrol', forBoard.replace(/.$/, '*'), '--config', join(home, 'x'))
   t.match(wrong, { code: 1, errors: /mistyped/ })
 
+  const stranger = await (await makePki()).credentialsOf('pillar-1')
+  t.equal(await letIn(archive, 'pillar-2', credentials(join(home, 'pillar-2'))), '200 yes')
+  t.equal(await letIn(archive, 'attic', credentials(join(home, 'attic'))), '200 yes')
+  const config = join(home, 'tracker', 'tracker.toml')
+  const revoked = await run('tracker', 'revoke', 'attic', '--config', config)
+  t.match(revoked, {
+    code: 0,
+    output: /^attic is revoked; .*\nits disk has every file of: photos$/m,
+  })
+  await until('its connection is cut', () => kind !== 'embedded' || has(attic, 'bus.closed'))
+  await bringList(archive)
+  await until('it is refused everywhere', async () => {
+    return (await letIn(archive, 'attic', credentials(join(home, 'attic')))) === 'no no'
+  })
+  t.equal(await letIn(archive, 'pillar-2', credentials(join(home, 'pillar-2'))), '200 yes')
+  t.equal(await letIn(archive, 'pillar-1', stranger), 'no no', 'a wrong certificate')
+  t.equal(await letIn(archive, 'pillar-1', await expired(home, 'pillar-1')), 'no no', 'expired')
+  t.equal(await letIn(archive, 'pillar-1', {}), '403 no', 'none')
+  t.notMatch((await colonnade('collection', 'show', 'photos')).output, /attic/)
+  t.match(await run('tracker', 'revoke', 'attic', '--config', config), {
+    code: 1,
+    errors: /^colonnade-tracker: error: there is no member attic\n$/,
+  })
+
   const logs = archive.programs.map(({ log }) => readFileSync(log, 'utf8'))
-  const titles = archive.programs.map(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+  const titles = archive.programs.map(({ pid }) => pem(`/proc/${pid}/cmdline`))
   const all = [...shown, ...logs, ...titles].join('\n')
   const secrets = secretsBelow(home, codes)
   t.ok(secrets.length > 10)
@@ -119,11 +235,12 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   )
 }
 
-t.test('[ENR-2] a board and a computer are let in by codes: embedded broker', (t) =>
-  story(t, 'embedded'),
+t.test(
+  '[ENR-2] [REV-1] a board and a computer are let in by codes, and turned out: embedded broker',
+  (t) => story(t, 'embedded'),
 )
 t.test(
-  '[ENR-2] a board and a computer are let in by codes: mosquitto',
+  '[ENR-2] [REV-1] a board and a computer are let in by codes, and turned out: mosquitto',
   needs(t, ['mosquitto']),
   (t) => story(t, 'mosquitto'),
 )

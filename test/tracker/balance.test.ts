@@ -84,7 +84,7 @@ t.test('[KEEP-7] a new pillar gets its fair share, and little else moves', async
       const holders = new Set(candidates(hash, before, copies))
       moved += carriedOut(holders, hash, after)
       if (holders.has('new')) got++
-      t.equal(holders.size === copies, true)
+      if (holders.size !== copies) t.fail(`${holders.size} holders`)
     }
     const ideal = (shares.get('new') ?? 0) * hashes.length
     t.comment(

@@ -45,6 +45,8 @@ export interface FragmentedResult extends GetResult {
 /** Of one that has others beside it, silence and standing still are not waited for as long as of the only one. */
 const silentMs = 20_000
 const stuckMs = 120_000
+/** Of all pillars together: each may have some connections open, and memory for what comes by them. */
+const ordersMax = 12
 
 /** What several calls of `fetch` learn of the pillars is shared by them. */
 export function fragmentFetcher(
@@ -244,7 +246,7 @@ function courseOf(about: About, files: Files, options: FetchOptions) {
       waiting.again.add(failed)
   }
   function begin(): void {
-    for (;;) {
+    while (sources.ordersOpen() < ordersMax) {
       const order = nextOrder(all(), sources.of)
       if (!order) return
       for (const one of order.wanted) {

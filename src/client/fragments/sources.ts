@@ -16,6 +16,8 @@ const doubtMs = 60_000
 export interface Sources {
   /** As it is now. */
   of(name: string): Source
+  /** Of all of them. */
+  ordersOpen(): number
   /** Asks those who hold these how soon they could deliver. Who is known already is not asked again. */
   meet(
     collection: string,
@@ -75,6 +77,7 @@ export function sourcesOf(client: Client, last: string): Sources {
       const doubtful = away || doubtedUntil > clock.monotonic()
       return { bytesPerMs, bytesOpen, ordersOpen, doubtful, last: name === last }
     },
+    ordersOpen: () => [...all.values()].reduce((sum, one) => sum + one.ordersOpen, 0),
     async meet(collection, fragments, signal) {
       const names = new Set(fragments.flatMap(({ holders }) => holders))
       const unmet = [...names].filter((one) => !met.has(one) && one !== last)

@@ -9,6 +9,7 @@ import { type Client, Unable } from '../client.ts'
 export interface Asked {
   readonly id: string
   readonly checksum: string
+  readonly size: number
   readonly offset?: number
   readonly length?: number
 }
@@ -65,6 +66,25 @@ export async function fragmentsOf(
         ...fragment,
         holders: holders.flatMap((place) => answer.holders[place] ?? []),
       })
-    if (!answer.partialResult || answer.fragments.length === 0) return { fragments, unknown }
+    if (!answer.partialResult || answer.fragments.length === 0) break
   }
+  for (const file of asked.keys()) if (!isCovered(asked, fragments, file)) unknown.add(file)
+  return { fragments: fragments.filter(({ file }) => asked[file] && !unknown.has(file)), unknown }
+}
+
+/** Whether they lie one behind the other, from before the beginning of what is wanted to behind its end. */
+function isCovered(
+  asked: readonly Asked[],
+  fragments: readonly ToldFragment[],
+  place: number,
+): boolean {
+  const { size, offset = 0, length = size - offset } = asked[place] ?? { size: 0 }
+  const mine = fragments.filter(({ file }) => file === place)
+  let end = mine[0]?.at ?? offset
+  if (end > offset) return false
+  for (const { at, size } of mine) {
+    if (at !== end) return false
+    end += size
+  }
+  return end >= offset + length
 }

@@ -208,14 +208,17 @@ t.test(
 t.test('[FRG-7] what is still on its way is not offered as if it were here', async (t) => {
   const at = await rig('on its way')
   await at.join()
-  const fragment = at.fragment(bytesOf(5_000, 4))
-  await at.deliver([{ fragment, recipients: ['pillar-1'] }], distribution, { offer: false })
-  const there = at.fragment(bytesOf(6_000, 5))
-  await at.deliver([{ fragment: there, recipients: ['pillar-1'] }], `${distribution.slice(0, -1)}2`)
+  const [here, coming] = [4, 5].map((fill) => at.fragment(bytesOf(5_000, fill)))
+  if (!here || !coming) throw new Error('there are two')
+  await at.deliver([{ fragment: here, recipients: ['pillar-1'] }], distribution)
   await at.pass(5_000)
+  at.fleet.net.partition('pillar-1')
+  const other = `${distribution.slice(0, -1)}2`
+  await at.deliver([{ fragment: coming, recipients: ['pillar-1'] }], other)
   at.forget()
   await at.pass(594_000)
-  t.same(saidOf(at, 'temporary'), [['pillar-1', there.hash]])
+  t.same(at.heard('FragmentDistributionFailed'), [], 'it is still tried')
+  t.same(saidOf(at, 'temporary'), [['pillar-1', here.hash]])
 })
 
 t.test('[FRG-7] a holder that has lost it says so', async (t) => {

@@ -1,0 +1,69 @@
+/** What comes before a request is handled: may whoever asks ask this, and do we know that well enough to destroy anything? */
+import { limits } from '../limits.ts'
+import { answering, compose } from '../post/compose.ts'
+import type { Mail } from '../post/post.ts'
+import type { ResponseCode } from '../protocol/codes.ts'
+import type { RequestMessage } from '../protocol/messages.ts'
+import type { Desk } from './pillar.ts'
+
+/** Requests that take something away, once they are performed. */
+const destroys = (type: RequestMessage['type']): boolean =>
+  type === 'DeleteFileRequest' || type === 'ReplaceFileRequest'
+
+export interface Guarded extends Pick<Mail, 'from' | 'key'> {
+  readonly message: RequestMessage
+}
+
+/** Calls `perform` for what may be done, perhaps a while later; everything else is answered with one sentence. */
+export function guard(desk: Desk) {
+  let waiting = 0
+  const { currency, directory } = desk
+
+  /** Judged again after a wait: whoever asked may have been turned out meanwhile. */
+  async function destroy({ message, key }: Guarded, perform: () => Promise<void>): Promise<void> {
+    if (directory.keyOwner(key)?.name !== message.from) return
+    const fault = currency.isConfirmed() ? currency.clockFault() : unconfirmed
+    if (fault !== undefined) return refuse(desk, message, 'FAILURE', fault)
+    await perform()
+  }
+  return async (asked: Guarded, perform: () => Promise<void>): Promise<void> => {
+    if (!destroys(asked.message.type)) return perform()
+    if (currency.isConfirmed() || waiting >= limits.inboxMessagesMax) return destroy(asked, perform)
+    // Not in the way of those who only read.
+    waiting++
+    void currency
+      .confirmed()
+      .then(() => destroy(asked, perform))
+      .catch((error) => desk.world.log.error('guard.failed', { why: String(error) }))
+      .finally(() => waiting--)
+  }
+}
+
+const unconfirmed = 'the tracker has not confirmed since I am connected who may do this; try again'
+
+/** The last word about a request of any kind; nothing was begun. */
+export function refuse(
+  desk: Desk,
+  request: RequestMessage,
+  code: ResponseCode,
+  text: string,
+): Promise<void> {
+  const isIdentify = request.type.startsWith('Identify')
+  const type = request.type.replace(
+    /Request$/,
+    isIdentify ? 'Response' : 'FinalResponse',
+  ) as 'GetFileFinalResponse'
+  const files = 'files' in request ? request.files : []
+  // Listings have no files, and files no items: whoever reads it passes over what is not his.
+  const nothing = { items: [], partialResult: false }
+  const spec =
+    'checksumSpec' in request && request.checksumSpec ? { checksumSpec: request.checksumSpec } : {}
+  const message = compose<typeof type>(desk.world, desk.name, {
+    type,
+    ...answering(request, desk.name, code, text),
+    ...nothing,
+    ...spec,
+    files: files.map(({ id }) => ({ id, code, text })),
+  })
+  return desk.answer(request, message)
+}
