@@ -113,6 +113,14 @@ export const limits = {
 
   /** Partials untouched for so long are evicted. */
   partialMsMax: 30 * 24 * 3600_000,
+  /** A volume that has not answered anything for so long, looked at so often, is silent: others go on without it. */
+  silentMs: 3_500,
+  pulseMs: 1_000,
+  /** How often the table of mounts is read, which is in memory. */
+  mountsMs: 2_000,
+  /** How long an eject waits for what is under way on the volume. */
+  ejectMs: 60_000,
+
   /** A volume without changes for so long has its manifest brought up to date. */
   manifestIdleMs: 20_000,
 } as const

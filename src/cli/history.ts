@@ -46,7 +46,7 @@ export async function history(
     if (learnt.is === 'entries') entries += learnt.entries.length
   }
   if (broken > 0) return exitCodes.failed
-  if (silent === pillars.length) throw nobodyAnswered(desk, collection)
+  if (silent === pillars.length && entries === 0) throw nobodyAnswered(desk, collection)
   if (entries === 0) desk.out.note('nothing is recorded of what was asked for')
   return silent > 0 ? exitCodes.partly : exitCodes.done
 }
@@ -64,11 +64,12 @@ function tell({ out }: Desk, learnt: Learnt): void {
         out.line(line)
       break
     case 'chain': {
-      const { entries, brokenAt } = learnt.chain
+      const { entries, brokenAt, volume } = learnt.chain
       out.object({ pillar, chain: learnt.chain })
-      const length = `chain of ${pillar}: ${many(entries, 'entry', 'entries')}`
+      const whose = volume === undefined ? pillar : `${pillar}, volume ${volume}`
+      const length = `chain of ${whose}: ${many(entries, 'entry', 'entries')}`
       if (brokenAt === undefined) out.line(`${length}, whole`)
-      else out.line(`chain of ${pillar}: broken at entry ${brokenAt}; what follows proves nothing`)
+      else out.line(`chain of ${whose}: broken at entry ${brokenAt}; what follows proves nothing`)
       break
     }
     case 'silent':

@@ -178,8 +178,10 @@ function rowOf(
     return [pillar, site ?? '', `down on purpose until ${timeText(downUntil)}, for lack of power`]
   if (!one) return [pillar, site ?? '', 'no answer']
   const free = one.volumes
-    .map(
-      ({ bytesFree, bytesTotal }) => `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
+    .map(({ id, state, bytesFree, bytesTotal }) =>
+      bytesTotal === 0
+        ? `volume ${id} ${state}`
+        : `${formatBytes(bytesFree)} of ${formatBytes(bytesTotal)} free`,
     )
     .join(', ')
   const aside = one.volumes.reduce((sum, { bytesRetained }) => sum + bytesRetained, 0)

@@ -86,25 +86,42 @@ async function* auditOne(
     ...(query.since === undefined ? {} : { minTimestamp: timeText(query.since) }),
     ...(query.until === undefined ? {} : { maxTimestamp: timeText(query.until) }),
   }
-  let seen: Seen = {}
+  let seen: Seen = new Map()
   let after: number | undefined
   do {
     const page = await ask({ ...wanted, ...(after === undefined ? {} : { after }) })
     seen = followed(client.world, collection, seen, page.items)
-    const { brokenAt } = seen
+    const [brokenAt] = faultsOf(seen)
     yield { pillar, is: 'entries', entries: page.items, ...(brokenAt ? { brokenAt } : {}) }
     after = page.partialResult ? page.after : undefined
   } while (after !== undefined)
-  const { chain } = await ask({ verify: true, maxResults: 0 })
-  if (!chain) throw new Unable(`${pillar} says nothing of its audit chain`)
-  yield { pillar, is: 'chain', chain: { ...chain, ...judged(chain, seen) } }
+  const {
+    chain,
+    chains = chain ? [chain] : [],
+    responseInfo,
+  } = await ask({
+    ...{ verify: true, maxResults: 0 },
+  })
+  if (chains.length === 0) throw new Unable(`${pillar} says nothing of its audit chain`)
+  for (const one of chains) {
+    const own = seen.get(one.volume ?? '') ?? {}
+    yield { pillar, is: 'chain', chain: { ...one, ...judged(one, own) } }
+  }
+  // The chain of a volume that is away proves nothing now.
+  if (responseInfo.text !== undefined)
+    yield { pillar, is: 'silent', why: `${pillar}: ${responseInfo.text}` }
 }
 
-/** What is remembered from page to page. */
-interface Seen {
+/** What is remembered of one chain from page to page. */
+interface SeenChain {
   readonly last?: TrailItem
   readonly brokenAt?: number
 }
+/** By volume; the only one of a pillar has no name here. */
+type Seen = ReadonlyMap<string, SeenChain>
+
+const faultsOf = (seen: Seen): number[] =>
+  [...seen.values()].flatMap(({ brokenAt }) => (brokenAt === undefined ? [] : [brokenAt]))
 
 /** Recomputes each hash, and looks whether entries that stand next to each other are linked. */
 export function followed(
@@ -112,13 +129,14 @@ export function followed(
   collection: string,
   before: Seen,
   items: readonly TrailItem[],
-): Seen {
-  let { last, brokenAt } = before
-  for (const item of items) {
-    if (!holds(world, collection, last, item)) brokenAt ??= item.sequence
-    last = item
+): Map<string, SeenChain> {
+  const seen = new Map(before)
+  for (const { volume = '', ...item } of items) {
+    const { last, brokenAt } = seen.get(volume) ?? {}
+    const fault = brokenAt ?? (holds(world, collection, last, item) ? undefined : item.sequence)
+    seen.set(volume, { last: item, ...(fault === undefined ? {} : { brokenAt: fault }) })
   }
-  return { ...(last ? { last } : {}), ...(brokenAt === undefined ? {} : { brokenAt }) }
+  return seen
 }
 
 function holds(
@@ -138,7 +156,7 @@ function holds(
 }
 
 /** A pillar may be wrong about its own chain: what we have seen of it counts too. */
-function judged(chain: Chain, { last, brokenAt }: Seen): Partial<Chain> {
+function judged(chain: Chain, { last, brokenAt }: SeenChain): Partial<Chain> {
   // The chain may have grown since; shorter than what we have seen of it, or with another end, it is not the same.
   const other =
     last !== undefined &&

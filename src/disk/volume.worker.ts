@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { openIndex, type SyncIndex } from '../index/sqlite.ts'
+import { openSyncState, type SyncState } from '../state/sqlite.ts'
 import { failureOf, handedOver, type ThreadCall, type ThreadReply } from '../system/threads.ts'
 import { DiskError } from './disk.ts'
 import { type NodeDisk, nodeDisk } from './node.ts'
@@ -9,24 +10,33 @@ import { type NodeDisk, nodeDisk } from './node.ts'
 function serve(root: string): void {
   let disk: NodeDisk | undefined
   let index: SyncIndex | undefined
+  let state: SyncState | undefined
 
   const opened = <Port>(port: Port | undefined): Port => {
     if (port === undefined) throw new DiskError('EBADF', 'not open')
     return port
+  }
+  /** SQLite knows paths only: they must lead to the file system that was opened, not to one below it. */
+  const placeOf = (path: string): string => {
+    if (!opened(disk).atRoot()) throw new DiskError('ENODEV', `${root} is not what was opened`)
+    return path === ':memory:' ? path : join(root, path)
   }
   const volume = {
     open: () => {
       disk = nodeDisk(root)
     },
     openIndex(path: string): void {
-      // SQLite knows paths only: they must lead to the file system that was opened, not to one below it.
-      if (!opened(disk).atRoot()) throw new DiskError('ENODEV', `${root} is not what was opened`)
-      index = openIndex(path === ':memory:' ? path : join(root, path))
+      index = openIndex(placeOf(path))
       index.watch((told) => parentPort?.postMessage({ told } satisfies ThreadReply))
     },
+    openState(path: string): void {
+      state = openSyncState(placeOf(path))
+    },
     close(): void {
+      state?.close()
       index?.close()
       disk?.close()
+      state = undefined
       index = undefined
       disk = undefined
     },
@@ -35,6 +45,7 @@ function serve(root: string): void {
     volume: () => volume,
     disk: () => opened(disk),
     index: () => opened(index),
+    state: () => opened(state),
   }
 
   parentPort?.on('message', ({ id, port, method, args }: ThreadCall) => {

@@ -205,6 +205,9 @@ export interface TrailQuery {
 /** An entry, and the hash of the one before it on this volume, whatever that is about. */
 export interface TrailEntry extends AuditEntry {
   readonly previous: string
+  /** Where a pillar has several volumes: which, and what to ask on after; its sequence otherwise. */
+  readonly volume?: string
+  readonly cursor?: number
 }
 
 export interface TrailPage {

@@ -48,7 +48,7 @@ export function mountingFiles({ uuid, mount, fileSystem }: Mounting): Map<string
       lines('# How long a start waits for this disk.', '[Unit]', 'JobRunningTimeoutSec=10s'),
     ],
     [
-      `${units}/colonnade-agent.service.d/volume.conf`,
+      `${units}/colonnade-agent.service.d/volume-${uuid}.conf`,
       lines('# Where its disk is mounted.', '[Service]', `ReadWritePaths=-${mount}`),
     ],
     [`/etc/colonnade/volumes/${uuid}`, lines(mount)],

@@ -11,6 +11,7 @@ import {
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
+import { reserveOf } from '../store/reservations.ts'
 import { formatBytes } from '../world/units.ts'
 import { bad, type Finding, ok, unknown, warn } from './finding.ts'
 
@@ -18,7 +19,8 @@ export interface VolumeChecked {
   readonly mount: string
   readonly pillar: string
   readonly archive: string
-  readonly reserveBytes: number
+  /** By the size of the disk when absent. */
+  readonly reserveBytes: number | undefined
   /** What a running agent says of its indexes, by volume; undefined when none runs. */
   told(): Promise<Readonly<Record<string, unknown>> | undefined>
 }
@@ -56,8 +58,9 @@ export function space({ mount, reserveBytes }: VolumeChecked): Finding {
     const { bsize, bavail, blocks } = statfsSync(mount)
     const free = bavail * bsize
     const text = `${formatBytes(free)} free of ${formatBytes(blocks * bsize)}`
-    return free > reserveBytes
-      ? ok('space', `${text}; ${formatBytes(reserveBytes)} are never filled`)
+    const reserve = reserveBytes ?? reserveOf(blocks * bsize)
+    return free > reserve
+      ? ok('space', `${text}; ${formatBytes(reserve)} are never filled`)
       : warn('space', `${text}: nothing more is taken in`, 'a larger disk, or volume.reserve')
   } catch (error) {
     return unknown('space', String(error))

@@ -22,6 +22,7 @@ import {
   type Run,
   report,
 } from './get-run.ts'
+import { notFound } from './not-found.ts'
 import type { Desk } from './pillar.ts'
 import { recent } from './recent.ts'
 import { checkedSlice, Rotten } from './slice.ts'
@@ -44,13 +45,15 @@ export async function identifyGet(
           checksum: row.checksum,
           mtime: timeText(row.mtime),
         }
-      : { id, code: 'FILE_NOT_FOUND_FAILURE' as const }
+      : { id, ...notFound(desk) }
   })
   const bytes = rows.reduce((sum, row) => sum + (row?.size ?? 0), 0)
-  const none = files.every((file) => file.code === 'FILE_NOT_FOUND_FAILURE')
+  const none = rows.every((row) => row === undefined) && notFound(desk)
   const answer = compose<'IdentifyPillarsForGetFileResponse'>(desk.world, desk.name, {
     type: 'IdentifyPillarsForGetFileResponse',
-    ...answering(request, desk.name, none ? 'FILE_NOT_FOUND_FAILURE' : 'IDENTIFICATION_POSITIVE'),
+    ...(none
+      ? answering(request, desk.name, none.code, 'text' in none ? none.text : undefined)
+      : answering(request, desk.name, 'IDENTIFICATION_POSITIVE')),
     timeToDeliver: desk.estimate.msFor(bytes),
     files,
   })
@@ -120,7 +123,7 @@ async function deliver(
   row: StoredFile | undefined,
 ): Promise<FileResult> {
   const { id, offset = 0 } = wanted
-  if (!row) return { id, code: 'FILE_NOT_FOUND_FAILURE' }
+  if (!row) return { id, ...notFound(desk) }
   if (wanted.checksum !== undefined && wanted.checksum !== row.checksum)
     return { id, code: 'EXISTING_FILE_CHECKSUM_FAILURE', text: 'the file here has other bytes' }
   const { size, checksum } = row

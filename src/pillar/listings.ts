@@ -58,7 +58,9 @@ export async function list(desk: Desk, request: ListRequest): Promise<void> {
   const last = page.files[items.length - 1]
   const partialResult = page.partial || items.length < page.files.length
   const { code, missing } = await missingOf(desk, request)
+  const text = desk.store.away?.()
   const final = listingFinal(desk, request, code, {
+    ...(text === undefined ? {} : { text }),
     items: items as Final['items'],
     partialResult,
     ...(last && partialResult
@@ -126,7 +128,9 @@ export async function missingOf(
 ): Promise<{ code: ResponseCode; missing?: string[] }> {
   if (!fileIds || after) return { code: 'OPERATION_COMPLETED' }
   const rows = await desk.store.stored(collection, fileIds)
-  const missing = fileIds.filter((_, n) => rows[n] === undefined)
+  const away = desk.store.away?.() !== undefined
+  // Of a volume that is away nobody knows what is missing.
+  const missing = away ? [] : fileIds.filter((_, n) => rows[n] === undefined)
   const none = missing.length > 0 && missing.length === fileIds.length
   return { code: none ? 'FILE_NOT_FOUND_FAILURE' : 'OPERATION_COMPLETED', missing }
 }

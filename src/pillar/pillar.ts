@@ -5,7 +5,7 @@
 
 import type { Sleeper } from '../bay/bay.ts'
 import type { ConnectBus } from '../bus/bus.ts'
-import type { StoredFile } from '../index/index.ts'
+import type { AcceptedRequest, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import { compose, notUnderstood } from '../post/compose.ts'
 import type { Mail, Post } from '../post/post.ts'
@@ -146,9 +146,12 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   )
   store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
   mindPower(desk, post.announce)
-  const accepted = await store.accepted()
-  await work.puts.resume(accepted)
-  await pieces.resume(accepted)
+  const resume = async (accepted: readonly AcceptedRequest[]): Promise<void> => {
+    await work.puts.resume(accepted)
+    await pieces.resume(accepted)
+  }
+  store.onReturn?.((accepted) => void resume(accepted))
+  await resume(await store.accepted())
   const housekeeping = keepHouse(desk)
   return {
     isConnected: () => post.isConnected(),

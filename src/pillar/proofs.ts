@@ -140,7 +140,9 @@ async function compute(desk: Desk, run: Run, moved: () => void): Promise<SumsFin
   await seen.note()
   const partialResult = rows.partial || run.filesDone < rows.files.length
   const { code, missing } = await missingOf(desk, request)
+  const text = desk.store.away?.()
   return finalOf(desk, request, code, {
+    ...(text === undefined ? {} : { text }),
     items,
     partialResult,
     ...(last && partialResult

@@ -11,6 +11,7 @@ import type { NewFile, Replaced, Standing } from '../store/store.ts'
 import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
 import { type Findings, findings } from './findings.ts'
+import { notFound } from './not-found.ts'
 import type { Desk } from './pillar.ts'
 import { refusalOf } from './power.ts'
 import type { Promises } from './promises.ts'
@@ -121,6 +122,7 @@ export async function identifyReplace(
   const standings = await desk.store.standing(rows)
   const files = request.files.map(({ id, checksum, replaces }, n) => {
     const standing = standings[n] ?? { is: 'other' as const }
+    if (standing.is === 'absent') return { ...refused(id, standing, 'FAILURE'), ...notFound(desk) }
     if (standing.is !== 'welcome') return identified(id, standing)
     if (!promised.promise(collection, id, checksum, replaces.checksum))
       return identified(id, { is: 'other' })
@@ -238,7 +240,7 @@ export function receptions(desk: Desk) {
     async resume(all: readonly AcceptedRequest[]): Promise<void> {
       for (const accepted of all) {
         const parsed = parse(new TextEncoder().encode(accepted.request))
-        if (parsed.is !== 'message' || !isPut(parsed.message)) continue
+        if (parsed.is !== 'message' || !isPut(parsed.message) || running.has(accepted.key)) continue
         go(newRun(parsed.message, accepted.substance, accepted.signer), accepted)
       }
     },

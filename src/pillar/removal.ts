@@ -7,6 +7,7 @@ import type { AnswerMessage, MessageOf } from '../protocol/messages.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { Actor, Removed, Restored } from '../store/store.ts'
 import { digestOf } from '../world/world.ts'
+import { notFound } from './not-found.ts'
 import type { Desk } from './pillar.ts'
 import { stillness } from './power.ts'
 import { contradiction } from './recent.ts'
@@ -29,7 +30,7 @@ export async function identifyDelete(
   const versions = await desk.store.versions(collection, ids)
   const files = request.files.map(({ id, checksum }, n) => {
     const [row, version] = [rows[n], versions[n]]
-    if (!row || version === undefined) return { id, code: 'FILE_NOT_FOUND_FAILURE' as const }
+    if (!row || version === undefined) return { id, ...notFound(desk) }
     // Which one is right is not told: it is for whoever deletes to know what he deletes.
     if (row.checksum !== checksum)
       return { id, code: 'EXISTING_FILE_CHECKSUM_FAILURE' as const, text: wrongChecksum }

@@ -102,7 +102,9 @@ async function deliver(desk: Desk, run: Run): Promise<Final> {
   const bytes = new TextEncoder().encode(lines.join(''))
   await send(desk, run, bytes)
   const partialResult = page.partial || lines.length < page.files.length
+  const text = desk.store.away?.()
   return listingFinal(desk, request, 'OPERATION_COMPLETED', {
+    ...(text === undefined ? {} : { text }),
     result: { items: lines.length, size: bytes.length, checksum: digestOf(desk.world, bytes) },
     partialResult,
     ...(last && partialResult

@@ -21,7 +21,7 @@ export async function listTombstones(
   const last = items.at(-1)
   const message = compose<'GetTombstonesFinalResponse'>(desk.world, desk.name, {
     type: 'GetTombstonesFinalResponse',
-    ...answering(request, desk.name, 'OPERATION_COMPLETED'),
+    ...answering(request, desk.name, 'OPERATION_COMPLETED', desk.store.away?.()),
     items,
     partialResult,
     ...(last && partialResult ? { after: { timestamp: last.timestamp, id: last.id } } : {}),

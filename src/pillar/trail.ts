@@ -16,10 +16,10 @@ export function trails(desk: Desk) {
   const { store, world, stopping } = desk
   const running = new Map<string, Promise<void>>()
   let entriesDone = 0
-  let walking: Promise<Chain> | undefined
+  let walking: Promise<Chain[]> | undefined
 
   /** One walk at a time, shared by all who ask meanwhile: it reads the whole chain. */
-  function walk(): Promise<Chain> {
+  function walk(): Promise<Chain[]> {
     if (walking) return walking
     entriesDone = 0
     walking = store
@@ -38,10 +38,14 @@ export function trails(desk: Desk) {
     const quiet = new AbortController()
     const reporting = report(request, quiet.signal)
     try {
-      const chain = await walk()
-      if (chain.brokenAt !== undefined)
-        desk.alarm('INTEGRITY_ISSUE', `the audit chain does not hold at entry ${chain.brokenAt}`)
-      await answerTrail(desk, request, chain)
+      const chains = await walk()
+      for (const { volume, brokenAt } of chains)
+        if (brokenAt !== undefined)
+          desk.alarm(
+            'INTEGRITY_ISSUE',
+            `the audit chain${volume === undefined ? '' : ` of volume ${volume}`} does not hold at entry ${brokenAt}`,
+          )
+      await answerTrail(desk, request, chains)
     } catch (error) {
       if (stopping.aborted) return
       world.log.error('trail.failed', { why: String(error) })
@@ -83,7 +87,11 @@ export function trails(desk: Desk) {
   }
 }
 
-async function answerTrail(desk: Desk, request: TrailRequest, chain?: Chain): Promise<void> {
+async function answerTrail(
+  desk: Desk,
+  request: TrailRequest,
+  chains?: readonly Chain[],
+): Promise<void> {
   const { collection, fileId, after, minTimestamp, maxTimestamp } = request
   const { minSequenceNumber: minSequence, maxSequenceNumber: maxSequence } = request
   const page = await desk.store.auditTrail({
@@ -97,18 +105,24 @@ async function answerTrail(desk: Desk, request: TrailRequest, chain?: Chain): Pr
     ...(maxTimestamp === undefined ? {} : { maxAt: timeValue(maxTimestamp) }),
   })
   const items = fitting(page.entries, itemOf)
-  const last = items.at(-1)?.sequence
+  const end = page.entries[items.length - 1]
+  const last = end?.cursor ?? end?.sequence
+  const [chain] = chains ?? []
   const partialResult = page.partial || items.length < page.entries.length
   const type = 'GetAuditTrailsFinalResponse' as const
   await desk.answer(
     request,
     compose<typeof type>(desk.world, desk.name, {
       type,
-      ...answering(request, desk.name, 'OPERATION_COMPLETED'),
+      ...answering(request, desk.name, 'OPERATION_COMPLETED', desk.store.away?.()),
       items,
       partialResult,
       ...(last !== undefined && partialResult ? { after: last } : {}),
-      ...(chain === undefined ? {} : { chain }),
+      ...(chain === undefined
+        ? {}
+        : chain.volume === undefined
+          ? { chain }
+          : { chains: [...(chains ?? [])] }),
     }),
   )
 }
@@ -127,7 +141,7 @@ async function answerFailed(desk: Desk, request: TrailRequest, error: unknown): 
   )
 }
 
-const itemOf = ({ id, at, collection: _, ...entry }: TrailEntry): TrailItem => ({
+const itemOf = ({ id, at, collection: _, cursor: __, ...entry }: TrailEntry): TrailItem => ({
   ...entry,
   fileId: id,
   at: timeText(at),

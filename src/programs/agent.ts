@@ -1,16 +1,12 @@
 /** The agent, put together from its parts: opened in order, closed in reverse. */
 import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
-import type { Disk } from '../disk/disk.ts'
-import { controlPaths, serveControl } from '../machine/control.ts'
+import { type Controls, controlPaths, serveControl } from '../machine/control.ts'
+import { fileSystemId, mountOf, mountsIn, mountTable } from '../machine/mounts.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import type { Leave, Supply } from '../power/power.ts'
-import { openChecksumVolume } from '../store/checksum-volume.ts'
-import { adoptVolume, writeWhole } from '../store/identity.ts'
-import type { Store } from '../store/store.ts'
-import { openVolume } from '../store/volume.ts'
-import { asset } from '../system/assets.ts'
+import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
 import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
@@ -18,7 +14,8 @@ import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
-import { openGround, volumeRoot } from './ground.ts'
+import { volumeRoot } from './disks.ts'
+import { openGround } from './ground.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -51,21 +48,12 @@ async function started(
     config,
     (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
   )
-  const { disk, index, state, sleeper, whenSilent } = ground
+  const { store, state, sleeper } = ground
+  const { name } = config
   const member = await openMember(world, config, state, connect)
-  const { name, archive } = config
-  const options = { pillar: name, archive, reserveBytes: config['volume.reserve'], whenSilent }
-  const store =
-    config.kind === 'file'
-      ? await openVolume(world, disk, index, options)
-      : await openChecksumVolume(world, disk, index, {
-          ...options,
-          told: config['checksum.told'],
-        })
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
-  if (config.kind === 'file') await layOut(world, disk)
   const pillar = await startPillar({
     ...member,
     world,
@@ -79,53 +67,49 @@ async function started(
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
-  const quiet = await tellDoctor(world, config, store)
+  const quiet = await listen(world, config, ground.controls)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async (leave) => {
     await quiet()
     await pillar.stop(leave)
     member.dial.close()
-    await ground.close()
+    await ground.end()
     world.log.info('agent.stopped', { pillar: name })
   }
 }
 
-/** What the index says, for `doctor`: nobody else may open it. Without the socket there is a pillar all the same. */
-async function tellDoctor(
+/** What commands on the same board ask of it. Without the socket there is a pillar all the same. */
+async function listen(
   world: World,
   config: AgentConfig,
-  store: Pick<Store, 'volume' | 'summary'>,
+  controls: Controls,
 ): Promise<() => Promise<void>> {
-  const index = async () => ({ [store.volume]: await store.summary() })
   try {
-    return await serveControl(controlPaths(config)[0], { index })
+    return await serveControl(controlPaths(config)[0], controls)
   } catch (error) {
     world.log.warn('control.failed', { why: String(error) })
     return async () => undefined
   }
 }
 
-/** What makes the disk of use without us: it is checked by one script, and fragments become files by the other. */
-async function layOut(world: World, disk: Disk): Promise<void> {
-  for (const name of ['assemble.sh', 'check.sh'])
-    await writeWhole(disk, name, asset(`deploy/${name}`)).catch((error) =>
-      world.log.warn('volume.noScript', { name, why: String(error) }),
-    )
-}
-
-/** Makes the folder `colonnade` on a mount and marks it as this pillar's volume. */
+/**
+ * Makes the folder `colonnade` on a mount and marks it as this pillar's volume. What is a volume of it already stays as it is,
+ * on the file system that it is on now: the owner says so.
+ */
 export async function adopt(world: World, config: AgentConfig, mount: string): Promise<string> {
   const root = volumeRoot(mount)
   mkdirSync(root, { recursive: true })
+  const fileSystem = fileSystemId(mountOf(mountsIn(mountTable()), mount))
+  const { name: pillar, archive, kind } = config
   const thread = await openVolumeThread({ root })
   try {
-    const { volume } = await adoptVolume(world, thread.disk, {
-      pillar: config.name,
-      archive: config.archive,
-      volume: uuid7(world),
-      kind: config.kind,
-    })
-    return volume
+    if (await thread.disk.stat('volume.json')) {
+      const identity = await readIdentity(thread.disk, { pillar, archive, kind })
+      await readopt(thread.disk, identity, fileSystem)
+      return identity.volume
+    }
+    const owner = { pillar, archive, volume: uuid7(world), kind, fileSystem }
+    return (await adoptVolume(world, thread.disk, owner)).volume
   } finally {
     await thread.close()
   }

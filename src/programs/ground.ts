@@ -8,33 +8,28 @@ import { controller } from '../bay/controller.ts'
 import { poweredBay, selfSleepingBay } from '../bay/powered.ts'
 import { systemMount } from '../bay/system-mount.ts'
 import type { Disk } from '../disk/disk.ts'
-import type { Index } from '../index/index.ts'
+import type { Controls } from '../machine/control.ts'
 import { mountUnit } from '../machine/mounting.ts'
 import { systemSerial } from '../serial/node.ts'
 import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
 import { readIdentity, writeWhole } from '../store/identity.ts'
-import { indexFile, openSoundIndex } from '../store/sound-index.ts'
+import { indexFile } from '../store/sound-index.ts'
+import type { Store } from '../store/store.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { type Disks, elsewhereFile, openDisks, stateFile, storeOf, volumeRoot } from './disks.ts'
 
 export interface Ground {
-  readonly disk: Disk
-  readonly index: Index
+  readonly store: Store
   readonly state: State
   readonly sleeper?: Sleeper
-  /** Told when what the index is on has not answered for so long, milliseconds. */
-  whenSilent(tell: (ms: number) => void): void
-  close(): Promise<void>
+  /** What commands on the same board may ask of it. */
+  readonly controls: Controls
+  /** Of what the pillar has closed. */
+  end(): Promise<void>
 }
-
-const stateFile = '.state.sqlite'
-/** Stands on a disk whose index is kept elsewhere, and says where. */
-const elsewhereFile = '.index-is-elsewhere.txt'
-
-/** Where a volume lives on its mount. */
-export const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
 /** Rejects with a sentence for the owner. An index that was lost is made anew, which `lost` is told. */
 export async function openGround(
@@ -43,22 +38,31 @@ export async function openGround(
   lost: (text: string) => void,
 ): Promise<Ground> {
   const folder = config['bay.index']
-  const root = volumeRoot(config['volume.mount'])
-  if (folder !== undefined) return asleep(world, config, { root, folder })
-  const { disk, thread, identity } = await opened(root, config)
-  if (existsSync(join(root, elsewhereFile))) {
-    await thread.close()
-    throw new Error(
-      `the index of the volume at ${root} is kept elsewhere: set bay.index as ${elsewhereFile} there says`,
-    )
+  if (folder === undefined) return awake(await openDisks(world, config, lost))
+  return asleep(world, config, { root: volumeRoot(config['volume.mount']), folder })
+}
+
+function awake({ pool, state, eject, look, places, end }: Disks): Ground {
+  const named = ({ volume }: Readonly<Record<string, unknown>>): string => String(volume ?? '')
+  const controls: Controls = {
+    // What the indexes say, for `doctor`: nobody else may open them.
+    index: () => pool.summaries(),
+    volumes: async () => ({ volumes: await pool.volumes(), places: places() }),
+    eject: (about) => eject(named(about)),
+    async forget(about) {
+      await pool.forget(named(about))
+      return {}
+    },
+    async look({ again }) {
+      await look(again === true)
+      return { places: places() }
+    },
   }
-  const index = await openSoundIndex({ world, disk, identity, open: thread.openIndex, lost })
-  const state = openState(join(root, stateFile))
   return {
-    ...{ disk, index, state, whenSilent: thread.whenSilent },
-    async close() {
+    ...{ store: pool, state, controls },
+    async end() {
       await state.close()
-      await thread.close()
+      await end()
     },
   }
 }
@@ -114,9 +118,11 @@ async function asleep(
     const thread = await openVolumeThread({ root: own })
     const index = await thread.openIndex(indexFile)
     const state = openState(join(own, stateFile))
+    const store = await storeOf(world, config)(disk, index, { whenSilent: thread.whenSilent })
     return {
-      ...{ disk, index, state, sleeper: disk, whenSilent: thread.whenSilent },
-      async close() {
+      ...{ store, state, sleeper: disk },
+      controls: { index: async () => ({ [store.volume]: await store.summary() }) },
+      async end() {
         await lay()
         await state.close()
         await thread.close()

@@ -1,12 +1,16 @@
 /** The commands of the agent that are about its machine: membership, disks, health. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { type Attached, attached } from '../machine/attached.ts'
+import { join, resolve } from 'node:path'
+import { attached } from '../machine/attached.ts'
 import { giveTo, needRoot, thisComputer } from '../machine/computer.ts'
+import { askControl, controlPaths } from '../machine/control.ts'
+import { type Described, described } from '../machine/described.ts'
 import { examine, line } from '../machine/doctor.ts'
 import { firstBoot, firstBootPlaces } from '../machine/first-boot.ts'
 import { installedConfig, joinArchive } from '../machine/join.ts'
+import { letGo } from '../machine/let-go.ts'
 import { agentUser } from '../machine/mounting.ts'
+import { mountsIn, mountTable } from '../machine/mounts.ts'
 import { formatDisk, mountByUuid } from '../machine/volumes.ts'
 import type { Command } from '../system/commands.ts'
 import { agentShape } from '../system/config-shapes.ts'
@@ -79,28 +83,56 @@ function diskCommands(program: Command): void {
     .description(
       'what is there, with the UUID to adopt it by and the serial number to format it by',
     )
-    .action(async () => {
-      for (const one of await attached()) tell(shown(one))
-    })
+    .option('--config <file>', 'its configuration')
+    .option('--json', 'one object a line')
+    .action(listDisks)
   disks
     .command('adopt <where>')
     .description(
       'make a mounted disk a volume of this pillar; nothing on it is touched, a folder `colonnade` is added. With UUID=… it is mounted first, now and at every start',
     )
     .option('--config <file>', 'its configuration')
+    .option('--at <folder>', 'where it is to be mounted, when it is not the first disk')
     .addHelpText(
       'after',
       '\nExample:\n  colonnade-agent disks adopt /mnt/disk --config /etc/colonnade/agent/agent.toml\n  sudo colonnade-agent disks adopt UUID=0f1d2c3b-4a59-4687-9e10-a2b3c4d5e6f7',
     )
-    .action(async (where: string, options: ConfigOption) => {
+    .action(async (where: string, options: ConfigOption & { readonly at?: string }) => {
       const config = configOf(options)
       const uuid = /^UUID=(.+)$/.exec(where)?.[1]
-      if (uuid === undefined) return adoptAt(where, config)
-      needRoot('mounting a disk')
-      const mount = read(config, agentShape)['volume.mount']
-      mountByUuid(thisComputer, await attached(), uuid, mount)
-      await adoptOnce(mount, config)
+      const values = read(config, agentShape)
+      if (uuid === undefined) await adoptAt(resolve(where), config)
+      else {
+        needRoot('mounting a disk')
+        const mount = options.at ?? values['volume.mount']
+        mountByUuid(thisComputer, await attached(), uuid, mount)
+        await adoptOnce(mount, config)
+      }
+      // One that runs takes it at once.
+      await askControl(controlPaths(values), 'look', { again: true })
     })
+  disks
+    .command('forget <volume>')
+    .description(
+      'no longer wait for a volume that will not come back; the tracker brings its files anew',
+    )
+    .option('--config <file>', 'its configuration')
+    .addHelpText(
+      'after',
+      '\nExample:\n  colonnade-agent disks forget 0199f3c2-7d1e-7c55-9a41-1f2e3d4c5b6a',
+    )
+    .action(async (volume: string, options: ConfigOption) => {
+      await asked(options, 'forget', { volume })
+      tell(`volume ${volume} is forgotten`)
+    })
+  program
+    .command('eject <volume>')
+    .description(
+      'finish what is under way on a disk, and let go of it; named by its volume or by where it is mounted',
+    )
+    .option('--config <file>', 'its configuration')
+    .addHelpText('after', '\nExample:\n  sudo colonnade-agent eject /mnt/second')
+    .action(ejectDisk)
   disks
     .command('format <serial>')
     .description('ERASE the disk with this serial number, and make one ext4 file system on it')
@@ -110,6 +142,35 @@ function diskCommands(program: Command): void {
       const { device, uuid } = formatDisk(thisComputer, await attached(), serial)
       tell(`formatted ${device}\nnext: colonnade-agent disks adopt UUID=${uuid}`)
     })
+}
+
+/** What the running agent answers; throws a sentence when none runs. */
+async function asked(
+  options: ConfigOption,
+  what: string,
+  about: Readonly<Record<string, unknown>>,
+): Promise<Record<string, unknown>> {
+  const values = read(configOf(options), agentShape)
+  const answer = await askControl(controlPaths(values), what, about)
+  if (!answer) throw new Error('the agent does not run: its disks can be unmounted as they are')
+  return answer
+}
+
+async function ejectDisk(volume: string, options: ConfigOption): Promise<void> {
+  const named = volume.startsWith('.') || volume.startsWith('/') ? resolve(volume) : volume
+  const { mount } = await asked(options, 'eject', { volume: named })
+  tell(`nothing is under way on ${mount} any more, and its lists are up to date`)
+  tell(letGo(thisComputer, String(mount), mountsIn(mountTable())))
+  // Mounted again, it is another mount: that this one is gone is to be known before.
+  await asked(options, 'look', {})
+}
+
+async function listDisks(options: ConfigOption & { readonly json?: true }): Promise<void> {
+  const path = configOf(options)
+  const values = existsSync(path) ? read(path, agentShape) : undefined
+  const told = values && (await askControl(controlPaths(values), 'volumes').catch(() => undefined))
+  for (const one of described(await attached(), told))
+    tell(options.json ? JSON.stringify(one) : shown(one))
 }
 
 async function adoptAt(mount: string, path: string): Promise<void> {
@@ -127,13 +188,20 @@ async function adoptOnce(mount: string, path: string): Promise<void> {
   tell(`${mount} is a volume already`)
 }
 
-function shown(one: Attached): string {
+function shown(one: Described): string {
   const isDisk = one.device === one.disk
   const about = isDisk
     ? [one.model, one.connection, one.serial === '' ? '' : `serial ${one.serial}`]
     : [one.fileSystem, one.label, one.uuid === '' ? '' : `UUID=${one.uuid}`]
   const where = one.mount === '' ? '' : `at ${one.mount}`
-  const parts = [`${isDisk ? '' : '  '}${one.device}`, formatBytes(one.bytes), ...about, where]
+  const free = one.bytesFree === undefined ? '' : `${formatBytes(one.bytesFree)} free`
+  const parts = [
+    `${isDisk ? '' : '  '}${one.device}`,
+    ...[formatBytes(one.bytes), free, ...about, where],
+    one.celsius === undefined ? '' : `${one.celsius} °C`,
+    one.health === undefined ? '' : `health ${one.health}`,
+    one.volume === undefined ? '' : `adopted: volume ${one.volume}${one.owner}${one.state}`,
+  ]
   return parts.filter((part) => part !== '').join('  ')
 }
 

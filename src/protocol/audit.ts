@@ -22,6 +22,8 @@ export const TrailItem = v.object({
    */
   previous: v.string(),
   hash: v.string(),
+  /** Whose chain it is of, where a pillar has several volumes: sequences and hashes are of that chain. */
+  volume: v.optional(v.string()),
 })
 export type TrailItem = v.InferOutput<typeof TrailItem>
 
@@ -32,6 +34,7 @@ export const Chain = v.object({
   head: v.string(),
   /** The first sequence number at which the chain does not hold. */
   brokenAt: v.optional(Count),
+  volume: v.optional(v.string()),
 })
 export type Chain = v.InferOutput<typeof Chain>
 
@@ -54,7 +57,7 @@ export const audits = {
     maxTimestamp: v.optional(Time),
     /** 0: no entries, only whether there are any, and the verdict. */
     maxResults: v.optional(Count),
-    /** Exclusive: the last sequence of the page before. */
+    /** Exclusive: where the page before ended, as its answer says. */
     after: v.optional(Count),
     /** Beyond theirs: walk the whole chain of the pillar, whatever is asked for, and say whether it holds. */
     verify: v.optional(v.boolean()),
@@ -71,7 +74,8 @@ export const audits = {
     /** Exactly whether more entries match than are given. */
     partialResult: v.boolean(),
     after: v.optional(Count),
-    /** With `verify`. */
+    /** With `verify`: of its only volume, or of each. */
     chain: v.optional(Chain),
+    chains: v.optional(v.array(Chain)),
   }),
 }

@@ -211,6 +211,8 @@ export const Status = v.object({
       bytesReserved: Bytes,
       /** Of deleted files, kept aside for a while. */
       bytesRetained: v.optional(Bytes, 0),
+      /** Why it is not `ready`. */
+      text: v.optional(Text),
     }),
   ),
   /** Of the collection asked for. Equal sets of files have equal digests. */

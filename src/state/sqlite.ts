@@ -1,5 +1,8 @@
 import { inTransaction, openDatabase, told } from '../index/database.ts'
+import type { Synchronous } from '../world/synchronous.ts'
 import type { State, StatePage } from './state.ts'
+
+export type SyncState = Synchronous<State>
 
 /** SQL that brings the state from version n to n + 1. A released line is never changed, only followed by another. */
 const upgrades: readonly string[] = [
@@ -10,7 +13,7 @@ const upgrades: readonly string[] = [
  * Opens a state (a file, or ':memory:') and keeps everybody else out until it is closed. Throws a DiskError with the
  * code `busy` when another process has it, `tooNew` when a later release wrote it, `corrupt` when it is none.
  */
-export function openState(path: string): State {
+export function openSyncState(path: string): SyncState {
   const database = openDatabase({ path, upgrades, cacheKiB: 512 })
   const get = database.prepare('SELECT value FROM entries WHERE key = ?')
   // Only as far as needed: the caller stops at the first key beyond the prefix.
@@ -39,13 +42,13 @@ export function openState(path: string): State {
     return found
   }
   return {
-    get: async (key) => {
+    get(key) {
       const value = told(() => get.get(key))?.value
       return value === undefined ? undefined : String(value)
     },
-    list: async (prefix, page) => told(() => list(prefix, page)),
-    count: async (prefix) => told(() => count(prefix)),
-    async change(entries) {
+    list: (prefix, page) => told(() => list(prefix, page)),
+    count: (prefix) => told(() => count(prefix)),
+    change(entries) {
       if (entries.length === 0) return
       inTransaction(database, () => {
         for (const [key, value] of entries) {
@@ -54,8 +57,20 @@ export function openState(path: string): State {
         }
       })
     },
-    async close() {
+    close() {
       if (database.isOpen) database.close()
     },
+  }
+}
+
+/** The same in this thread. */
+export function openState(path: string): State {
+  const state = openSyncState(path)
+  return {
+    get: async (key) => state.get(key),
+    list: async (prefix, page) => state.list(prefix, page),
+    count: async (prefix) => state.count(prefix),
+    change: async (entries) => state.change(entries),
+    close: async () => state.close(),
   }
 }

@@ -12,7 +12,7 @@ import {
 import type { World } from '../world/world.ts'
 import type { Health } from './health.ts'
 import { partialOf, pathAside, pathOf } from './names.ts'
-import type { Reservations } from './reservations.ts'
+import { filesNeeded, type Reservations } from './reservations.ts'
 import type { NewFile, Standing } from './store.ts'
 
 export interface AdmissionParts {
@@ -35,14 +35,19 @@ export interface Admission {
   accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
 }
 
-/** What to say to a file, and what saying welcome takes of the space that may still be promised. */
+/** What to say to a file, and what saying welcome takes of what may still be promised: bytes, files and folders. */
 interface Verdict {
   readonly standing: Standing
   readonly takes: number
+  readonly files: number
 }
 
-const welcome = (takes: number): Verdict => ({ standing: { is: 'welcome' }, takes })
-const no = (standing: Standing): Verdict => ({ standing, takes: 0 })
+const welcome = (takes: number, files = 0): Verdict => ({
+  standing: { is: 'welcome' },
+  takes,
+  files,
+})
+const no = (standing: Standing): Verdict => ({ standing, takes: 0, files: 0 })
 
 const sameBytes = (a: Pick<NewFile, 'checksum' | 'size'>, b: typeof a): boolean =>
   a.checksum === b.checksum && a.size === b.size
@@ -52,13 +57,17 @@ export function admission(parts: AdmissionParts): Admission {
   const freePlace = places(parts)
 
   async function judge(files: readonly NewFile[]): Promise<Standing[]> {
-    let open = reserved.space(await disk.free()).bytesOpen
+    const space = reserved.space(await disk.free())
+    let { bytesOpen: open, filesOpen = Number.POSITIVE_INFINITY } = space
     const beside = company()
     const standings: Standing[] = []
     for (const file of files) {
-      const { standing, takes } = beside.verdict(file) ?? (await judgeOne(file, open))
+      const room = filesOpen < filesNeeded(file.id) ? 0 : open
+      const verdict = beside.verdict(file) ?? (await judgeOne(file, room))
+      const { standing, takes } = verdict
       if (standing.is === 'welcome') beside.join(file)
       open -= takes
+      filesOpen -= verdict.files
       standings.push(standing)
     }
     return standings
@@ -76,7 +85,7 @@ export function admission(parts: AdmissionParts): Admission {
     if (conflict !== undefined) return no({ is: 'conflict', with: conflict })
     if (same && reserved.has(file)) return welcome(0)
     const needed = reserved.needed(size) - (same ? receiving.safe : 0)
-    return needed > open ? no({ is: 'noSpace', bytesFree: open }) : welcome(needed)
+    return needed > open ? no({ is: 'noSpace', bytesFree: open }) : welcome(needed, filesNeeded(id))
   }
   /** The row to receive into: the one that is there when it is for these bytes, else a new one. */
   async function rowFor(file: NewFile, chosen: Set<string>): Promise<Row> {
@@ -143,7 +152,7 @@ interface Row {
 }
 
 /** What the files of one request are to each other; the index does not know them yet. */
-function company() {
+export function company() {
   const files = new Map<string, NewFile>()
   /** Each folder on the way to a file, with one of the files. */
   const folders = new Map<string, string>()

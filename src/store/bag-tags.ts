@@ -19,18 +19,29 @@ const digestedAtOnceBytes = 8 * 1024 * 1024
 /** The fact that says of what the description is; another value has it written anew. */
 export const described = (collection: string): string => `oxum ${collection}`
 
-export type Labels = Pick<VolumeIdentity, 'archive' | 'pillar' | 'volume'>
+/** Of a collection that is spread over several volumes (RFC 8493 §2.2.2). */
+export interface BagGroup {
+  readonly identifier: string
+  /** `2 of 3`, or `2 of ?`. */
+  readonly count: string
+}
+
+export interface Labels extends Pick<VolumeIdentity, 'archive' | 'pillar' | 'volume'> {
+  /** What a bag says of those of the same collection on other volumes. */
+  group?(collection: string): BagGroup | undefined
+}
 
 const infoOf = (
   { archive, pillar, volume }: Labels,
   collection: string,
   date: string,
   oxum: string,
+  group: BagGroup | undefined,
 ): string => `Bag-Software-Agent: Colonnade
 Bagging-Date: ${date}
 External-Identifier: ${collection}
-Bag-Group-Identifier: ${archive}
-Internal-Sender-Identifier: ${pillar}/${volume}
+Bag-Group-Identifier: ${group?.identifier ?? archive}
+${group ? `Bag-Count: ${group.count}\n` : ''}Internal-Sender-Identifier: ${pillar}/${volume}
 Payload-Oxum: ${oxum}
 `
 
@@ -46,12 +57,14 @@ export async function describeBag(
   const summary = (await index.summary()).find((one) => one.collection === collection)
   if (!summary) return
   const oxum = `${summary.bytes}.${summary.files}`
-  const [key, value] = [described(collection), `${oxum} ${labels.pillar}`]
+  const group = labels.group?.(collection)
+  const told = [oxum, labels.pillar, ...(group ? [group.count] : [])]
+  const [key, value] = [described(collection), told.join(' ')]
   if ((await index.fact(key)) === value) return
   await dropTags(disk, health, collection)
   await writeWhole(disk, `${collection}/bagit.txt`, bagDeclaration, health)
   const date = timeText(world.clock.now()).slice(0, 10)
-  const info = infoOf(labels, collection, date, oxum)
+  const info = infoOf(labels, collection, date, oxum, group)
   await writeWhole(disk, `${collection}/bag-info.txt`, info, health)
   await health.guard(index.commit([{ do: 'fact', key, value }]))
 }

@@ -11,6 +11,8 @@ export interface VolumeIdentity {
   readonly pillar: string
   readonly archive: string
   readonly created: string
+  /** UUID of the file system it was adopted on; unknown where the system does not tell. */
+  readonly fileSystem?: string
   /** Absent where files are kept. */
   readonly kind?: 'checksum'
 }
@@ -52,15 +54,19 @@ export async function readIdentity(
 
 function parseIdentity(text: string): VolumeIdentity | 'newer' | undefined {
   try {
-    const { format, volume, pillar, archive, created, kind } = JSON.parse(text) as Record<
-      string,
-      unknown
-    >
+    const { format, volume, pillar, archive, created, fileSystem, kind } = JSON.parse(
+      text,
+    ) as Record<string, unknown>
     if (typeof format === 'number' && format > 1) return 'newer'
     if (format !== 1 || typeof volume !== 'string' || typeof pillar !== 'string') return undefined
     if (typeof archive !== 'string' || typeof created !== 'string') return undefined
     if (kind !== undefined && kind !== 'checksum') return undefined
-    return { format, volume, pillar, archive, created, ...(kind ? { kind } : {}) }
+    if (fileSystem !== undefined && typeof fileSystem !== 'string') return undefined
+    return {
+      ...{ format, volume, pillar, archive, created },
+      ...(fileSystem ? { fileSystem } : {}),
+      ...(kind ? { kind } : {}),
+    }
   } catch {
     return undefined
   }
@@ -73,18 +79,25 @@ function parseIdentity(text: string): VolumeIdentity | 'newer' | undefined {
 export async function adoptVolume(
   world: World,
   disk: Disk,
-  owner: { pillar: string; archive: string; volume: string; kind?: PillarKind },
+  owner: {
+    pillar: string
+    archive: string
+    volume: string
+    kind?: PillarKind
+    fileSystem?: string | undefined
+  },
 ): Promise<VolumeIdentity> {
   if (await disk.stat('volume.json')) throw new WrongVolume('this is a volume already')
   for (const { name } of await disk.list(''))
     if (await disk.stat(`${name}/data`))
       throw new WrongVolume(`there are files of a collection ${name} here, and no volume.json`)
   const created = timeText(world.clock.now())
-  const { kind = 'file', ...about } = owner
+  const { kind = 'file', fileSystem, ...about } = owner
   const identity: VolumeIdentity = {
     format: 1,
     ...about,
     created,
+    ...(fileSystem ? { fileSystem } : {}),
     ...(kind === 'checksum' ? { kind } : {}),
   }
   await writeWhole(disk, 'READ-ME-FIRST.txt', readMe(identity))
@@ -93,6 +106,17 @@ export async function adoptVolume(
   await disk.syncDir('')
   await writeWhole(disk, 'volume.json', `${JSON.stringify(identity, undefined, 2)}\n`)
   return identity
+}
+
+/** The volume was moved to another file system, by its owner: from now on that one is its own. */
+export async function readopt(
+  disk: Disk,
+  identity: VolumeIdentity,
+  fileSystem: string | undefined,
+): Promise<void> {
+  const { fileSystem: _, ...about } = identity
+  const fresh = { ...about, ...(fileSystem ? { fileSystem } : {}) }
+  await writeWhole(disk, 'volume.json', `${JSON.stringify(fresh, undefined, 2)}\n`)
 }
 
 /** A small file, replaced in one step. */

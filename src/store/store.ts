@@ -47,10 +47,14 @@ export interface Space {
   readonly bytesRetained: number
   /** What may still be promised: free, less promised, less the reserve. */
   readonly bytesOpen: number
+  /** How many files and folders may still be promised; absent where that has no bound. */
+  readonly filesOpen?: number
 }
 
 /** What a walk over the whole audit chain has found. */
 export interface Chain {
+  /** Whose chain it is, where there are several. */
+  readonly volume?: string
   /** How many entries hold, from the first on. */
   readonly entries: number
   /** Hash of the last of them. */
@@ -60,13 +64,16 @@ export interface Chain {
 }
 
 export interface Trail {
-  /** Entries of the audit chain, in its order. */
+  /** Entries of the audit chain, in its order; of several volumes one chain after the other. */
   auditTrail(query: TrailQuery): Promise<TrailPage>
-  /** Computes every hash again, page by page. Rejects with the reason of `signal` when that is aborted. */
+  /**
+   * Computes every hash again, page by page, and tells of each volume's chain. Rejects with the reason of `signal` when that
+   * is aborted.
+   */
   verifyTrail(options?: {
     readonly signal?: AbortSignal
     walked?(entries: number): void
-  }): Promise<Chain>
+  }): Promise<Chain[]>
 }
 
 export interface Reading extends Trail {
@@ -185,6 +192,16 @@ export interface Spread {
   readonly pillars: number
 }
 
+/** One volume, as people are told of it. */
+export interface VolumeState {
+  readonly id: string
+  /** `ready`, or why it is not: `failed` (takes no writes), `silent`, `joining`, `missing`, `ejected`. */
+  readonly state: 'ready' | 'failed' | 'silent' | 'joining' | 'missing' | 'ejected'
+  readonly space?: Space
+  /** What is to be known of it beside that. */
+  readonly text?: string
+}
+
 /** Something that people are to hear of: the volume has failed, or found and mended damage of its own books. */
 export interface News {
   readonly code: 'COMPONENT_FAILURE' | 'INTEGRITY_ISSUE' | 'CHECKSUM_ALARM'
@@ -223,6 +240,12 @@ export interface Store
   readonly kind: PillarKind
   space(): Promise<Space>
   receivingCount(): Promise<number>
+  /** Of each volume that is known, where there may be several. */
+  volumes?(): Promise<VolumeState[]>
+  /** Undefined while all volumes answer, else which do not: what is on them is not found, and may still be there. */
+  away?(): string | undefined
+  /** Tells of requests that a volume remembers which has come back. */
+  onReturn?(resume: (requests: readonly AcceptedRequest[]) => void): void
   /** Tells news from now on, and what happened before anybody listened. */
   watch(tell: (news: News) => void): void
   /** Undefined while all is well, else why the volume takes no more writes. */

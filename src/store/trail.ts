@@ -19,10 +19,10 @@ export const trail = (world: World, index: Index): Trail => ({
         const right =
           entry.sequence === chain.entries + 1 &&
           digestOf(world, auditSubstance(chain.head, entry)) === hash
-        if (!right) return { ...chain, brokenAt: chain.entries + 1 }
+        if (!right) return [{ ...chain, brokenAt: chain.entries + 1 }]
         chain = { entries: entry.sequence, head: hash }
       }
-      if (page.length < pageEntries) return chain
+      if (page.length < pageEntries) return [chain]
       after = chain.entries
       walked?.(after)
     }

@@ -4,6 +4,7 @@ import type { Index, IndexDamage, ReceivingFile } from '../index/index.ts'
 import type { World } from '../world/world.ts'
 import { admission } from './admission.ts'
 import { bagKeeper, noBag } from './bag-keeper.ts'
+import type { BagGroup } from './bag-tags.ts'
 import { foundHere } from './found.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { health } from './health.ts'
@@ -22,13 +23,15 @@ import type { Actor, Receiving, Removing, Replaced, Store } from './store.ts'
 export interface VolumeOptions {
   readonly pillar: string
   readonly archive: string
-  /** Left free for the owner and the file system. */
-  readonly reserveBytes: number
+  /** Left free for the owner and the file system; by the size of the disk when absent. */
+  readonly reserveBytes?: number | undefined
   /**
    * What is stored here leaves for another place once it is safe there: files without bytes are no damage, and there is no
    * bag.
    */
   readonly passing?: boolean
+  /** What a bag says of those of the same collection on other volumes. */
+  group?(collection: string): BagGroup | undefined
   /** Has it told when the disk has not answered a call for long, with the milliseconds. */
   whenSilent?(tell: (ms: number) => void): void
   /** Something is wrong with the volume; it takes no more writes. */
@@ -59,7 +62,7 @@ export async function openVolume(
   })
   const group = groupCommit(disk, index, state)
   const reserved = reservations(options.reserveBytes)
-  const labels = { volume, pillar: options.pillar, archive: options.archive }
+  const labels = { volume, ...options }
   const bag = passing ? noBag : bagKeeper(world, disk, index, state, labels)
   const door = admission({ world, disk, index, health: state, reserved, folds })
   const removals = removal({

@@ -181,10 +181,20 @@ export const agentShape = {
     doc: 'A checksum pillar takes checksums as requests say them, instead of fetching the bytes to hash them.',
   },
   'volume.mount': { type: 'path', doc: 'Where the disk is mounted that keeps the files.' },
+  'volume.mounts': {
+    type: 'paths',
+    default: [],
+    doc: 'Where further disks of it are mounted.',
+  },
+  'volume.search': {
+    type: 'paths',
+    default: ['/mnt', '/media', '/run/media', '/srv'],
+    doc: 'A disk that is mounted below one of these folders is taken when it was adopted for this pillar, whatever it is called.',
+  },
   'volume.reserve': {
     type: 'size',
-    default: '1GiB',
-    doc: 'Space on that disk that is never filled.',
+    optional: true,
+    doc: 'Space on each disk that is never filled; when absent 5 % of it, at least 1 GiB, and at most a tenth.',
   },
   'volume.retain': {
     type: 'duration',

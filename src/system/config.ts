@@ -7,7 +7,16 @@ import { parseBytes, parseDuration, parseRate } from '../world/units.ts'
 const ourVersion = 1
 
 /** A path is read relative to the folder of its file and becomes absolute; sizes are in bytes, durations in ms, rates in bytes per second. */
-export type Kind = 'text' | 'path' | 'number' | 'size' | 'duration' | 'rate' | 'flag' | 'list'
+export type Kind =
+  | 'text'
+  | 'path'
+  | 'paths'
+  | 'number'
+  | 'size'
+  | 'duration'
+  | 'rate'
+  | 'flag'
+  | 'list'
 
 type Written = string | number | boolean | readonly string[]
 
@@ -32,7 +41,7 @@ type Read<K extends Key> = K extends { readonly oneOf: readonly (infer Word)[] }
     ? string
     : K['type'] extends 'flag'
       ? boolean
-      : K['type'] extends 'list'
+      : K['type'] extends 'list' | 'paths'
         ? readonly string[]
         : number
 
@@ -146,6 +155,7 @@ const wantedKinds: Record<Kind, string> = {
   rate: 'a rate like "6Mbit/s" or "2MiB/s"',
   flag: 'true or false',
   list: 'a list of texts in square brackets',
+  paths: 'a list of paths in square brackets',
 }
 
 function parsedFile(path: string): object {
@@ -206,6 +216,10 @@ function meaning(written: unknown, { type, oneOf }: Key, path: string): unknown 
       return text === undefined ? undefined : parseRate(text)
     case 'flag':
       return typeof written === 'boolean' ? written : undefined
+    case 'paths':
+      return Array.isArray(written) && written.every((one) => typeof one === 'string' && one !== '')
+        ? written.map((one: string) => resolve(dirname(path), one))
+        : undefined
     case 'list':
       return Array.isArray(written) && written.every((one) => typeof one === 'string')
         ? written

@@ -1,5 +1,6 @@
 import type { Disk } from '../disk/disk.ts'
 import type { Index, IndexDamage } from '../index/index.ts'
+import type { State } from '../state/state.ts'
 import { spawnWorker } from './assets.ts'
 import { callable, type Thread } from './threads.ts'
 
@@ -15,6 +16,8 @@ export interface VolumeThread {
   readonly disk: Disk
   /** Opens the index, once it is known that this is the right volume. Rejects with the code `busy` when another has it. */
   openIndex(path: string): Promise<Index>
+  /** Opens a state beside it, in the same way. */
+  openState(path: string): Promise<State>
   /** Closes what is open and ends the thread; after it every call rejects. */
   close(): Promise<void>
   /** Tells when a call has not come back for long, once for each time that it happens, with the milliseconds. */
@@ -37,6 +40,10 @@ export async function openVolumeThread({
     async openIndex(path) {
       await thread.call('volume', 'openIndex', [path])
       return indexIn(thread)
+    },
+    async openState(path) {
+      await thread.call('volume', 'openState', [path])
+      return stateIn(thread)
     },
     async close() {
       try {
@@ -116,6 +123,17 @@ function indexIn(thread: Thread): Index {
     watch: async (tell) => thread.listen((told) => tell(told as IndexDamage)),
     strangers: call('strangers'),
     inspect: call('inspect'),
+    close: call('close'),
+  }
+}
+
+function stateIn(thread: Thread): State {
+  const call = calls<State>(thread, 'state')
+  return {
+    get: call('get'),
+    list: call('list'),
+    count: call('count'),
+    change: call('change'),
     close: call('close'),
   }
 }

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { reservations } from '../../src/store/reservations.ts'
+import { reservations, reserveOf } from '../../src/store/reservations.ts'
 
 const file = (id: string, size: number, safe = 0) => ({
   ...{ collection: 'home', id, size, safe, checksum: '', mtime: 0, path: id, since: 0 },
 })
-const free = (bytesFree: number) => ({ bytesFree, bytesTotal: 1_000_000, inodesFree: 1 })
+const free = (bytesFree: number) => ({ bytesFree, bytesTotal: 1_000_000, inodesFree: 1_000_000 })
 
 test('what was promised and has not come yet is not promised again', async (t) => {
   const reserved = reservations(1_000)
@@ -39,4 +39,22 @@ test('space is never less than nothing, nor more than what is free', async () =>
       return bytesReserved === owed && bytesOpen === Math.max(0, bytes - owed - reserve)
     }),
   )
+})
+
+test('a twentieth stays free, at least 1 GiB, and of a small disk no more than a tenth', async (t) => {
+  const GiB = 2 ** 30
+  t.equal(reserveOf(4_000 * GiB), 200 * GiB)
+  t.equal(reserveOf(16 * GiB), GiB)
+  t.equal(reserveOf(GiB), Math.floor(GiB / 10))
+  const { bytesOpen } = reservations(undefined).space({ ...free(GiB), bytesTotal: GiB })
+  t.equal(bytesOpen, GiB - Math.floor(GiB / 10))
+})
+
+test('where no file can be made there is no room, and folders count', async (t) => {
+  const reserved = reservations(0)
+  const few = (inodesFree: number) => reserved.space({ ...free(100_000), inodesFree })
+  t.equal(few(64).bytesOpen, 0)
+  t.equal(few(70).filesOpen, 6)
+  reserved.add(file('a/b/c', 1))
+  t.equal(few(70).filesOpen, 3)
 })

@@ -230,7 +230,7 @@ t.test('the defaults of all programs are what they should be', async (t) => {
     'tracker.identity': 'tracker',
     'topics.prefix': 'colonnade',
     'volume.mount': '/mnt/disk',
-    'volume.reserve': 1024 ** 3,
+    'volume.reserve': undefined,
     'log.level': 'info',
     home: undefined,
     site: undefined,

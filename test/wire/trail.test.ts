@@ -217,7 +217,8 @@ t.test('[AUD-3] a reader needs no word of the pillar to find what does not follo
   }
   const one = item(1, noAuditHash)
   const two = item(2, one.hash)
-  const broken = (...items: TrailItem[]) => followed(world, 'home', {}, items).brokenAt
+  const broken = (...items: TrailItem[]) =>
+    followed(world, 'home', new Map(), items).get('')?.brokenAt
   t.equal(broken(one, two), undefined)
   t.equal(broken(one, item(5, two.hash)), undefined, 'others lie between')
   t.equal(broken({ ...one, actor: 'bob' }, two), 1)
@@ -226,13 +227,13 @@ t.test('[AUD-3] a reader needs no word of the pillar to find what does not follo
   t.equal(broken(two, two), 2, 'twice')
   t.equal(broken(two, one), 1, 'backwards')
   t.equal(broken(one, { ...two, outcome: 'x' }, { ...two, sequence: 3 }), 2, 'the first is named')
-  const { last } = followed(world, 'home', {}, [one])
+  const seen = followed(world, 'home', new Map(), [one])
   t.equal(
-    followed(world, 'home', { last: last ?? one }, [item(2, two.hash)]).brokenAt,
+    followed(world, 'home', seen, [item(2, two.hash)]).get('')?.brokenAt,
     2,
     'from page to page',
   )
-  t.equal(followed(world, 'elsewhere', {}, [one]).brokenAt, 1)
+  t.equal(followed(world, 'elsewhere', new Map(), [one]).get('')?.brokenAt, 1)
 })
 
 t.test('[AUD-3] a pillar that shows other entries than its chain has is found out', async (t) => {

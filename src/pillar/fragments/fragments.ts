@@ -14,6 +14,7 @@ import {
 import { type Bell, newBell } from '../../world/bell.ts'
 import { lock } from '../../world/lock.ts'
 import type { Desk } from '../pillar.ts'
+import { volumesOf } from '../status.ts'
 import { apply, obtained } from './applying.ts'
 import { type Bureau, isOfActing, keeps } from './bureau.ts'
 import { arrivals } from './delivery.ts'
@@ -247,14 +248,19 @@ async function asking(
   { desk, session }: FragmentsParts,
   common: { conversation: string; to: string[]; epoch: Epoch },
 ): Promise<FragmentEvent> {
-  const { bytesTotal, bytesOpen } = await desk.store.space()
+  const volumes = await volumesOf(desk.store)
   const summaries = await desk.store.summary()
   return compose<'ClientJoinRequested'>(desk.world, desk.name, {
     type: 'ClientJoinRequested',
     ...common,
     algorithm: 'sha256',
     session: session(),
-    volumes: [{ id: desk.store.volume, bytesTotal, bytesOpen }],
+    // Those that are away as well: the board is the same.
+    volumes: volumes.map(({ id, space }) => ({
+      id,
+      bytesTotal: space?.bytesTotal ?? 0,
+      bytesOpen: space?.bytesOpen ?? 0,
+    })),
     holdings: summaries.filter(({ collection }) => keeps(desk, collection)),
     ...(desk.site === undefined ? {} : { site: desk.site }),
   })
