@@ -5,15 +5,18 @@ import { fragments } from './measure/fragments.ts'
 import { lan } from './measure/lan.ts'
 import { listing } from './measure/listing.ts'
 import { memory } from './measure/memory.ts'
+import { million } from './measure/million.ts'
 import { pieces } from './measure/pieces.ts'
 import { placement } from './measure/placement.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
+import { thousand } from './measure/thousand.ts'
 import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
-  ...{ binaries, fragments, lan, listing, memory, pieces, placement, small, spool, view },
+  ...{ binaries, fragments, lan, listing, memory, million, pieces, placement, small, spool },
+  ...{ thousand, view },
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 

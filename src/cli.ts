@@ -3,15 +3,14 @@ import { readFileSync } from 'node:fs'
 import { type AlarmsOptions, alarmFeed, alarms } from './cli/alarms.ts'
 import { type ChecksumsOptions, checksums, specOf } from './cli/checksums.ts'
 import { checkName } from './cli/chosen.ts'
-import { type CollectionOptions, changeCollection, showCollections } from './cli/collection.ts'
 import { checkDelete, type DeleteOptions, deleteFile, lsDeleted, undelete } from './cli/delete.ts'
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
 import { ls } from './cli/ls.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
+import { ownerCommands } from './cli/owner-commands.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
 import { checkReplace, type ReplaceOptions, replace } from './cli/replace.ts'
-import { revokeMember } from './cli/revoke.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
 import { checkVerify, type VerifyOptions, verify } from './cli/verify.ts'
@@ -266,72 +265,7 @@ command(
     ),
   )
 
-const collection = program
-  .command('collection')
-  .description('What is kept in the archive, and by which rules; the owner changes them.')
-command(
-  'ls',
-  'Shows all collections: on which pillars, and at how many copies a file is safe.',
-  'colonnade collection ls',
-  collection,
-).action((options: CommonOptions) =>
-  session(options, async (desk) => showCollections(desk, undefined)),
-)
-command(
-  'show <name>',
-  'Shows one collection.',
-  'colonnade collection show home',
-  collection,
-).action((name: string, options: CommonOptions) =>
-  session(options, async (desk) => showCollections(desk, name)),
-)
-for (const [how, description, example] of [
-  ['add', 'Adds a collection; on all pillars, when none is named.', 'add photos --copies 3'],
-  [
-    'set',
-    'Changes the rules of a collection; what is not named stays.',
-    'set photos --copies-min 2',
-  ],
-] as const)
-  command(`${how} <name>`, description, `colonnade collection ${example}`, collection)
-    .option('--pillar <id>', 'who keeps it; may be repeated', list)
-    .option(
-      '--copies <n>',
-      'so many pillars, in as many places as can be; of fragments, copies of each',
-      count,
-    )
-    .option(
-      '--fragment-size <size>',
-      'kept in fragments of this size, spread over the pillars',
-      bytes,
-    )
-    .option('--copies-min <n>', 'a put is done when so many have confirmed it', count)
-    .option('--sites <n>', 'refuse unless they stand in so many places', count)
-    .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
-    .action((name: string, options: CommonOptions & CollectionOptions) =>
-      session(options, (desk) => changeCollection(desk, how, name, options)),
-    )
-
-program
-  .command('enrol <code>')
-  .description('Makes this computer a client by the code that `colonnade-tracker invite` prints.')
-  .option('--config <file>', 'where its configuration is to lie, key and certificate beside it')
-  .addHelpText('after', '\nExample:\n  colonnade enrol tracker.example.org/7K3QM-...')
-  .action(async (code: string, { config }: CommonOptions) => {
-    const { clientEnrol } = await import('./programs/enrol.ts')
-    const place = config === undefined ? config : typedPath(config)
-    await clientEnrol(code, place, (line) => void process.stdout.write(`${line}\n`))
-  })
-
-command(
-  'revoke <member>',
-  'The owner turns a pillar or a client out: nothing it says counts any more.',
-  'colonnade revoke laptop --owner-key owner.key',
-)
-  .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
-  .action((name: string, options: CommonOptions & { ownerKey?: string }) =>
-    session(options, (desk) => revokeMember(desk, name, options)),
-  )
+ownerCommands(program, command, { bytes, count, list })
 
 command(
   'status [collections...]',

@@ -105,6 +105,68 @@ t.test('the rule for disks names labels that there are', async (t) => {
     t.match(line, /^(\w+(\{\w+\})?(==|!=|=|\+=)"[^"]*"(, )?)+$/, line)
 })
 
+// [BAY-7]
+t.test('what is asked to be unmounted is a disk of ours, or stays', async (t) => {
+  const folder = t.testdir({
+    bin: {},
+    release: {
+      'mnt-disk.mount': '',
+      'mnt-else.mount': '',
+      'colonnade-agent.service': '',
+      'mnt-$(reboot).mount': '',
+      '.hidden.mount': '',
+    },
+    units: {
+      'mnt-disk.mount':
+        '[Unit]\nDescription=Disk of a Colonnade pillar\n[Mount]\nWhat=/dev/disk/by-uuid/a-b\n',
+      'mnt-else.mount': '[Unit]\nDescription=Somebody else\n',
+      'colonnade-agent.service': '[Unit]\nDescription=Disk of a Colonnade pillar\n',
+    },
+  })
+  const tool = `#!/bin/sh\necho "\${0##*/} $*; $(ls ${folder}/release | grep -c '^mnt-disk')" >>${folder}/calls\n`
+  for (const name of ['systemctl', 'hdparm'])
+    writeFileSync(join(folder, 'bin', name), tool, { mode: 0o755 })
+  const { status, said } = run('sh', [join(deploy, 'packages/release')], {
+    PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
+    RELEASE_FOLDER: join(folder, 'release'),
+    RELEASE_UNITS: join(folder, 'units'),
+  })
+  t.equal(status, 0, said)
+  t.same(readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n'), [
+    'systemctl stop mnt-disk.mount; 1',
+    // Its heads are parked before its power goes: until then the request is there.
+    'hdparm -q -y /dev/disk/by-uuid/a-b; 1',
+  ])
+  t.same(readdirSync(join(folder, 'release')), ['.hidden.mount'], 'and is not asked again')
+  const made = mountingFiles({ uuid: 'a-b', mount: '/mnt/disk', fileSystem: 'ext4' })
+  t.match(
+    made.get('/etc/systemd/system/mnt-disk.mount'),
+    /^Description=Disk of a Colonnade pillar$/m,
+  )
+})
+
+// [BAY-8]
+t.test('a disk is told when to stop by what there is, and only where it is wished', async (t) => {
+  const folder = t.testdir({ bin: {}, wished: '' })
+  const tell = (works: readonly string[], wish: string) => {
+    for (const tool of ['hdparm', 'sdparm']) {
+      const text = `#!/bin/sh\necho ${tool} "$@" >>${folder}/calls\nexit ${works.includes(tool) ? 0 : 1}\n`
+      writeFileSync(join(folder, 'bin', tool), text, { mode: 0o755 })
+    }
+    writeFileSync(join(folder, 'calls'), '')
+    const { status, said } = run('/bin/sh', [join(deploy, 'packages/spin-down'), '/dev/sda1'], {
+      PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
+      SPIN_DOWN_WISH: join(folder, wish),
+    })
+    t.equal(status, 0, said)
+    return { said, calls: readFileSync(join(folder, 'calls'), 'utf8') }
+  }
+  t.equal(tell(['hdparm'], 'not-wished').calls, '')
+  t.equal(tell(['hdparm'], 'wished').calls, 'hdparm -q -S 120 /dev/sda1\n')
+  t.match(tell(['sdparm'], 'wished').calls, /^hdparm .*\nsdparm --quiet .* \/dev\/sda1\n$/)
+  t.match(tell([], 'wished').said, /could not be told/)
+})
+
 t.test('the compose file mounts what there is, and confines both', async (t) => {
   const { services, volumes } = parse(read('compose.yaml'))
   t.same(Object.keys(services).sort(), ['broker', 'tracker'])

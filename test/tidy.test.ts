@@ -11,7 +11,7 @@ const roots = ['src/agent.ts', 'src/tracker.ts', 'src/cli.ts']
 
 // Folders whose files decide things. They and the ports know the outside through ports only.
 const behaviour =
-  /^src\/(limits\.ts$|(client|exchange|pillar|placement|post|protocol|sim|store|tracker|vault|world)\/|power\/(?!(board|nut)\.ts$)|trust\/(directory|trust)\.ts$|transfer\/(?!https))/
+  /^src\/(limits\.ts$|bay\/(?!system)|(client|exchange|pillar|placement|post|protocol|sim|store|tracker|vault|world)\/|power\/(?!(board|nut)\.ts$)|trust\/(directory|trust)\.ts$|transfer\/(?!https))/
 
 // Not adapters of ours in the sense of the layers: the simulation runs the real SQL on :memory:.
 const simulated = [

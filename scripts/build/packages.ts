@@ -53,7 +53,10 @@ export function packageOf(name: PackageName, contents: Contents): Package {
       Priority: 'optional',
       Depends: 'libc6 (>= 2.28), libgcc-s1, libstdc++6, init-system-helpers, passwd, systemd',
       ...(program === 'agent'
-        ? { Recommends: 'e2fsprogs, fdisk, systemd-timesyncd | time-daemon, udev' }
+        ? {
+            Recommends: 'e2fsprogs, fdisk, systemd-timesyncd | time-daemon, udev',
+            Suggests: 'hdparm',
+          }
         : {}),
       Description: descriptions[name],
     },
@@ -67,6 +70,13 @@ function agentFiles(contents: Contents): Map<string, Entry> {
   return new Map([
     ...versioned('agent', contents),
     ['/usr/lib/systemd/system/colonnade-first-boot.service', unit('colonnade-first-boot')],
+    ['/usr/lib/systemd/system/colonnade-release.service', unit('colonnade-release')],
+    [
+      '/usr/lib/systemd/system/colonnade-release.path',
+      text(shipped('systemd/colonnade-release.path')),
+    ],
+    ['/usr/lib/colonnade/agent/release', text(shipped('packages/release'), 0o755)],
+    ['/usr/lib/colonnade/agent/spin-down', text(shipped('packages/spin-down'), 0o755)],
     ['/usr/lib/systemd/system/colonnade-enrol.service', unit('colonnade-enrol')],
     ['/usr/lib/udev/rules.d/61-colonnade.rules', text(shipped('udev/61-colonnade.rules'))],
     ...documents('colonnade-agent', contents, ['agent.toml', 'colonnade.toml']),

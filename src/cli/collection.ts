@@ -13,12 +13,14 @@ import type { Signer } from '../trust/trust.ts'
 import { formatBytes } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, many, reasonOf, table } from './output.ts'
+import { rolesIn } from './roles.ts'
 
 export interface CollectionOptions {
   /** Who is to keep it; chosen among all that keep files when none is named. */
   readonly pillar?: readonly string[]
   readonly copies?: number
   readonly copiesMin?: number
+  readonly appendOnly?: boolean
   /** Bytes; whole files on each pillar when absent. */
   readonly fragmentSize?: number
   /** In at least so many places. */
@@ -38,9 +40,11 @@ export function showCollections(desk: Desk, name: string | undefined): ExitCode 
   const shown = all.filter((one) => name === undefined || one.name === name)
   for (const one of shown) {
     const pillars = one.pillars.map((pillar) => ({ pillar, site: siteOf(desk, pillar) }))
-    out.object({ ...one, pillars })
+    out.object({ ...one, pillars, roles: rolesIn(client.directory.document(), one.name) })
   }
   for (const line of table(shown.map((one) => rowOf(desk, one)))) out.line(line)
+  if (name !== undefined)
+    for (const line of rolesIn(client.directory.document(), name)) out.line(line)
   if (shown.length === 0) out.note('this archive has no collection yet')
   return exitCodes.done
 }
@@ -58,7 +62,8 @@ function rowOf(desk: Desk, collection: Collection): string[] {
   const kept = fragments
     ? `${many(fragments.copies, 'copy', 'copies')} in fragments of ${formatBytes(fragments.bytes)}`
     : 'whole files'
-  return [name, `${pillars.length} pillars`, kept, `safe at ${copies}`, algorithm, where.join(', ')]
+  const rule = collection.appendOnly ? `${kept}, only ever added to` : kept
+  return [name, `${pillars.length} pillars`, rule, `safe at ${copies}`, algorithm, where.join(', ')]
 }
 
 /** Adds a collection, or gives one other rules; what is not named stays. */
@@ -142,7 +147,10 @@ export function planned(
     )
   // A checksum pillar can not hold a part of anything.
   const chosenOnes = fragments ? keepers : pillars
-  const rules = { name, pillars: [...chosenOnes], copiesMin: least, algorithm: 'sha256' as const }
+  const rules = {
+    ...{ name, pillars: [...chosenOnes], copiesMin: least, algorithm: 'sha256' as const },
+    ...((options.appendOnly ?? old?.appendOnly) ? { appendOnly: true } : {}),
+  }
   return fragments ? { ...rules, fragments } : rules
 }
 

@@ -13,8 +13,9 @@ export function withPurpose(before: Presence | undefined, now: Presence): Presen
 }
 
 /**
- * How much longer one that went on purpose is waited for, milliseconds. How long it meant to be away is by its own clock,
- * how much of that is over by ours: a board whose clock is wrong is waited for as long as it said, and no longer than a week.
+ * How much longer one that went on purpose is waited for, milliseconds; a week at most. How long it meant to be away is by
+ * its own clock, how much of that is over by ours: a clock of its own that is ahead lengthens nothing, one that is behind
+ * makes it one that has just gone.
  */
 export function purposeLeftMs({ state, sentAt, downUntil }: Presence, now: number): number {
   if (state === 'online' || downUntil === undefined) return 0

@@ -1,11 +1,12 @@
 /** `colonnade-agent doctor`: looks at everything that a pillar stands on, and changes nothing. */
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { systemClock } from '../system/clock.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { type AgentConfig, agentShape } from '../system/config-shapes.ts'
 import { board, bridges, clock, power } from './board.ts'
 import { askControl, controlPaths } from './control.ts'
-import { bad, type Finding, ok } from './finding.ts'
+import { bad, type Finding, ok, unknown } from './finding.ts'
 import { ciphers, reach } from './reach.ts'
 import { supplyFinding } from './supply.ts'
 import { identity, indexAgainstBag, space } from './volume-checks.ts'
@@ -35,6 +36,10 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
     archive: config.archive,
     reserveBytes: config['volume.reserve'],
     told: () => askControl(controlPaths(config), 'index'),
+  }
+  if (config['bay.index'] !== undefined && !existsSync(join(volume.mount, 'colonnade'))) {
+    yield unknown('disk', `nothing is mounted at ${volume.mount}: it sleeps, or is not there`)
+    return
   }
   const disk = identity(volume)
   yield disk

@@ -1,4 +1,5 @@
 /** How long it will take: what the pillar says of itself, from what it has to do and how fast it was lately. */
+import type { Sleeper } from '../bay/bay.ts'
 import type { Clock } from '../world/world.ts'
 
 export interface Estimate {
@@ -19,8 +20,9 @@ const tellingBytes = 1024 * 1024
 /** How much the newest measurement counts. */
 const newest = 0.5
 
-/** Measured over whole stretches of work, however many transfers share them. */
-export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
+/** Measured over whole stretches of work, however many transfers share them; the time to wake a disk is no part of them. */
+export function estimate(clock: Pick<Clock, 'monotonic'>, sleeper?: Sleeper): Estimate {
+  const worked = (): number => clock.monotonic() - (sleeper?.msWaking() ?? 0)
   // Not bytes by time: of a quick stretch and a slow one the mean would tell of the quick one only.
   let msPerByte = assumedMsPerByte
   let bytesWaiting = 0
@@ -28,16 +30,18 @@ export function estimate(clock: Pick<Clock, 'monotonic'>): Estimate {
   let begun = 0
   let bytesMoved = 0
   const measure = (): void => {
-    const ms = clock.monotonic() - begun
+    const ms = worked() - begun
     if (bytesMoved < tellingBytes || ms <= 0) return
     msPerByte = newest * (ms / bytesMoved) + (1 - newest) * msPerByte
   }
+  /** What needs no bytes needs no disk. */
+  const wakeMs = (bytes: number): number => (bytes > 0 ? Math.ceil(sleeper?.msToWake() ?? 0) : 0)
   return {
     isBusy: () => open > 0,
     msPerByte: () => msPerByte,
-    msFor: (bytes) => Math.ceil((bytesWaiting + bytes) * msPerByte),
+    msFor: (bytes) => Math.ceil((bytesWaiting + bytes) * msPerByte) + wakeMs(bytes),
     waiting(bytes) {
-      if (open++ === 0) [begun, bytesMoved] = [clock.monotonic(), 0]
+      if (open++ === 0) [begun, bytesMoved] = [worked(), 0]
       bytesWaiting += bytes
       return (moved) => {
         bytesWaiting -= bytes

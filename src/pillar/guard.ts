@@ -4,6 +4,7 @@ import { answering, compose } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
 import type { RequestMessage } from '../protocol/messages.ts'
+import { forbidden } from '../protocol/permissions.ts'
 import type { Desk } from './pillar.ts'
 
 /** Requests that take something away, once they are performed. */
@@ -19,15 +20,25 @@ export function guard(desk: Desk) {
   let waiting = 0
   const { currency, directory } = desk
 
+  const fault = ({ message }: Guarded): string | undefined =>
+    forbidden(directory.document(), message.from, message.collection, message.type)
+
   /** Judged again after a wait: whoever asked may have been turned out meanwhile. */
-  async function destroy({ message, key }: Guarded, perform: () => Promise<void>): Promise<void> {
+  async function destroy(asked: Guarded, perform: () => Promise<void>): Promise<void> {
+    const { message, key } = asked
     if (directory.keyOwner(key)?.name !== message.from) return
-    const fault = currency.isConfirmed() ? currency.clockFault() : unconfirmed
-    if (fault !== undefined) return refuse(desk, message, 'FAILURE', fault)
+    const unfit = currency.isConfirmed() ? (fault(asked) ?? currency.clockFault()) : unconfirmed
+    if (unfit !== undefined) return refuse(desk, message, 'FAILURE', unfit)
     await perform()
   }
   return async (asked: Guarded, perform: () => Promise<void>): Promise<void> => {
-    if (!destroys(asked.message.type)) return perform()
+    const { type } = asked.message
+    if (!destroys(type)) {
+      const why = fault(asked)
+      if (why === undefined) return perform()
+      const code = type.startsWith('Identify') ? 'IDENTIFICATION_NEGATIVE' : 'FAILURE'
+      return refuse(desk, asked.message, code, why)
+    }
     if (currency.isConfirmed() || waiting >= limits.inboxMessagesMax) return destroy(asked, perform)
     // Not in the way of those who only read.
     waiting++

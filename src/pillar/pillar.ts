@@ -3,6 +3,7 @@
  * an accepted request is gone on with after any restart, and an answer once given is given again.
  */
 
+import type { Sleeper } from '../bay/bay.ts'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { AcceptedRequest, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
@@ -46,6 +47,8 @@ export interface PillarParts {
   /** All stored bytes are read and compared once in this time, milliseconds; never when absent. */
   readonly scrubMs?: number
   readonly store: Store
+  /** Its disk sleeps while nothing is asked of it; one that is always awake when absent. */
+  readonly sleeper?: Sleeper
   readonly state: State
   readonly directory: Directory
   readonly keys: Keys
@@ -138,6 +141,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
         desk.currency.connected()
         pieces.connected()
       },
+      rival: () => store.halt(`another board is there as ${name}: switch one of them off`),
     },
   )
   store.watch(({ code, text, ...about }) => desk.alarm(code, text, about))
@@ -200,7 +204,7 @@ function deskFor(
   }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
-  const estimated = estimate(world.clock)
+  const estimated = estimate(world.clock, parts.sleeper)
   return {
     ...{ ...parts, stopping, suspect, gone, supply },
     estimate: estimated,
@@ -258,7 +262,14 @@ async function sayNotUnderstood(
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
-async function keepHouse({ world, store, stopping, retainMs, currency }: Desk): Promise<void> {
+async function keepHouse({
+  world,
+  store,
+  stopping,
+  retainMs,
+  currency,
+  sleeper,
+}: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
   /** A clock that jumped since we began, or that nobody has confirmed, is not one to throw things away by. */
@@ -270,13 +281,18 @@ async function keepHouse({ world, store, stopping, retainMs, currency }: Desk): 
       Math.abs(clock.now() - begun.wall - ran) < jumpMs
     )
   }
+  let swept = clock.monotonic()
+  /** A disk is not woken for it before its time, but it is done when it is awake. */
+  const disturbs = (): boolean =>
+    sleeper?.asleep() === true && clock.monotonic() - swept < sleeper.workEveryMs
   while (!stopping.aborted) {
     await clock.sleep(houseMs, stopping)
     if (stopping.aborted || store.trouble() !== undefined) continue
     const now = clock.now()
     try {
       await store.conclude([{ do: 'forget', now }])
-      if (!steady()) continue
+      if (!steady() || disturbs()) continue
+      swept = clock.monotonic()
       await store.evict(now - limits.partialMsMax)
       while ((await store.purge(now - retainMs)) > 0 && !stopping.aborted);
     } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * The scrub: reads all stored bytes from the medium, a share a day, the least proven first, and compares. What is wrong
  * is read once more, then put aside, never served, and alarmed; the tracker brings it again from another pillar. A stored
- * checksum is never changed to fit the bytes.
+ * checksum is never changed to fit the bytes. Of a disk that sleeps, the share of several days is read at once.
  */
 import { diskErrorCode } from '../disk/disk.ts'
 import type { StoredFile } from '../index/index.ts'
@@ -61,7 +61,8 @@ async function work(
   sleep: (ms: number) => Promise<void>,
 ): Promise<void> {
   const { world, store, stopping } = desk
-  let next = world.clock.monotonic() + (await firstPause(desk))
+  const everyMs = batchMsOf(desk, periodMs)
+  let next = world.clock.monotonic() + (await firstPause(desk, everyMs))
   while (!stopping.aborted) {
     const left = next - world.clock.monotonic()
     if (suspects.size === 0 && left > 0) await sleep(left)
@@ -73,9 +74,9 @@ async function work(
         await read(desk, [file])
       }
       if (world.clock.monotonic() < next) continue
-      next = world.clock.monotonic() + day
-      if (store.trouble() === undefined) await batch(desk, periodMs)
-      await desk.state.change([[nextKey, String(world.clock.now() + day)]])
+      next = world.clock.monotonic() + everyMs
+      if (store.trouble() === undefined) await batch(desk, periodMs, everyMs)
+      await desk.state.change([[nextKey, String(world.clock.now() + everyMs)]])
     } catch (error) {
       if (error instanceof Interrupted) return
       world.log.error('scrub.failed', { why: String(error) })
@@ -83,18 +84,22 @@ async function work(
   }
 }
 
+/** A disk that sleeps is woken for many days at once; ten times in a period, as the last tenth of it waits for nothing. */
+const batchMsOf = ({ sleeper }: Desk, periodMs: number): number =>
+  Math.min(Math.max(day, sleeper?.workEveryMs ?? day), Math.max(day, periodMs / 10))
+
 /** A board that is started every hour must come to scrub all the same, and not with each start. */
-async function firstPause({ state, world }: Desk): Promise<number> {
+async function firstPause({ state, world }: Desk, everyMs: number): Promise<number> {
   const at = Number((await state.get(nextKey)) ?? 0)
   // A clock that was set meanwhile must not put it off for years.
-  return Math.min(day, Math.max(firstMs, at - world.clock.now()))
+  return Math.min(everyMs, Math.max(firstMs, at - world.clock.now()))
 }
 
-async function batch(desk: Desk, periodMs: number): Promise<void> {
+async function batch(desk: Desk, periodMs: number, batchMs: number): Promise<void> {
   const { world, store } = desk
   await inspect(desk)
   for (const { collection, bytes } of await store.summary()) {
-    const plan = scrubPlan(world.clock.now(), { bytes, periodMs, batchMs: day })
+    const plan = scrubPlan(world.clock.now(), { bytes, periodMs, batchMs })
     const begun = world.clock.monotonic()
     const { files, bytesDone } = await share(desk, collection, plan)
     if (files === 0) continue
@@ -199,8 +204,9 @@ async function verdict(desk: Desk, file: StoredFile): Promise<Verdict | undefine
 }
 
 async function rest(desk: Desk, workedMs: number): Promise<void> {
-  const { world, estimate, stopping } = desk
-  const times = estimate.isBusy() ? restBusy : restCalm
+  const { world, estimate, stopping, sleeper } = desk
+  // One that was woken for it is to sleep again soon.
+  const times = estimate.isBusy() ? restBusy : sleeper ? 0 : restCalm
   await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
   await calm(desk)
   if (stopping.aborted) throw new Interrupted('stopping')

@@ -23,12 +23,22 @@ export interface Present extends Omit<Post, 'close'> {
   leave(): Promise<void>
 }
 
-export function startPresent(parts: PresentParts, handlers: PostHandlers): Present {
+export interface PresentHandlers extends PostHandlers {
+  /** Another board speaks in our name, and goes on doing so; said once. */
+  rival?(): void
+}
+
+/** A death that came late is heard once, or twice; somebody who lives, over each connection. */
+const sightingsMax = 3
+const sightingsWithinMs = 10 * 60_000
+
+export function startPresent(parts: PresentParts, handlers: PresentHandlers): Present {
   const { world, state, identity } = parts
   const topic = parts.topics.pillarState(identity)
   let { session } = parts
   /** A birth of ours came back: in this run, and over this connection. What comes then was said later. */
   const known = { inRun: false, here: false }
+  const others = sightings(parts, () => handlers.rival?.())
   let leaving = false
   let moving: Promise<void> | undefined
   let post = open()
@@ -45,6 +55,7 @@ export function startPresent(parts: PresentParts, handlers: PostHandlers): Prese
         },
         connected() {
           known.here = false
+          others.connected()
           announce()
           handlers.connected?.()
         },
@@ -57,6 +68,7 @@ export function startPresent(parts: PresentParts, handlers: PostHandlers): Prese
 
   function hearOwn({ session: heard, state: is }: MessageOf<'Presence'>): void {
     if (leaving || moving) return
+    if (known.inRun && heard !== session) others.seen()
     if (heard === session && is === 'online') known.inRun = known.here = true
     // Of an earlier board, or of a clock that was right: below its number nobody would believe us.
     else if (heard > session && !known.inRun && heard < sessionMax) moving = moveAbove(heard)
@@ -87,6 +99,24 @@ export function startPresent(parts: PresentParts, handlers: PostHandlers): Prese
       await moving
       await post.send(topic, parts.presence('offline', session), true)
       await post.close()
+    },
+  }
+}
+
+/** Counts connections over which somebody else was heard in our name. */
+function sightings({ world: { clock } }: PresentParts, tooMany: () => void) {
+  let times: number[] = []
+  let isNew = true
+  return {
+    connected(): void {
+      isNew = true
+    },
+    seen(): void {
+      if (!isNew) return
+      isNew = false
+      const now = clock.monotonic()
+      times = [...times.filter((time) => now - time < sightingsWithinMs), now]
+      if (times.length === sightingsMax) tooMany()
     },
   }
 }

@@ -14,7 +14,8 @@ import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
-import { type Disks, openDisks, volumeRoot } from './disks.ts'
+import { volumeRoot } from './disks.ts'
+import { openGround } from './ground.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -42,13 +43,12 @@ async function started(
   connect?: ConnectBus,
   supply?: Supply,
 ): Promise<(leave?: Leave) => Promise<void>> {
-  // Before anything else: an unplugged disk must never mean writing to the disk below.
-  const disks = await openDisks(
+  const ground = await openGround(
     world,
     config,
     (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
   )
-  const { pool: store, state } = disks
+  const { store, state, sleeper } = ground
   const { name } = config
   const member = await openMember(world, config, state, connect)
   await member
@@ -62,18 +62,18 @@ async function started(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
+    ...(sleeper ? { sleeper } : {}),
     synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
-  const quiet = await listen(world, config, disks)
+  const quiet = await listen(world, config, ground.controls)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async (leave) => {
     await quiet()
     await pillar.stop(leave)
     member.dial.close()
-    await state.close()
-    await disks.end()
+    await ground.end()
     world.log.info('agent.stopped', { pillar: name })
   }
 }
@@ -82,23 +82,8 @@ async function started(
 async function listen(
   world: World,
   config: AgentConfig,
-  { pool, eject, look, places }: Disks,
+  controls: Controls,
 ): Promise<() => Promise<void>> {
-  const named = ({ volume }: Readonly<Record<string, unknown>>): string => String(volume ?? '')
-  const controls: Controls = {
-    // What the indexes say, for `doctor`: nobody else may open them.
-    index: () => pool.summaries(),
-    volumes: async () => ({ volumes: await pool.volumes(), places: places() }),
-    eject: (about) => eject(named(about)),
-    forget: async (about) => {
-      await pool.forget(named(about))
-      return {}
-    },
-    look: async ({ again }) => {
-      await look(again === true)
-      return { places: places() }
-    },
-  }
   try {
     return await serveControl(controlPaths(config)[0], controls)
   } catch (error) {

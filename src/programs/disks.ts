@@ -20,7 +20,9 @@ import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread, type VolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
 
-const stateFile = '.state.sqlite'
+export const stateFile = '.state.sqlite'
+/** Stands on a disk whose index is kept elsewhere, and says where. */
+export const elsewhereFile = '.index-is-elsewhere.txt'
 
 /** Where a volume lives on its mount. */
 export const volumeRoot = (mount: string): string => join(mount, 'colonnade')
@@ -201,6 +203,12 @@ const opening =
         await thread.close()
         return { why: missing }
       }
+      if (await thread.disk.stat(elsewhereFile)) {
+        await thread.close()
+        return {
+          why: `the index of the volume at ${root} is kept elsewhere: set bay.index as ${elsewhereFile} there says`,
+        }
+      }
       return {
         ...{ where: at, fileSystem, disk: thread.disk },
         openIndex: (identity) =>
@@ -225,7 +233,8 @@ async function ended(thread: VolumeThread): Promise<void> {
 
 const endMs = 5_000
 
-function storeOf(world: World, config: AgentConfig): OpenStore {
+/** How a volume of this pillar is opened, with what makes its disk of use without us. */
+export function storeOf(world: World, config: AgentConfig): OpenStore {
   const { name: pillar, archive } = config
   const reserveBytes = config['volume.reserve']
   return async (disk, index, more) => {

@@ -7,6 +7,7 @@ import { firstBootShape } from '../machine/first-boot.ts'
 import { parseDocument } from '../protocol/document.ts'
 import type { Invitation } from '../protocol/enrolment.ts'
 import { unseal } from '../protocol/envelope.ts'
+import { everyCollection, type Role, roles } from '../protocol/permissions.ts'
 import { isName, timeText } from '../protocol/scalars.ts'
 import { fingerprintOf } from '../setup/enrolment.ts'
 import { forgetInvitations, keepInvitation } from '../setup/invitations.ts'
@@ -26,6 +27,8 @@ interface InviteOptions {
   readonly site?: string
   readonly kind: 'file' | 'checksum'
   readonly replace?: true
+  readonly role: Role
+  readonly collection?: readonly string[]
   /** Milliseconds. */
   readonly valid: number
   readonly batch?: number
@@ -51,6 +54,12 @@ export function inviteCommands(program: Command): void {
         .choices(['file', 'checksum'])
         .default('file'),
     )
+    .addOption(
+      new Option('--role <role>', 'of a client: depositor puts and gets, curator deletes, too')
+        .choices([...roles])
+        .default('depositor'),
+    )
+    .option('--collection <names...>', 'of a client: only in these collections')
     .option('--replace', 'for a new board under an old name: what the old one has counts no more')
     .option('--valid <time>', 'how long the code may be used (24h)', durationOf, 24 * 3_600_000)
     .option('--batch <n>', 'so many codes, for NAME-1 to NAME-n, with files for cards', countOf)
@@ -131,7 +140,7 @@ function invite(
   config: TrackerConfig,
   role: Invitation['role'],
   name: string,
-  { site, kind, replace, valid }: InviteOptions,
+  { site, kind, replace, valid, ...may }: InviteOptions,
 ): { code: string; expiresAt: string } {
   check(config, role, name, site, replace === true)
   const now = Date.now()
@@ -140,6 +149,7 @@ function invite(
     ...{ role, name, replace: replace === true },
     ...(site === undefined ? {} : { site }),
     ...(kind === 'checksum' ? { kind } : {}),
+    ...(role === 'client' && !replace ? { permissions: permissionsOf(may) } : {}),
     ...{ madeAt: timeText(now), expiresAt: timeText(now + valid) },
   }
   const home = dirname(documentBeside(config))
@@ -153,6 +163,12 @@ function invite(
   const code = codeText({ address, fingerprint: fingerprintOf(ca), secret })
   return { code, expiresAt: invitation.expiresAt }
 }
+
+const permissionsOf = ({
+  role,
+  collection = [everyCollection],
+}: Pick<InviteOptions, 'role' | 'collection'>) =>
+  collection.map((one) => ({ collection: one, role }))
 
 /** What would be refused when the code is used is said now. */
 function check(

@@ -15,7 +15,10 @@ export function serialCommand(program: Command): void {
     .command('serial [path]')
     .description('the serial lines of this machine; with a path, what comes over it')
     .option('--baud <bits>', 'speed of the line, bits per second', whole, 9600)
-    .option('--send <text>', 'send this and a carriage return first')
+    .option(
+      '--send <text>',
+      'send this first; ends with a carriage return, unless with \\n or \\r of its own',
+    )
     .option('--seconds <n>', 'how long to listen', whole, 5)
     .addHelpText(
       'after',
@@ -44,8 +47,13 @@ async function listen(path: string, { baud, send, seconds }: Options): Promise<v
   const line = await systemSerial.open({ path, baud })
   line.onBytes((bytes) => tell(shown(bytes)))
   whenTold(() => void line.close())
-  if (send !== undefined) await line.write(Buffer.from(`${send}\r`))
+  if (send !== undefined) await line.write(toSend(send))
   await heard(line, seconds * 1000)
+}
+
+function toSend(text: string): Buffer {
+  const meant = text.replaceAll('\\n', '\n').replaceAll('\\r', '\r')
+  return Buffer.from(/[\r\n]$/.test(meant) ? meant : `${meant}\r`)
 }
 
 /** Rejects when the line ended before it was closed by us. */

@@ -51,9 +51,11 @@ export const trackerStatus = (world: World, config: TrackerConfig): Promise<stri
     for (const collection of client.directory.document().collections) {
       const { name, copiesMin, pillars } = collection
       const found = await statuses(client, name, client.signal)
-      const there = [...found].map(([pillar, status]) =>
-        status ? `${pillar} ${status.files} files` : `${pillar} is not there`,
-      )
+      const there = [...found].map(([pillar, status]) => {
+        if (status) return `${pillar} ${status.files} files`
+        const isDown = client.line.downUntil(pillar) !== undefined
+        return isDown ? `${pillar} is down on purpose, for lack of power` : `${pillar} is not there`
+      })
       lines.push(`${name}: ${there.join(', ')}`)
       const about = {
         statuses: found,

@@ -1,5 +1,6 @@
 /** The archive document: one signed, versioned statement of who is who and what is kept where. */
 import * as v from 'valibot'
+import { Permission } from './permissions.ts'
 import { Bytes, Count, Name, PillarKind, Time } from './scalars.ts'
 
 export const Identity = v.object({
@@ -26,6 +27,8 @@ export const Collection = v.object({
   /** Confirmed copies at which a put is done; the rest is owed. */
   copiesMin: v.pipe(Count, v.minValue(1)),
   algorithm: v.literal('sha256'),
+  /** Files are only added: nothing in it is replaced or deleted, whoever asks. */
+  appendOnly: v.optional(v.boolean()),
   /**
    * Kept in fragments of `bytes` each, of which the tracker brings `copies` to as many of the pillars, and answers for the
    * collection as a pillar does. Whole files on every pillar when absent.
@@ -55,6 +58,8 @@ export const ArchiveDocument = v.object({
   version: Count,
   issuedAt: Time,
   identities: v.array(Identity),
+  /** What clients may do; everything, when the whole field is absent. Else who is not named here may do nothing. */
+  permissions: v.optional(v.array(Permission)),
   /** Who was taken out or replaced. What counts is that `identities` does not have the key any more. */
   revoked: v.optional(v.array(Revocation)),
   collections: v.array(Collection),
@@ -114,6 +119,9 @@ export function withoutMember(
     ...document,
     identities: document.identities.filter((one) => one !== old),
     revoked: [...(document.revoked ?? []), revocationOf(old, at)],
+    ...(document.permissions
+      ? { permissions: document.permissions.filter(({ identity }) => identity !== name) }
+      : {}),
     collections,
   }
 }

@@ -1,5 +1,6 @@
 /** What is said when a new member is let in by a code: the invitation the tracker keeps, the request, the answer. */
 import * as v from 'valibot'
+import { Permission } from './permissions.ts'
 import { Name, PillarKind, Time } from './scalars.ts'
 
 const role = v.picklist(['pillar', 'client'])
@@ -11,6 +12,8 @@ export const Invitation = v.object({
   name: Name,
   site: v.optional(Name),
   kind: v.optional(PillarKind),
+  /** Of a client: what it may do with which collections. */
+  permissions: v.optional(v.array(v.omit(Permission, ['identity']))),
   /** It takes the place of a member of that name, whose certificate counts no more. */
   replace: v.boolean(),
   madeAt: Time,

@@ -130,13 +130,19 @@ export async function addMember(folder: string, member: Member, into: string): P
   writeFileSync(join(into, files.document), readDocument(folder).sealed)
 }
 
+/** What is not said again stays. */
+function keptRules({ collections }: ArchiveDocument, name: string): Pick<Collection, 'appendOnly'> {
+  const { appendOnly } = collections.find((one) => one.name === name) ?? {}
+  return appendOnly === undefined ? {} : { appendOnly }
+}
+
 /** Adds a collection, or gives it another policy. */
 export function setCollection(folder: string, collection: Collection): void {
   changeDocument(folder, (document) => ({
     ...document,
     collections: [
       ...document.collections.filter((one) => one.name !== collection.name),
-      collection,
+      { ...keptRules(document, collection.name), ...collection },
     ],
   }))
 }

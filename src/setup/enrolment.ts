@@ -13,6 +13,7 @@ import {
   type Invitation,
   parseEnrolmentRequest,
 } from '../protocol/enrolment.ts'
+import { permitted } from '../protocol/permissions.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { State } from '../state/state.ts'
 import type { Request, Response, Serve } from '../transfer/transfer.ts'
@@ -130,7 +131,7 @@ async function enlist(
   const identity = await identityOf(keys, invitation, publicKey)
   await alone(home, async () => {
     await directory.accept(readFileSync(parts.documentPath)).catch(() => false)
-    const sealed = nextDocument(directory, keys, identity, { replace: invitation.replace, at })
+    const sealed = nextDocument(directory, keys, identity, { ...invitation, at })
     parts.keepDocument(sealed)
     await directory.accept(sealed)
     if (invitation.replace) await writeRevoked(home, keys, directory.document())
@@ -156,11 +157,14 @@ function nextDocument(
   directory: Directory,
   { owner }: Signing,
   identity: Identity,
-  how: { replace: boolean; at: string },
+  how: Pick<Invitation, 'replace' | 'permissions'> & { at: string },
 ): Uint8Array {
   const document = directory.document()
   try {
-    const next = withMember(document, identity, how)
+    const next = (how.permissions ?? []).reduce(
+      (before, { collection, role }) => permitted(before, identity.name, collection, role),
+      withMember(document, identity, how),
+    )
     return sealDocument({ ...next, version: document.version + 1, issuedAt: how.at }, owner)
   } catch (error) {
     throw new Refused(409, error instanceof Error ? error.message : String(error))

@@ -21,6 +21,8 @@ export interface ChaosOptions {
   readonly severity: number
   /** In a collection that is kept in fragments. */
   readonly pieces?: boolean
+  /** And afterwards a pillar joins, and another is away for longer than the time of grace: copies move and are trimmed. */
+  readonly churn?: boolean
 }
 
 export interface ChaosReport {
@@ -29,6 +31,7 @@ export interface ChaosReport {
   readonly failed: number
   readonly fetched: number
   readonly crashes: number
+  readonly trimmed: number
   readonly virtualMs: number
   /** Digest over what every member logged last: the same seed gives the same one. */
   readonly digest: string
@@ -48,6 +51,7 @@ type Promised = Map<
 type Abandoned = Map<string, Set<string>>
 
 const hour = 3_600_000
+const churnGraceMs = 30 * 60_000
 
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
   let fleet: Fleet | undefined
@@ -57,7 +61,8 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       pillars: 5,
       copiesMin: 3,
       lan: options.seed % 3 !== 0,
-      ...(options.pieces ? { fragments: { bytes: 65_536, copies: 3 } } : {}),
+      ...(options.pieces ? { fragments: { bytes: 65_536, copies: 3 }, graceMs: churnGraceMs } : {}),
+      ...(options.churn ? { pillars: 6, late: 1 } : {}),
     })
     const collection = options.pieces ? piecesName : fleet.collection
     return await story({ ...fleet, collection }, options)
@@ -72,7 +77,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
 
 async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> {
   const random = fleet.random.fork('story')
-  const tally = { stored: 0, refused: 0, failed: 0, fetched: 0, crashes: 0 }
+  const tally = { stored: 0, refused: 0, failed: 0, fetched: 0, crashes: 0, trimmed: 0 }
   const promised: Promised = new Map()
   const abandoned: Abandoned = new Map()
   stir(fleet, options.severity)
@@ -89,6 +94,7 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
     await fleet.time.advance(random.int(30_000))
   }
   over.abort()
+  if (options.churn) await churn(fleet, options.severity, trouble, tally)
   stir(fleet, 0)
   await fleet.time.finish(trouble)
   await settle(fleet, options)
@@ -98,6 +104,33 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
   assert.equal(fleet.broker.counters.threw, 0, 'a handler threw into the bus')
   const digest = digestOf(fleet, fleet.lines().join('\n'))
   return { ...tally, virtualMs: Math.round(fleet.time.clock.monotonic()), digest }
+}
+
+/** Everything but power: one joins, one is away for too long, and comes back. */
+async function churn(
+  fleet: Fleet,
+  severity: number,
+  trouble: Promise<void>,
+  tally: { trimmed: number },
+): Promise<void> {
+  await fleet.time.finish(trouble)
+  stir(fleet, severity / 2)
+  fleet.busFaults.cut /= 5
+  const random = fleet.random.fork('churn')
+  for (const board of fleet.boards) if (!board.running()) await fleet.time.finish(board.start())
+  if (!fleet.tracker.running()) await fleet.time.finish(fleet.tracker.start(), hour)
+  const away = random.pick(fleet.boards)
+  away.crash()
+  await fleet.time.advance(churnGraceMs + 20 * 60_000)
+  await fleet.time.finish(away.start())
+  for (let n = 0; n < 6; n++) {
+    await fleet.time.advance(random.int(15 * 60_000))
+    const board = random.pick(fleet.boards)
+    board.crash()
+    await fleet.time.advance(random.int(60_000))
+    await fleet.time.finish(board.start())
+  }
+  tally.trimmed += fleet.tracker.running()?.care()?.keeper.balanced(piecesName).trimmed ?? 0
 }
 
 function stir({ busFaults, netFaults }: Fleet, severity: number): void {

@@ -71,6 +71,8 @@ export interface Fleet {
   readonly net: SimNet
   readonly netFaults: NetFaults
   readonly boards: readonly Board[]
+  /** Another board under this name, with a disk of its own. */
+  twin(name: string): Board
   readonly tracker: TrackerBoard
   client(name: 'ann' | 'bob'): Promise<Client>
   readonly collection: string
@@ -122,6 +124,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
       ...(options.slow ? { slow: options.slow } : {}),
+      ...(options.cold ? { cold: options.cold } : {}),
       ...(options.power ? { power: options.power } : {}),
     }),
   )
@@ -136,6 +139,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     net,
     netFaults,
     boards,
+    twin: (name) => pillarBoard(ground, name, 1 << 30, { kind: 'file', told: false }),
     tracker,
     collection: 'home',
     pieces: { copies: options.fragments?.copies ?? 0 },
@@ -160,7 +164,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power'> {
+interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold'> {
   readonly kind: PillarKind
 }
 
@@ -268,10 +272,12 @@ async function openPillar(
   },
 ): Promise<Pillar> {
   const { own, part, ours, supply } = board
-  const { kind, told, slow, power } = board.options
+  const { kind, told, slow, power, cold } = board.options
   const { world, connect, dial } = part
   const { state } = ours
-  const mine: Disk = slow ? slowDisk(ours.disk.disk, world.clock, slow) : ours.disk.disk
+  const bare = ours.disk.disk
+  const sleeper = cold?.(name, world, bare)
+  const mine: Disk = sleeper ?? (slow ? slowDisk(bare, world.clock, slow) : bare)
   if ((await mine.stat('volume.json')) === undefined)
     await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
   const directory = await openDirectory(
@@ -295,6 +301,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    ...(sleeper ? { sleeper } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })
 }

@@ -19,8 +19,14 @@ export interface Health {
   guardSync(step: Promise<void>): Promise<void>
 }
 
-/** No room, or not for a file so large: true of what was tried, and not of the volume. */
-const passing: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/**
+ * No room, or not for a file so large, or a disk that sleeps and could not be woken, of which nothing was asked: true of
+ * what was tried, and not of the volume.
+ */
+const passing: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EAGAIN'])
+
+/** Syncs that never began: nothing was there to be synced, or the disk could not be woken. */
+const unheard: ReadonlySet<string | undefined> = new Set(['ENOENT', 'EAGAIN'])
 
 /** Whether this ends only what was tried, which may be tried again later. */
 export const isPassing = (error: unknown): boolean => passing.has(diskErrorCode(error))
@@ -46,6 +52,6 @@ export function health(log: Log, volume: string, onTrouble?: (why: string) => vo
     },
     fail,
     guard: (step) => step.catch(failing((error) => !isPassing(error))),
-    guardSync: (step) => step.catch(failing((error) => diskErrorCode(error) !== 'ENOENT')),
+    guardSync: (step) => step.catch(failing((error) => !unheard.has(diskErrorCode(error)))),
   }
 }

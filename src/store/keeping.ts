@@ -35,6 +35,7 @@ type Kept =
   | 'tombstones'
   | 'receivingCount'
   | 'trouble'
+  | 'halt'
   | 'flush'
   | 'close'
 
@@ -58,6 +59,7 @@ export function keeping(parts: KeepingParts): Pick<Store, Kept> {
     tombstones: (query) => index.tombstones(query),
     receivingCount: async () => (await index.allReceiving()).length,
     trouble: health.trouble,
+    halt: (why) => health.fail(why),
     flush: () => bag.flush(),
     async close() {
       try {

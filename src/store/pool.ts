@@ -43,7 +43,7 @@ export async function openPool(world: World, state: State, options: PoolOptions)
   const answering = poolAnswering(members, back.tell)
   const group = groups(members, options)
   const receiving = poolReceiving(parts, answering, group.spread)
-  const several: Omit<Store, 'volume' | 'kind' | 'close' | 'watch'> = {
+  const several: Omit<Store, 'volume' | 'kind' | 'close' | 'watch' | 'halt'> = {
     stored: (collection, ids) => storedOn(parts, collection, ids),
     ...poolReading(parts),
     ...poolTrail(parts),
@@ -57,6 +57,7 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     ...{ ...parts, world, answering, receiving, group },
     ...{ tell: news.tell, isHeard: back.isHeard },
   })
+  let halted: string | undefined
   const pool: Pool = {
     ...several,
     get volume() {
@@ -75,6 +76,14 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     },
     forget: members.forget,
     ...coming,
+    async attach(id, open) {
+      await coming.attach(id, open)
+      if (halted !== undefined) members.here.get(id)?.store.halt(halted)
+    },
+    halt(why) {
+      halted = why
+      for (const { store } of members.here.values()) store.halt(why)
+    },
     refused: (where, why) => news.tell({ code: 'COMPONENT_FAILURE', text: `${where}: ${why}` }),
     async close() {
       await Promise.all(

@@ -208,14 +208,16 @@ function quarantining({ world, disk, index }: RemovalParts, { move, prune, commi
 function purging({ world, disk, index, health }: RemovalParts, { commit }: Steps) {
   return async (before: number): Promise<number> => {
     const old = await index.retained({ keptBefore: before, limit: purgeMax })
-    for (const aside of old) {
-      const { collection, id, version } = aside
-      await health.guard(disk.remove(retainedPath(world, aside)))
-      await commit(
-        { do: 'release', collection, id, version },
+    if (old.length === 0) return 0
+    for (const aside of old) await health.guard(disk.remove(retainedPath(world, aside)))
+    // Else a power cut may bring names back of which nobody knows any more.
+    await health.guardSync(disk.syncDir(folder))
+    await commit(
+      ...old.flatMap((aside): Change[] => [
+        { do: 'release', collection: aside.collection, id: aside.id, version: aside.version },
         audited(world, aside, self, 'deletion', 'no longer kept aside'),
-      )
-    }
+      ]),
+    )
     return old.length
   }
 }

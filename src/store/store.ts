@@ -250,6 +250,8 @@ export interface Store
   watch(tell: (news: News) => void): void
   /** Undefined while all is well, else why the volume takes no more writes. */
   trouble(): string | undefined
+  /** No more writes from now on, until the next start. */
+  halt(why: string): void
   /** Brings manifest and tag files up to date. */
   flush(): Promise<void>
   close(): Promise<void>

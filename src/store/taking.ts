@@ -10,9 +10,9 @@ import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { readIdentity, type VolumeIdentity, WrongVolume } from './identity.ts'
 import { openPool, type Pool } from './pool.ts'
-import type { Opening } from './pool-arrivals.ts'
 import { type Mirrored, openMirrored } from './pool-state.ts'
 import type { Store } from './store.ts'
+import type { VolumeOptions } from './volume.ts'
 
 /** A file system that may be a volume of ours. */
 export interface Candidate {
@@ -40,7 +40,7 @@ export interface Owner {
 export type OpenStore = (
   disk: Disk,
   index: Index,
-  options: Pick<Opening, 'group'>,
+  options: Pick<VolumeOptions, 'group' | 'whenSilent'>,
 ) => Promise<Store>
 
 /** A candidate that is a volume of ours, with its lock taken. */

@@ -97,6 +97,12 @@ export async function openVolume(
     inspect: () => inspect({ world, disk, index, health: state, news, bag, mend, alone }),
     watch: news.watch,
     ...removing(index, removals, alone),
+    async purge(before) {
+      const gone = await group.alone(() => removals.purge(before))
+      // Where nothing went no list is to follow, and no disk to be woken.
+      if (gone > 0) bag.touch()
+      return gone
+    },
     space: async () => ({
       ...reserved.space(await disk.free()),
       bytesRetained: await index.retainedBytes(),
@@ -137,12 +143,11 @@ function removing(
   index: Index,
   work: ReturnType<typeof removal>,
   alone: <T>(step: () => Promise<T>) => Promise<T>,
-): Omit<Removing, 'versions' | 'tombstones'> {
+): Omit<Removing, 'versions' | 'tombstones' | 'purge'> {
   return {
     remove: (file, by) => alone(() => work.remove(file, by)),
     restore: (collection, id, checksum, by) =>
       alone(() => work.restore(collection, id, checksum, by)),
-    purge: (before) => alone(() => work.purge(before)),
     async restorable(collection, ids) {
       const limit = Number.MAX_SAFE_INTEGER
       const kept = await index.retained({ collection, ids, limit })

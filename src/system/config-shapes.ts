@@ -61,6 +61,31 @@ const home = {
   },
 } as const satisfies Shape
 
+const bay = {
+  'bay.index': {
+    type: 'path',
+    optional: true,
+    doc: 'Folder on another medium for the index of the disk; with it, the disk sleeps while nothing is asked of it.',
+  },
+  'bay.controller': {
+    type: 'path',
+    optional: true,
+    doc: 'Serial line of the controller that switches its power: /dev/serial/by-id/...; when absent the disk stops by a timer of its own.',
+  },
+  'bay.baud': { type: 'number', default: 9600, doc: 'Speed of that line.' },
+  'bay.slot': { type: 'number', default: 0, doc: 'Which bay it is in, counted from 0.' },
+  'bay.linger': {
+    type: 'duration',
+    default: '3min',
+    doc: 'It sleeps when nothing was asked of it for so long.',
+  },
+  'bay.work-every': {
+    type: 'duration',
+    default: '7d',
+    doc: 'What nobody waits for, as reading everything again, is done together, once in so long.',
+  },
+} as const satisfies Shape
+
 const power = {
   'power.source': {
     type: 'text',
@@ -181,6 +206,7 @@ export const agentShape = {
     default: '90d',
     doc: 'In this time everything is read from the disk once and compared, a share a day.',
   },
+  ...bay,
   ...power,
 } as const satisfies Shape
 

@@ -7,6 +7,7 @@ import { answering, compose, notUnderstood } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import { conversationOf, nextSession } from '../post/session.ts'
 import type { Head, MessageOf } from '../protocol/messages.ts'
+import { forbidden } from '../protocol/permissions.ts'
 import { type EventType, pillarEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Serve } from '../transfer/transfer.ts'
@@ -176,8 +177,15 @@ async function answerTo(
       if (message.from !== name) return
       return void (await line.post().send(message.replyTo, await told.hear(message)))
     case 'DeliverOwedCopiesRequest': {
-      await debts.owe(debtsOf(message))
       const type = 'DeliverOwedCopiesFinalResponse' as const
+      const { from, collection } = message
+      const why = forbidden(client.directory.document(), from, collection, message.type)
+      if (why !== undefined) {
+        const about = answering(message, name, 'FAILURE', why)
+        const refusal = compose<typeof type>(world, name, { type, ...about })
+        return void (await line.post().send(message.replyTo, refusal))
+      }
+      await debts.owe(debtsOf(message))
       const answer = compose<typeof type>(world, name, {
         type,
         ...answering(message, name, 'OPERATION_COMPLETED'),

@@ -86,6 +86,8 @@ async function copiesOf(
       lookedUp = 0
       await world.clock.sleep(0)
     }
+    // A text has one copy more than what it tells of.
+    if (text && wanted !== undefined) least = Math.min(least, wanted)
     found.push(wanted === undefined ? undefined : { least, wanted })
   }
   return found

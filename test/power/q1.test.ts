@@ -69,6 +69,11 @@ t.test('[PWR-2] late by one question: what was true then is not taken for now', 
   // The answer "mains" is still on its way when they go.
   Object.assign(ups, { mains: false, manners: 'good' })
   t.equal((await read()).supply, 'battery')
+  // Nor when it is all that comes.
+  Object.assign(ups, { mains: true, manners: 'late' })
+  t.equal((await read()).supply, 'unknown')
+  Object.assign(ups, { mains: false, manners: 'silent' })
+  t.equal((await read()).supply, 'unknown')
 })
 
 t.test('[PWR-3] a grave word is asked for again at once', async (t) => {

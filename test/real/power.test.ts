@@ -1,9 +1,11 @@
 // Power by real lines, real servers of Network UPS Tools, and a real agent.
 
+import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { nutPower } from '../../src/power/nut.ts'
 import type { Power, Reading } from '../../src/power/power.ts'
@@ -13,6 +15,7 @@ import { systemClock } from '../../src/system/clock.ts'
 import { changeConfig, collection, makeArchive } from '../support/archive.ts'
 import { writeNoise } from '../support/files.ts'
 import { needs } from '../support/needs.ts'
+import { plainEnvironment } from '../support/program.ts'
 import { startCable } from '../support/serial.ts'
 import { until } from '../support/until.ts'
 import { connectUps, startNut } from '../support/ups.ts'
@@ -116,6 +119,34 @@ t.test('[PWR-2] who answers as a server of NUT does not is not believed', async 
   }
   answer = good
   t.match(await look(power), { supply: 'mains' })
+  // The command, on such a server.
+  const file = join(t.testdir({}), 'agent.toml')
+  const text = readFileSync(join(import.meta.dirname, '../../deploy/examples/agent.toml'), 'utf8')
+  const member = text.slice(0, text.indexOf('[power]'))
+  writeFileSync(file, `${member}[power]\nsource = "nut"\nserver = "ups@127.0.0.1:${port}"\n`)
+  const run = async (...args: string[]): Promise<string> => {
+    const all = [
+      join(import.meta.dirname, '../../src/agent.ts'),
+      'power',
+      '--config',
+      file,
+      ...args,
+    ]
+    return (await promisify(execFile)(process.execPath, all, { env: plainEnvironment() })).stdout
+  }
+  t.match(await run(), /^power +on mains\nplan +everything is done\n$/)
+  answer = good.replace('"OL"', '"OB DISCHRG"').replace('END', 'VAR ups battery.charge "80"\nEND')
+  t.match(
+    await run(),
+    /^power +on battery, charge 80 %\nplan +new files are refused \(it runs on battery/,
+  )
+  t.match(JSON.parse(await run('--json')), {
+    mode: 'battery',
+    reading: { charge: 80 },
+    plan: { stop: false },
+  })
+  answer = good.replace('"OL"', '"OB LB"')
+  t.match(await run(), /plan +stop in order, park the disk, switch off/)
 })
 
 t.test(
@@ -144,6 +175,14 @@ t.test(
     t.match(await run('put', collection, source, '--wait', 'all'), { code: 0 })
     ups.mains = false
     const one = pillars['pillar-1']
+    // The line belongs to the agent; without one it is there for whoever looks.
+    const agent = (file: string) => {
+      const args = [join(import.meta.dirname, '../../src/agent.ts'), 'power', '--config', file]
+      return spawnSync(process.execPath, args, { encoding: 'utf8', env: plainEnvironment() })
+    }
+    t.match(agent(config), { status: 1, stdout: /the agent runs, and has the line/ })
+    const none = agent(join(home, 'pillar-2', 'agent.toml'))
+    t.match(none, { status: 0, stdout: /nobody tells of the power here/ })
     await until('it saves its power', () =>
       one.events('power.mode').some(({ is }) => is === 'battery'),
     )

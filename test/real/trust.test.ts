@@ -148,6 +148,26 @@ async function bringList({ home, mosquitto }: Archive): Promise<void> {
   await mosquitto.ready()
 }
 
+type Colonnade = (...args: string[]) => Promise<{ code: number; output: string; errors: string }>
+
+/** What `laptop` may do, before and after the owner has said so. */
+async function roles(t: Test, home: string, colonnade: Colonnade): Promise<void> {
+  const deposits = /laptop is depositor of photos: puts and gets, no more/
+  const sum = (await colonnade('checksums', 'photos')).output.slice(0, 64)
+  const victim = ['photos', 'a', '--checksum', sum, '--pillar', 'attic'] as const
+  t.match(await colonnade('delete', ...victim), { code: 1, errors: deposits })
+  const owner = ['--owner-key', join(home, 'archive', 'owner.key')]
+  t.match(await colonnade('permit', 'laptop', 'curator', '--collection', 'photos', ...owner), {
+    code: 0,
+    output: /laptop is curator of photos/,
+  })
+  t.match((await colonnade('members')).output, /laptop +client +depositor of \*, curator of photos/)
+  t.match((await colonnade('collection', 'show', 'photos')).output, /^laptop is curator$/m)
+  await until('the pillar has heard of it', async () => {
+    return (await colonnade('delete', ...victim)).code === 0
+  })
+}
+
 async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const archive = await makeArchive(t, kind)
   const { home } = archive
@@ -198,6 +218,8 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   t.match(again, { code: 1, errors: /^colonnade-agent: error: this code was used on .*\n$/ })
   const wrong = await run('cli', 'enrol', forBoard.replace(/.$/, '*'), '--config', join(home, 'x'))
   t.match(wrong, { code: 1, errors: /mistyped/ })
+
+  if (kind === 'embedded') await roles(t, home, colonnade)
 
   const stranger = await (await makePki()).credentialsOf('pillar-1')
   t.equal(await letIn(archive, 'pillar-2', credentials(join(home, 'pillar-2'))), '200 yes')

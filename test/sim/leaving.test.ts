@@ -84,6 +84,7 @@ t.test(
     const [put] = await fleet.time.finish(putBatch(client, 'home', [more], { signal }))
     t.notOk(put?.copies.includes('pillar-2'), 'it gets nothing new')
     t.notOk(put?.owed.includes('pillar-2'), 'and is owed nothing')
+    t.same(await fleet.boards[1]?.index.stored('home', [more.id]), [undefined], 'nor has it any')
     const { files } = await fleet.time.finish(survey(client, 'home', {}, signal))
     t.notOk(files.get(items[0]?.id ?? '')?.copies.includes('pillar-2'), 'what it has is no copy')
 
@@ -107,6 +108,8 @@ t.test(
     await fleet.time.advance(2 * minute)
     t.match(await say('pillar-3', 'lost'), { responseInfo: { code: 'OPERATION_COMPLETED' } })
     await fleet.time.advance(2 * hour)
+    const members = await fleet.tracker.vault().view.members()
+    t.equal(members.find(({ pillar }) => pillar === 'pillar-3')?.state, 'gone', 'until it joins')
     const left = { ...fleet, boards: fleet.boards.filter((_, n) => n !== 2) }
     t.equal(await isScarce(left), false, 'long before the time of grace')
     t.equal((await told())?.length, 2)

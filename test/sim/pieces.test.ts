@@ -14,22 +14,27 @@ const seeds = Number(process.env.PIECES_SEEDS ?? 20)
 const hour = 3_600_000
 
 t.test('what was acknowledged has its copies, and every put ends, whatever fails', async (t) => {
-  const sum = { stored: 0, refused: 0, failed: 0, fetched: 0, crashes: 0, virtualMs: 0 }
+  const sum = {
+    ...{ stored: 0, refused: 0, failed: 0, fetched: 0, crashes: 0, trimmed: 0 },
+    virtualMs: 0,
+  }
   for (let seed = 1; seed <= seeds; seed++) {
     // A broken invariant throws with the seed and the last lines of every log.
     const report = await chaos({
       ...{ seed, operations: 5, pieces: true },
       severity: seed % 4 === 0 ? 1 : 0.5,
+      churn: seed % 5 === 3,
     })
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += report[name]
   }
   t.comment(
     `${seeds} seeds, ${Math.round(sum.virtualMs / hour)} simulated hours: ${sum.stored} files acknowledged, ` +
-      `${sum.fetched} fetched, ${sum.refused} refused, ${sum.failed} said to have failed, ${sum.crashes} power cuts, 0 lost`,
+      `${sum.fetched} fetched, ${sum.refused} refused, ${sum.failed} said to have failed, ${sum.crashes} power cuts, ${sum.trimmed} copies trimmed, 0 lost`,
   )
   t.ok(sum.stored > seeds * 3)
   t.ok(sum.fetched > seeds / 2)
   t.ok(sum.crashes > seeds / 2)
+  t.ok(sum.trimmed > seeds / 4)
 })
 
 t.test('the same seed replays bit for bit', async (t) => {

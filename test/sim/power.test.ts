@@ -5,6 +5,7 @@ import { heardAlarms } from '../../src/client/alarms.ts'
 import type { Client } from '../../src/client/client.ts'
 import { statuses } from '../../src/client/list.ts'
 import { type PutItem, putBatch } from '../../src/client/put.ts'
+import { remove } from '../../src/client/remove.ts'
 import { type Board, type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
@@ -193,7 +194,7 @@ t.test(
   },
 )
 
-t.test('[PWR-9] the mains come back in the middle of the stop: nobody switches off', async (t) => {
+t.test('[PWR-9] mains of a moment in the middle of the stop are none: it goes off', async (t) => {
   const { fleet, boards, item, put, pass } = await setting(t)
   const [one] = boards
   const { power } = one
@@ -203,7 +204,6 @@ t.test('[PWR-9] the mains come back in the middle of the stop: nobody switches o
   }
   Object.assign(power.ups, { mains: false, low: true })
   await pass(20 * second)
-  // It is certain of them only after a while: by then it is parked.
   t.same(power.steps.slice(0, 4), ['open', 'leave', 'closed', 'park'])
   t.equal(power.shutDowns, 1, 'mains of a moment are none')
   t.equal(one.running(), undefined)
@@ -382,6 +382,41 @@ t.test(
 
 const sizes = (files: ReadonlyMap<string, Uint8Array>): string[] =>
   [...files].map(([path, bytes]) => `${path} ${bytes.length}`)
+
+t.test('[PWR-8] nor is anything deleted with too weak a supply; on battery it is', async (t) => {
+  const { fleet, client, boards, item, put, pass } = await setting(t)
+  const [one] = boards
+  const items = [item('a'), item('b')]
+  await fleet.time.finish(put(...items))
+  const removed = (id: string) => {
+    const checksum = items.find((item) => item.id === id)?.checksum ?? ''
+    return fleet.time.finish(remove(client, 'home', { id, checksum }, [one.name], signal))
+  }
+  one.power.weak = true
+  await pass(10 * second)
+  t.match(await removed('a'), [{ is: 'refused', why: /under-voltage/ }])
+  Object.assign(one.power, { weak: false })
+  one.power.ups.mains = false
+  await pass(90 * second)
+  t.match(await removed('a'), [{ is: 'done' }])
+  t.equal(await held(one, items), 1)
+})
+
+t.test('[PWR-7] on battery no fragment is applied for', async (t) => {
+  const { fleet, client, boards, item, pass } = await setting(t, {
+    fragments: { bytes: 65_536, copies: 2 },
+  })
+  await pass(minute)
+  const [one, two, three] = boards
+  one.power.ups.mains = false
+  await pass(15 * second)
+  const putting = putBatch(client, 'pieces', [item('a', 500_000)], { signal })
+  t.match(await fleet.time.finish(putting), [{ outcome: 'stored' }])
+  const pieces = async ({ index }: Board): Promise<number> =>
+    (await index.summary()).find(({ collection }) => collection === 'pieces')?.files ?? 0
+  t.equal(await pieces(one), 0)
+  t.ok((await pieces(two)) > 7 && (await pieces(three)) > 7)
+})
 
 t.test('[PWR-11] the plug of the line is pulled: told, and work goes on', async (t) => {
   const all = await setting(t)

@@ -2,7 +2,16 @@
 
 import { strict as assert } from 'node:assert'
 import t from 'tap'
-import { type Item, mustHold, type Said, type Stage, settled, stage } from './stories.ts'
+import {
+  hour,
+  type Item,
+  minute,
+  mustHold,
+  type Said,
+  type Stage,
+  settled,
+  stage,
+} from './stories.ts'
 
 /** Which of the messages of one kind, on which way. */
 interface Place {
@@ -46,7 +55,7 @@ async function told(lost?: Place): Promise<{ places: Place[]; ended: boolean }> 
   const items = files(on)
   const results = await on.put(items)
   if (results.some(({ outcome }) => outcome !== 'stored')) throw new Error('it was not stored')
-  await settled(on)
+  await settled(on, hour, minute)
   await mustHold(on, items)
   assert.equal(on.fleet.broker.counters.lost, lost ? 1 : 0, 'it was said, and lost')
   return { places, ended: [...begun].every((one) => ended.has(one)) }

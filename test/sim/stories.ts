@@ -79,14 +79,18 @@ export const nameOf = ({ name }: { name: string }): string => name
 export const present = (fleet: Fleet): string[] => care(fleet).members.present(piecesName)
 
 /** Lets time pass until all are there and have their copies, and then some; not for ever. */
-export async function settled({ fleet }: Stage, limitMs = 3 * hour): Promise<void> {
+export async function settled(
+  { fleet }: Stage,
+  limitMs = 3 * hour,
+  leftMs = 25 * minute,
+): Promise<void> {
   const until = fleet.time.clock.monotonic() + limitMs
   while (fleet.time.clock.monotonic() < until) {
     await fleet.time.advance(30_000)
     if (present(fleet).length === fleet.boards.length && !(await isScarce(fleet))) break
   }
   // What is left over is offered every ten minutes.
-  await fleet.time.advance(25 * minute)
+  await fleet.time.advance(leftMs)
 }
 
 /** The invariants: copies, contents, ends, and that pillars and tracker say the same of what is held. */

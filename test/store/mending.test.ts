@@ -1,15 +1,17 @@
 // A bit that turned over in the books costs no file: what bytes and one of the two books agree on is true.
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import type { Disk } from '../../src/disk/disk.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
+import type { Index } from '../../src/index/index.ts'
 import { asyncIndex, openIndex } from '../../src/index/sqlite.ts'
 import { simClock } from '../../src/sim/clock.ts'
 import { simRandom } from '../../src/sim/random.ts'
 import { simWorld } from '../../src/sim/world.ts'
 import { adoptVolume, readIdentity } from '../../src/store/identity.ts'
+import { rebuildIndex } from '../../src/store/rebuild.ts'
 import { openSoundIndex } from '../../src/store/sound-index.ts'
 import type { News, Store } from '../../src/store/store.ts'
 import { openVolume } from '../../src/store/volume.ts'
@@ -299,6 +301,50 @@ test('[REB-2] what had no line yet is kept, and is stored when the same bytes ar
   )
   const [stored] = await now.store.stored('home', ['letters/ann.txt'])
   t.equal(stored?.path, 'letters/ann.txt')
+})
+
+test('[REB-1] a rebuild that is cut at any of its commits goes on, and ends the same', async (t) => {
+  const on = await real(t)
+  for (const id of ids) await on.put(id)
+  await on.store.flush()
+  const [doomed] = await on.store.stored('home', ['100%'])
+  if (doomed) await on.store.remove({ ...doomed, version: doomed.sequence }, ann)
+  await on.store.close()
+  const lines = Array.from({ length: 2_500 }, (_, n) => `${'a'.repeat(64)}  data/many/${n}\n`)
+  mkdirSync(join(on.root, 'many/data/many'), { recursive: true })
+  for (const [n] of lines.entries()) writeFileSync(join(on.root, `many/data/many/${n}`), '')
+  writeFileSync(join(on.root, 'many/manifest-sha256.txt'), lines.join(''))
+  const world = simWorld(simClock(1_700_000_000_000).clock, simRandom('cut'), 'p1')
+  const disk = asyncDisk(nodeDisk(on.root))
+  const identity = await readIdentity(disk, owner)
+  const outcomeOf = async (index: Index) => {
+    const { files } = await index.list({ collection: 'home', limit: 9 })
+    const { tombstones } = await index.tombstones({ collection: 'home', limit: 9 })
+    return JSON.stringify([
+      await index.summary(),
+      files.map(({ id, timestamp }) => [id, timestamp]),
+      tombstones.map(({ id }) => id),
+    ])
+  }
+  const fresh = asyncIndex(openIndex(':memory:'))
+  let commits = 0
+  const counted = (index: Index, last = Number.POSITIVE_INFINITY): Index => ({
+    ...index,
+    async commit(changes) {
+      if (++commits > last) throw new Error('cut')
+      await index.commit(changes)
+    },
+  })
+  await rebuildIndex({ world, disk, identity, index: counted(fresh) })
+  const [all, right] = [commits, await outcomeOf(fresh)]
+  t.ok(all > 6)
+  for (let cut = 0; cut < all; cut++) {
+    commits = 0
+    const index = asyncIndex(openIndex(':memory:'))
+    await t.rejects(rebuildIndex({ world, disk, identity, index: counted(index, cut) }), /cut/)
+    await rebuildIndex({ world, disk, identity, index })
+    t.equal(await outcomeOf(index), right, `cut after ${cut} of ${all} commits`)
+  }
 })
 
 function filesBelow(root: string): string[] {

@@ -135,6 +135,12 @@ export async function take(
   ;(what === 'away' ? to : from).set(id, original.bytes)
 }
 
+/** Gives up what was deleted, for good. */
+export async function purge({ store, promises }: Run): Promise<void> {
+  promises.removed.clear()
+  while ((await store.purge(Number.MAX_SAFE_INTEGER)) > 0);
+}
+
 /** Puts a file aside, as one whose bytes were found wrong. */
 export async function putAside(
   { store, collection, promises }: Run,
@@ -418,6 +424,12 @@ function unfinished({ sim, index, collection }: Board, originals: readonly Origi
   const expected = files.map(({ checksum, path }) => `${checksum}  data/${path}\n`)
   if (files.length > 0 && lines.sort().join('') !== expected.sort().join(''))
     found.push(`the manifest says ${lines.join('')}, not ${expected.join('')}`)
+  // Absent it says nothing; and it comes with the next quiet moment.
+  for (const line of textOf(`${collection}/tagmanifest-sha256.txt`).split('\n').slice(0, -1)) {
+    const [digest, name] = line.split('  ')
+    const list = disk.get(`${collection}/${name}`)
+    if (!list || digestOf(world, list) !== digest) found.push(`tagmanifest is wrong about ${name}`)
+  }
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
   if (
     files.length > 0 &&

@@ -10,6 +10,7 @@ import {
   killed,
   type Lie,
   type Original,
+  purge,
   put,
   putAside,
   type Run,
@@ -120,6 +121,19 @@ const removals: readonly Work[] = [
       if (!(await run.store.answer(`${run.collection} replace`))) await put(run, 'r1', [before])
       await put(run, 'r2', one)
       await replace(run, before, after)
+    },
+  },
+  {
+    name: 'deleted for good',
+    originals: large,
+    async run(run) {
+      if (!run.promises.answered.has(`${run.collection} r1`))
+        await put(run, 'r1', [...one, ...large])
+      const [first] = one as [Original]
+      const [left] = await run.store.stored(run.collection, [first.id])
+      if (left) await take(run, 'away', first)
+      await purge(run)
+      await run.store.flush()
     },
   },
   {

@@ -183,7 +183,7 @@ async function found(
 /** Gives some keys of a configuration other values; their names are as in the shapes, `section.key`. */
 export function changeConfig(
   path: string,
-  values: Readonly<Record<string, string | readonly string[]>>,
+  values: Readonly<Record<string, string | number | readonly string[]>>,
   into = path,
 ): void {
   const config = parseToml(readFileSync(path, 'utf8'))

@@ -383,3 +383,26 @@ t.test('an ordinary client of HTTPS is answered', async (t) => {
   })
   t.equal(got, 999)
 })
+
+t.test(
+  '[REV-1] who is not admitted any more is cut, and a dialler takes no such key',
+  async (t) => {
+    const tls = await credentials('exchange')
+    const turnedOut = new Set<string>()
+    const admit = (identity: string): boolean => !turnedOut.has(identity)
+    const at = { host: '127.0.0.1', port: 0, tls, serve: done, admit, world: quiet }
+    const server = await httpsServe(at)
+    t.teardown(() => server.close())
+    const { closed } = await raw(server.port)
+    const { socket, closed: second } = await raw(server.port)
+    turnedOut.add('attic')
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    t.equal(await second, '', 'what is asked on an old connection is not answered')
+    server.recheck()
+    t.equal(await closed, '', 'and silent ones are cut')
+    const to = { identity: 'exchange', url: `https://127.0.0.1:${server.port}` }
+    const wary = httpsDial({ tls: await credentials('bob'), world: quiet, admit: () => false })
+    t.teardown(() => wary.close())
+    await t.rejects(wary(to, get, options), /this key is not exchange's any more/)
+  },
+)

@@ -49,3 +49,32 @@ t.test('[DISK-9] while the broker is away it is said again', async (t) => {
   await fleet.time.advance(60_000)
   t.match(alarms(), [{ from: board.name, alarmCode: 'COMPONENT_FAILURE' }])
 })
+
+t.test('[DISK-10] two live boards under one name both stop writing, and say so', async (t) => {
+  const { fleet, board, put, alarms } = await setting(t)
+  const twin = fleet.twin(board.name)
+  await fleet.time.finish(twin.start())
+  await fleet.time.advance(90_000)
+  const told = alarms().filter(({ alarmText }) => /another board is there/.test(alarmText))
+  t.equal(told.length, 2, 'each of them')
+  t.ok(
+    told.every(({ from, alarmCode }) => from === board.name && alarmCode === 'COMPONENT_FAILURE'),
+  )
+  const [result] = await fleet.time.finish(put('after'))
+  t.equal(result?.outcome, 'stored', 'by the others')
+  for (const one of [board, twin])
+    t.equal((await one.index.stored('home', ['after']))[0], undefined, 'and not by them')
+})
+
+t.test('[DISK-10] a board that comes again and again is no second one', async (t) => {
+  const { fleet, board, alarms } = await setting(t)
+  for (let n = 0; n < 8; n++) {
+    board.crash()
+    await fleet.time.finish(board.start())
+    fleet.broker.cut(board.name, 500)
+    await fleet.time.advance(7_000)
+    fleet.broker.cut(board.name)
+    await fleet.time.advance(7_000)
+  }
+  t.same(alarms(), [])
+})
