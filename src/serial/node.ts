@@ -1,6 +1,7 @@
 /** Serial lines of this machine: the only importer of serialport, whose native part is loaded with the first line. */
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { read, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
 import type { SerialPort } from 'serialport'
 import type { Line, Serial, SerialOptions } from './serial.ts'
 
@@ -12,8 +13,41 @@ export const systemSerial: Serial = {
     await new Promise<void>((done, fail) =>
       port.open((error) => (error ? fail(new Error(`${path}: ${error.message}`)) : done())),
     )
+    hangUpEnds(port)
     return lineOn(port)
   },
+}
+
+const readOnce = promisify(read)
+
+/**
+ * To read nothing of a line that always waits for a byte means that the other end has hung up. The library asks again then,
+ * as fast as it can and for ever (its `unixRead`), so that a pulled plug would cost a core and all memory.
+ */
+function hangUpEnds({ port }: SerialPort): void {
+  if (!port || !('poller' in port)) throw new Error('serial lines are known of Linux only')
+  const line = port
+  line.read = async (buffer, offset, length) => {
+    const fd = (): number => {
+      if (line.isOpen && line.fd !== null) return line.fd
+      throw Object.assign(new Error('closed'), { canceled: true })
+    }
+    for (;;) {
+      try {
+        const { bytesRead } = await readOnce(fd(), buffer, offset, length, null)
+        if (bytesRead === 0) throw new Error('the other end has hung up')
+        return { bytesRead, buffer }
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code !== 'EAGAIN' && code !== 'EINTR') throw error
+      }
+      // It may have been closed meanwhile, and its poller with it.
+      fd()
+      await new Promise<void>((done, fail) =>
+        line.poller.once('readable', (error: Error | null) => (error ? fail(error) : done())),
+      )
+    }
+  }
 }
 
 function lineOn(port: SerialPort): Line {
