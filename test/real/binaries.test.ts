@@ -150,7 +150,9 @@ t.test('the packages install, upgrade, and leave all data when they go', install
   inside('colonnade-tracker', 'init', '/var/lib/colonnade-tracker', '--host', '127.0.0.1')
   const owner = inside('stat', '-c', '%U', '/var/lib/colonnade-tracker/tracker/key.pem')
   t.equal(owner.trim(), 'colonnade-tracker')
-  t.equal(inside('stat', '-c', '%U', '/var/lib/colonnade-tracker/archive/owner.key').trim(), 'root')
+  // With it the tracker signs for those who were invited.
+  const ownerKey = inside('stat', '-c', '%U %a', '/var/lib/colonnade-tracker/archive/owner.key')
+  t.equal(ownerKey.trim(), 'colonnade-tracker 600')
   inside('colonnade-tracker', 'add', 'pillar', 'attic', '/var/lib/colonnade-tracker', '--out', '/a')
   inside('colonnade-agent', 'init', '/a')
   inside('colonnade-agent', 'init', '/a')
