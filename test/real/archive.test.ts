@@ -128,7 +128,7 @@ t.test('exchange and broker talk to nobody without a certificate of this archive
       'GET /archive-document HTTP/1.1\r\nHost: tracker\r\n\r\n',
       'HTTP/1.1 200 OK',
       // Whoever was invited has none yet; this is all that he hears.
-      /^(HTTP\/1.1 403 Forbidden\r\n[^]{1,300})?$/,
+      /^(HTTP\/1.1 403 Forbidden\r\n[\s\S]{1,300})?$/,
     ],
     ['the broker', broker, connectPacket('client.probe'), '\x20\x02\x00\x00', /^$/],
   ] as const) {
