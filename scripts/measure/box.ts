@@ -20,6 +20,19 @@ export interface Box {
   step(...args: string[]): Promise<Step>
 }
 
+/** Runs one command and watches all processes until it has ended; rejects when it fails. */
+export async function watchedRun(fleet: Fleet, args: readonly string[]): Promise<Step> {
+  const watched = watch(fleet.pids)
+  const began = performance.now()
+  const command = fleet.start(...args)
+  watched.add('client', command.pid)
+  const { code, out, err } = await command.ended
+  const ms = performance.now() - began
+  watched.stop()
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${out}${err}`)
+  return { ms, usage: watched.usage() }
+}
+
 export async function inBox<T>(
   nodeOptions: readonly string[],
   work: (box: Box) => Promise<T>,
@@ -37,17 +50,7 @@ export async function inBox<T>(
       founded,
       ports: [28443, 28883],
     })
-    const step = async (...args: string[]): Promise<Step> => {
-      const watched = watch(fleet.pids)
-      const began = performance.now()
-      const command = fleet.start(...args)
-      watched.add('client', command.pid)
-      const { code, out, err } = await command.ended
-      const ms = performance.now() - began
-      watched.stop()
-      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${out}${err}`)
-      return { ms, usage: watched.usage() }
-    }
+    const step = (...args: string[]): Promise<Step> => watchedRun(fleet, args)
     try {
       return await work({ home, fleet, step })
     } finally {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { decide } from '../../src/setup/found.ts'
 import { bigFile, difference, MiB } from '../../test/support/net-files.ts'
 import { startFleet } from '../../test/support/net-fleet.ts'
-import { watch } from '../../test/support/net-watch.ts'
+import { watchedRun } from './box.ts'
 import { inMiB, inSeconds, type Measurement, markdown, rate, tell } from './table.ts'
 
 const pillars = ['pillar-1', 'pillar-2', 'pillar-3', 'pillar-4'] as const
@@ -37,16 +37,9 @@ export const pieces: Measurement = async ({ scale, nodeOptions }) => {
       tell(name)
       const tracker = fleet.pids.tracker ?? 0
       const before = moved(tracker)
-      const watched = watch(fleet.pids)
-      const began = performance.now()
-      const command = fleet.start(...args)
-      watched.add('client', command.pid)
-      const { code, out, err } = await command.ended
-      const ms = performance.now() - began
-      watched.stop()
-      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${out}${err}`)
+      const { ms, usage } = await watchedRun(fleet, args)
       const through = ((moved(tracker) - before) / 1e6).toFixed(1)
-      const peak = inMiB(watched.usage().client?.peak)
+      const peak = inMiB(usage.client?.peak)
       rows.push([name, inSeconds(ms), rate(bytes, ms), `${through} MB`, peak])
     }
     try {

@@ -178,6 +178,19 @@ const trying =
     }
   }
 
+/** A file that came into its place meanwhile stays, unless it may be overwritten: then no place is given. */
+async function unlessTaken<T>(
+  disk: Desk['disk'],
+  { taken, known }: Gathered,
+  place: string | undefined,
+  inner: { finish(): Promise<T>; forget(): Promise<unknown> },
+): Promise<T | undefined> {
+  if (place === undefined || (await disk.stat(place)) === undefined) return inner.finish()
+  taken.add(known.id)
+  await inner.forget()
+  return undefined
+}
+
 async function landingAt(
   desk: Desk,
   { collection, overwrite, failed }: RestoreOptions,
@@ -192,12 +205,12 @@ async function landingAt(
     write: (bytes) => tried(() => inner.write(bytes)),
     secure: () => tried(() => inner.secure()),
     finish: (size) =>
-      tried(async () => {
-        if (overwrite || (await disk.stat(place.final)) === undefined) return inner.finish(size)
-        wanted.taken.add(wanted.known.id)
-        await disk.remove(place.partial)
-        return undefined
-      }),
+      tried(() =>
+        unlessTaken(disk, wanted, overwrite ? undefined : place.final, {
+          finish: () => inner.finish(size),
+          forget: () => disk.remove(place.partial),
+        }),
+      ),
   }
 }
 
@@ -220,12 +233,7 @@ async function mosaicAt(
     came: (at, bytes, whole) => tried(() => inner.came(at, bytes, whole)),
     close: () => tried(inner.close),
     finish: () =>
-      tried(async () => {
-        if (overwrite || (await disk.stat(place.final)) === undefined) return inner.finish()
-        wanted.taken.add(known.id)
-        await inner.forget()
-        return undefined
-      }),
+      tried(() => unlessTaken(disk, wanted, overwrite ? undefined : place.final, inner)),
     forget: inner.forget,
   }
 }

@@ -7,36 +7,24 @@ import type { Line } from '../../src/serial/serial.ts'
 import { simSerial } from '../../src/sim/serial.ts'
 import { needs } from '../support/needs.ts'
 import { startCable } from '../support/serial.ts'
-import { serialContract } from './serial.ts'
+import { byLength, serialContract } from './serial.ts'
 
 serialContract(t, 'simulated', async () => {
   const serial = simSerial()
   const path = '/dev/serial/by-id/usb-ups'
-  let received = ''
-  let wake = (): void => undefined
+  const received = byLength()
   let says: (text: string) => void = () => undefined
   const plug = async (): Promise<void> =>
     serial.plug(path, (end) => {
       says = (text) => end.send(Buffer.from(text, 'latin1'))
-      return (bytes) => {
-        received += Buffer.from(bytes).toString('latin1')
-        wake()
-      }
+      return received.hear
     })
   await plug()
   return {
     ...{ serial, path, plug },
     pull: () => serial.pull(path),
     deviceSays: (text) => says(text),
-    async deviceReads(length) {
-      while (received.length < length)
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      const taken = received.slice(0, length)
-      received = received.slice(length)
-      return taken
-    },
+    deviceReads: received.take,
   }
 })
 
@@ -46,14 +34,10 @@ else
   serialContract(t, 'real, by pseudo-terminals', async (t) => {
     const { host, device, pull, plug } = await startCable(t)
     let line: Line
-    let received = ''
-    let wake = (): void => undefined
+    const received = byLength()
     const answer = async (): Promise<void> => {
       line = await systemSerial.open({ path: device, baud: 2400 })
-      line.onBytes((bytes) => {
-        received += Buffer.from(bytes).toString('latin1')
-        wake()
-      })
+      line.onBytes(received.hear)
     }
     await answer()
     t.teardown(() => line.close())
@@ -65,15 +49,7 @@ else
         await plug()
         await answer()
       },
-      async deviceReads(length) {
-        while (received.length < length)
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-        const taken = received.slice(0, length)
-        received = received.slice(length)
-        return taken
-      },
+      deviceReads: received.take,
     }
   })
 

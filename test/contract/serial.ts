@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Serial } from '../../src/serial/serial.ts'
+import type { Line, Serial } from '../../src/serial/serial.ts'
 
 /** A place to plug something in, and the device that is plugged in there. */
 export interface Bench {
@@ -70,20 +70,29 @@ export function serialContract(t: Test, name: string, setUp: (t: Test) => Promis
 }
 
 /** Gives what has come on the line, in pieces of the lengths asked for. */
-function listen(line: Awaited<ReturnType<Serial['open']>>): (length: number) => Promise<string> {
+function listen(line: Line): (length: number) => Promise<string> {
+  const heard = byLength()
+  line.onBytes(heard.hear)
+  return heard.take
+}
+
+/** What has come, given in pieces of the lengths asked for, once so much is there. */
+export function byLength() {
   let come = ''
   let wake = (): void => undefined
-  line.onBytes((piece) => {
-    come += text(piece)
-    wake()
-  })
-  return async (length) => {
-    while (come.length < length)
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    const taken = come.slice(0, length)
-    come = come.slice(length)
-    return taken
+  return {
+    hear(piece: Uint8Array): void {
+      come += text(piece)
+      wake()
+    },
+    async take(length: number): Promise<string> {
+      while (come.length < length)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      const taken = come.slice(0, length)
+      come = come.slice(length)
+      return taken
+    },
   }
 }

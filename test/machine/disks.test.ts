@@ -1,12 +1,13 @@
 // What the agent's commands see of disks, and how they let go of one.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import t, { type Test } from 'tap'
+import { join } from 'node:path'
+import t from 'tap'
 import type { Attached } from '../../src/machine/attached.ts'
 import { described } from '../../src/machine/described.ts'
 import { letGo } from '../../src/machine/let-go.ts'
 import { disksBelow, fileSystemId, mountOf, mountsIn } from '../../src/machine/mounts.ts'
+import { machine } from './tree.ts'
 
 const table = [
   '21 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw',
@@ -33,15 +34,6 @@ t.test('[VOL-3] the table of mounts tells what lies where', async (t) => {
   )
   t.same(disksBelow(mounts, ['/srv']), [])
 })
-
-function machine(t: Test, files: Readonly<Record<string, string>>): string {
-  const root = t.testdir({})
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), text)
-  }
-  return root
-}
 
 t.test('[VOL-3] the UUID of a file system is told by udev, or by its links', async (t) => {
   const mount = mounts[1]

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { type Attached, erasable, fileSystemOf } from '../../src/machine/attached.ts'
 import { board, bridges, clock, power } from '../../src/machine/board.ts'
 import type { Computer } from '../../src/machine/computer.ts'
@@ -19,18 +19,9 @@ import { line } from '../../src/machine/doctor.ts'
 import { firstBoot } from '../../src/machine/first-boot.ts'
 import { joinArchive } from '../../src/machine/join.ts'
 import { mountByUuid } from '../../src/machine/volumes.ts'
+import { machine } from './tree.ts'
 
 const examples = resolve(import.meta.dirname, '../../deploy/examples')
-
-/** A file tree, by paths. */
-function machine(t: Test, files: Readonly<Record<string, string>>): string {
-  const root = t.testdir({})
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), text)
-  }
-  return root
-}
 
 const disk = (about: Partial<Attached>): Attached => ({
   device: '/dev/sda',

@@ -1,44 +1,21 @@
 // The operator's words: a pillar is to go, or is gone, in whole fleets.
 
 import t from 'tap'
-import { type Client, startClient } from '../../src/client/client.ts'
+import type { Client } from '../../src/client/client.ts'
 import { survey } from '../../src/client/list.ts'
 import { putBatch } from '../../src/client/put.ts'
 import { repairsUnderWay } from '../../src/client/repairs.ts'
 import { sayOfPillar } from '../../src/client/words.ts'
-import { topicsUnder } from '../../src/protocol/topics.ts'
 import type { PillarWord } from '../../src/protocol/words.ts'
 import { checkPieces, isScarce } from '../../src/sim/chaos-pieces.ts'
-import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
-import { simKeys, simSigner } from '../../src/sim/keys.ts'
+import { startFleet } from '../../src/sim/fleet.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
-import { simWorld } from '../../src/sim/world.ts'
-import { openState } from '../../src/state/sqlite.ts'
 import { settleMs } from '../../src/tracker/keeper.ts'
-import { openDirectory } from '../../src/trust/directory.ts'
+import { operator } from './operator.ts'
 
 const { signal } = new AbortController()
 const minute = 60_000
 const hour = 60 * minute
-
-/** As the command on the tracker's machine does. */
-async function operator(fleet: Fleet, instance: string): Promise<Client> {
-  const world = simWorld(fleet.time.board(), fleet.random.fork(instance), instance)
-  const keys = simKeys()
-  const owner = simSigner('owner').publicKey
-  const state = openState(':memory:')
-  const directory = await openDirectory({ keys, owner, archive: 'test', state }, fleet.sealed)
-  const client = await startClient({
-    ...{ world, name: 'tracker', instance, directory, keys },
-    signer: simSigner('tracker'),
-    topics: topicsUnder('colonnade'),
-    connect: fleet.broker.connectAs('tracker'),
-    dial: fleet.net.dialAs('tracker'),
-    refresh: async () => undefined,
-  })
-  await fleet.time.finish(client.line.connected())
-  return client
-}
 
 async function setting(seed: string, pillars = 5) {
   const fleet = await startFleet({

@@ -10,6 +10,7 @@ import { type Board, type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
 import type { PoweredBoard } from '../../src/sim/powered.ts'
+import { held } from './held.ts'
 
 const { signal } = new AbortController()
 const second = 1_000
@@ -43,19 +44,6 @@ async function setting(t: Test, options: Partial<FleetOptions> = {}): Promise<Se
     put: (...items) => putBatch(client, 'home', items, { signal }),
     pass: (ms) => fleet.time.advance(ms),
   }
-}
-
-/** How many of these it has, row and bytes. */
-async function held({ index, disk }: Board, items: readonly Item[]): Promise<number> {
-  const rows = await index.stored(
-    'home',
-    items.map(({ id }) => id),
-  )
-  const files = disk.snapshot()
-  return items.filter((item, n) => {
-    const bytes = files.get(`home/data/${rows[n]?.path}`)
-    return rows[n]?.checksum === item.checksum && bytes && Buffer.from(bytes).equals(item.bytes)
-  }).length
 }
 
 async function alarmsOf({ fleet, client }: Setting): Promise<string[]> {

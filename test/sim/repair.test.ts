@@ -11,6 +11,7 @@ import type { HeardAlarm } from '../../src/protocol/alarms.ts'
 import { type Board, type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
+import { held } from './held.ts'
 
 const { signal } = new AbortController()
 const minute = 60_000
@@ -81,19 +82,6 @@ async function all<T>(some: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = []
   for await (const one of some) found.push(one)
   return found
-}
-
-/** How many of these it has, row and bytes. */
-async function held({ index, disk }: Board, items: readonly Item[]): Promise<number> {
-  const rows = await index.stored(
-    'home',
-    items.map(({ id }) => id),
-  )
-  const files = disk.snapshot()
-  return items.filter((item, n) => {
-    const bytes = files.get(`home/data/${rows[n]?.path}`)
-    return rows[n]?.checksum === item.checksum && bytes && Buffer.from(bytes).equals(item.bytes)
-  }).length
 }
 
 async function emptied(board: Board, fleet: Fleet): Promise<void> {

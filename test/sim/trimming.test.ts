@@ -1,19 +1,15 @@
 // Surplus copies in whole fleets: two trackers that trim at once, links that lose, double and delay, boards without power.
 
 import t from 'tap'
-import { type Client, startClient } from '../../src/client/client.ts'
+import type { Client } from '../../src/client/client.ts'
 import { nonceMs } from '../../src/pillar/fragments/nonces.ts'
 import { type Fragment, fragmentFileId } from '../../src/protocol/fragments.ts'
-import { topicsUnder } from '../../src/protocol/topics.ts'
 import type { Fleet } from '../../src/sim/fleet.ts'
-import { simKeys, simSigner } from '../../src/sim/keys.ts'
-import { simWorld } from '../../src/sim/world.ts'
-import { openState } from '../../src/state/sqlite.ts'
 import { farewells } from '../../src/tracker/farewells.ts'
 import { type Trim, trimmer } from '../../src/tracker/trimming.ts'
-import { openDirectory } from '../../src/trust/directory.ts'
 import { openView } from '../../src/view/sqlite.ts'
 import { rig } from '../pillar/fragments/rig.ts'
+import { operator } from './operator.ts'
 
 const { signal } = new AbortController()
 const collection = 'pieces'
@@ -23,21 +19,10 @@ const seeds = Number(process.env.TRIM_SEEDS ?? 5)
 
 /** A tracker that does nothing but trim: one of several that think that they act, in the same epoch. */
 async function trimming(fleet: Fleet, instance: string): Promise<{ client: Client; trim: Trim }> {
-  const world = simWorld(fleet.time.board(), fleet.random.fork(instance), instance)
-  const keys = simKeys()
-  const owner = simSigner('owner').publicKey
-  const state = openState(':memory:')
-  const directory = await openDirectory({ keys, owner, archive: 'test', state }, fleet.sealed)
-  const client = await startClient({
-    ...{ world, name: 'tracker', instance, directory, keys, signer: simSigner('tracker') },
-    topics: topicsUnder('colonnade'),
-    connect: fleet.broker.connectAs('tracker'),
-    dial: fleet.net.dialAs('tracker'),
-    refresh: async () => undefined,
-  })
+  const client = await operator(fleet, instance)
   const epoch = () => ({ counter: 1_000, tracker: 'tracker' })
-  await fleet.time.finish(client.line.connected())
-  const parts = { client, view: openView(':memory:'), farewells: farewells(world.clock), epoch }
+  const told = farewells(client.world.clock)
+  const parts = { client, view: openView(':memory:'), farewells: told, epoch }
   return { client, trim: trimmer(parts) }
 }
 

@@ -56,6 +56,12 @@ export async function volume(options: VolumeOptions = {}): Promise<Volume> {
 
 type Ground = Pick<Volume, 'time' | 'sim' | 'world' | 'index'>
 
+/** What is offered to a store: these bytes under this id. */
+export const offered = (world: SimWorld, id: string, bytes: Uint8Array): NewFile => ({
+  ...{ collection: 'home', id, size: bytes.length },
+  ...{ checksum: digestOf(world, bytes), mtime: 1_600_000_000_000 },
+})
+
 async function opened(options: VolumeOptions, ground: Ground): Promise<Volume> {
   const { sim, world, index } = ground
   const disk = (options.wrapDisk ?? ((inner) => inner))(sim.disk)
@@ -73,10 +79,7 @@ async function opened(options: VolumeOptions, ground: Ground): Promise<Volume> {
       sim.crash((among) => among - 1)
       return opened(options, ground)
     },
-    offer: (id, bytes) => ({
-      ...{ collection: 'home', id, size: bytes.length },
-      ...{ checksum: digestOf(world, bytes), mtime: 1_600_000_000_000 },
-    }),
+    offer: (id, bytes) => offered(world, id, bytes),
     accept(...files) {
       const key = `r${++requests}`
       return store.accept({ key, substance: key, request: key }, files)

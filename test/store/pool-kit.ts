@@ -12,8 +12,7 @@ import { adoptVolume } from '../../src/store/identity.ts'
 import type { NewFile, Standing, Store } from '../../src/store/store.ts'
 import { type Candidate, openVolumes, type Volumes } from '../../src/store/taking.ts'
 import { openVolume } from '../../src/store/volume.ts'
-import { digestOf } from '../../src/world/world.ts'
-import { ann, owner } from './kit.ts'
+import { ann, offered, owner } from './kit.ts'
 
 /** One disk, wherever it is plugged in. */
 export interface Stick {
@@ -158,10 +157,7 @@ async function opened(time: SimClock, world: SimWorld, sticks: readonly Stick[])
       for (const one of sticks) one.unplug()
       return opened(time, world, some)
     },
-    offer: (id, bytes) => ({
-      ...{ collection: 'home', id, size: bytes.length },
-      ...{ checksum: digestOf(world, bytes), mtime: 1_600_000_000_000 },
-    }),
+    offer: (id, bytes) => offered(world, id, bytes),
     accept(...files) {
       const key = `r${++requests}`
       return store.accept({ key, substance: key, request: key }, files)
