@@ -1,6 +1,7 @@
 /** A file system of this machine: whether it is mounted, by the kernel's table; and how we ask for it to be unmounted. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { mountsIn } from '../machine/mounts.ts'
 import type { Mount } from './bay.ts'
 
 export interface SystemMountOptions {
@@ -19,7 +20,8 @@ export function systemMount(options: SystemMountOptions): Mount {
   const request = join(requests, unit)
   return {
     // The request goes when all of it was done: the disk has stopped, too.
-    isThere: () => mountPoints(readFileSync(table, 'utf8')).includes(mount) || existsSync(request),
+    isThere: () =>
+      mountsIn(readFileSync(table, 'utf8')).some(({ at }) => at === mount) || existsSync(request),
     async release() {
       mkdirSync(requests, { recursive: true, mode: 0o700 })
       writeFileSync(request, '')
@@ -27,12 +29,3 @@ export function systemMount(options: SystemMountOptions): Mount {
     keep: async () => rmSync(request, { force: true }),
   }
 }
-
-/** Of a table of mounts (proc(5)): blanks in names are octal there. */
-export const mountPoints = (table: string): string[] =>
-  table
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .map((path) =>
-      path.replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 8))),
-    )

@@ -4,7 +4,7 @@ import { type Duplex, duplexPair, Readable } from 'node:stream'
 import { createServer, type TLSSocket } from 'node:tls'
 import { Aedes, type AedesPublishPacket, type AuthenticateError, type Client } from 'aedes'
 import { limits } from '../limits.ts'
-import { identityOf, keyOfCertificate } from '../trust/keys.ts'
+import { identityOf, keyIn } from '../trust/keys.ts'
 import type { PublicKey } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import type { ConnectBus } from './bus.ts'
@@ -181,7 +181,7 @@ async function listen(
 function provenBy(socket: TLSSocket): { identity: string | undefined; key: PublicKey } {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return { identity: undefined, key: '' }
-  return { identity: identityOf(certificate), key: keyOfCertificate(certificate.toString()) }
+  return { identity: identityOf(certificate), key: keyIn(certificate) }
 }
 
 /**

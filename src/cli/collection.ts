@@ -73,7 +73,7 @@ export async function changeCollection(
   name: string,
   options: CollectionOptions,
 ): Promise<ExitCode> {
-  const { client, out, signal } = desk
+  const { client, out } = desk
   const document = client.directory.document()
   const old = document.collections.find((one) => one.name === name)
   if (how === 'add' && old)
@@ -86,13 +86,8 @@ export async function changeCollection(
   const collection = planned(document, name, old, options)
   const owner = ownerOf(desk, options.ownerKey ?? desk.ownerKey)
   const collections = [...document.collections.filter((one) => one.name !== name), collection]
-  const published = await publishDocument(client, { ...document, collections }, owner, signal)
-  if (published === 'refused')
-    throw new Complaint(
-      'the tracker has a newer archive document by now',
-      exitCodes.failed,
-      'somebody else has changed it: look at it, and repeat the command',
-    )
+  const hint = 'somebody else has changed it: look at it, and repeat the command'
+  await published(desk, { ...document, collections }, owner, hint)
   for (const line of table([rowOf(desk, collection)])) out.line(line)
   out.object({ ...collection })
   if (old && collection.pillars.some((pillar) => !old.pillars.includes(pillar)))
@@ -200,6 +195,17 @@ function chosen(document: ArchiveDocument, copies: number | undefined): string[]
   )
     .flat()
     .slice(0, copies)
+}
+
+/** Gives the next archive document to the tracker; throws a complaint when that has a newer one. */
+export async function published(
+  { client, signal }: Desk,
+  next: ArchiveDocument,
+  owner: Signer,
+  hint = 'somebody else has changed it: repeat the command',
+): Promise<void> {
+  if ((await publishDocument(client, next, owner, signal)) !== 'refused') return
+  throw new Complaint('the tracker has a newer archive document by now', exitCodes.failed, hint)
 }
 
 /** The owner's key; a complaint when it is not at hand, or another's. */

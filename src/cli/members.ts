@@ -1,8 +1,7 @@
 /** `colonnade members` and `permit`: who is in the archive, and who may do what. */
-import { publishDocument } from '../client/document.ts'
 import type { ArchiveDocument } from '../protocol/document.ts'
 import { everyCollection, permitted, type Role, roleTexts } from '../protocol/permissions.ts'
-import { ownerOf } from './collection.ts'
+import { ownerOf, published } from './collection.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, table } from './output.ts'
 
@@ -35,7 +34,7 @@ export async function permit(
   role: Role | 'none',
   { collection = [everyCollection], ownerKey }: PermitOptions,
 ): Promise<ExitCode> {
-  const { client, out, signal } = desk
+  const { client, out } = desk
   const document = client.directory.document()
   const clients = document.identities.filter((one) => one.role === 'client')
   if (!clients.some((one) => one.name === name))
@@ -48,12 +47,7 @@ export async function permit(
   const owner = ownerOf(desk, ownerKey ?? desk.ownerKey)
   const given = role === 'none' ? undefined : role
   const next = collection.reduce((before, one) => permitted(before, name, one, given), document)
-  if ((await publishDocument(client, next, owner, signal)) === 'refused')
-    throw new Complaint(
-      'the tracker has a newer archive document by now',
-      exitCodes.failed,
-      'somebody else has changed it: repeat the command',
-    )
+  await published(desk, next, owner)
   const where = collection.map((one) => (one === everyCollection ? 'all collections' : one))
   out.line(
     given === undefined

@@ -1,9 +1,8 @@
 /** `colonnade revoke`: the owner turns a member out, from wherever his key is. */
-import { publishDocument } from '../client/document.ts'
 import { withoutMember } from '../protocol/document.ts'
 import { timeText } from '../protocol/scalars.ts'
 import { couldRead } from '../setup/revoke.ts'
-import { ownerOf } from './collection.ts'
+import { ownerOf, published } from './collection.ts'
 import type { Desk } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, reasonOf } from './output.ts'
 
@@ -12,7 +11,7 @@ export async function revokeMember(
   name: string,
   options: { readonly ownerKey?: string },
 ): Promise<ExitCode> {
-  const { client, out, signal } = desk
+  const { client, out } = desk
   const document = client.directory.document()
   const owner = ownerOf(desk, options.ownerKey ?? desk.ownerKey)
   let next: typeof document
@@ -22,12 +21,7 @@ export async function revokeMember(
     const names = document.identities.map((one) => one.name).join(', ')
     throw new Complaint(reasonOf(error), exitCodes.failed, `the members are: ${names}`)
   }
-  if ((await publishDocument(client, next, owner, signal)) === 'refused')
-    throw new Complaint(
-      'the tracker has a newer archive document by now',
-      exitCodes.failed,
-      'somebody else has changed it: repeat the command',
-    )
+  await published(desk, next, owner)
   out.object({ revoked: name, couldRead: couldRead(document, name) })
   out.line(`${name} is revoked; the tracker tells everybody now`)
   for (const line of couldRead(document, name)) out.line(line)

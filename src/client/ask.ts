@@ -2,6 +2,7 @@
 import { limits } from '../limits.ts'
 import type { AnswerMessage, RequestMessage } from '../protocol/messages.ts'
 import { type Client, Unable } from './client.ts'
+import type { Asking } from './line.ts'
 
 /** What is silent for so long is asked no more. */
 const idleMsMax = 30_000
@@ -30,7 +31,25 @@ export async function heardOf(
   return party?.at === 'answered' ? party.answer : undefined
 }
 
-/** The same; rejects with `Unable` when the pillar stays silent. */
+/** The same of the tracker. */
+export async function heardOfTracker(
+  { topics, line }: Client,
+  tracker: string,
+  request: Asking['request'],
+  signal: AbortSignal,
+): Promise<AnswerMessage | undefined> {
+  const parties = await line.ask({
+    ...{ request, parties: [tracker], signal },
+    topic: topics.trackerRequests(),
+    topicOf: topics.trackerRequests,
+    idleMs: limits.identifyMs,
+    offlineMs: limits.identifyMs,
+  })
+  const party = parties.get(tracker)
+  return party?.at === 'answered' ? party.answer : undefined
+}
+
+/** One request to one pillar; rejects with `Unable` when the pillar stays silent. */
 export async function askOne(
   client: Client,
   pillar: string,

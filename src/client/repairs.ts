@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
 import type { Finding, Repair } from '../protocol/repairs.ts'
 import type { Leaving, Unusable } from '../protocol/words.ts'
+import { heardOfTracker } from './ask.ts'
 import type { Client } from './client.ts'
 
 export interface Told {
@@ -17,7 +18,7 @@ export async function repairsUnderWay(
   client: Client,
   signal: AbortSignal,
 ): Promise<Told | undefined> {
-  const { world, name, line, directory, topics } = client
+  const { world, name, line, directory } = client
   const tracker = directory.document().identities.find((one) => one.role === 'tracker')?.name
   if (tracker === undefined) return undefined
   const request = compose<'GetRepairsRequest'>(world, name, {
@@ -26,16 +27,6 @@ export async function repairsUnderWay(
     replyTo: line.replyTo,
     expiresAt: expiryText(world, limits.identifyExpiryMs),
   })
-  const parties = await line.ask({
-    request,
-    parties: [tracker],
-    topic: topics.trackerRequests(),
-    topicOf: topics.trackerRequests,
-    idleMs: limits.identifyMs,
-    offlineMs: limits.identifyMs,
-    signal,
-  })
-  const party = parties.get(tracker)
-  if (party?.at !== 'answered' || party.answer.type !== 'GetRepairsFinalResponse') return undefined
-  return party.answer
+  const answer = await heardOfTracker(client, tracker, request, signal)
+  return answer?.type === 'GetRepairsFinalResponse' ? answer : undefined
 }

@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import { compose, expiryText, uuid7 } from '../post/compose.ts'
 import type { MessageOf } from '../protocol/messages.ts'
 import type { PillarWord } from '../protocol/words.ts'
+import { heardOfTracker } from './ask.ts'
 import type { Client } from './client.ts'
 
 /** Undefined when the tracker is silent, or too old to know. */
@@ -12,21 +13,12 @@ export async function sayOfPillar(
   word: PillarWord | undefined,
   force: boolean,
 ): Promise<MessageOf<'SayOfPillarFinalResponse'> | undefined> {
-  const { world, name, line, topics, signal } = client
+  const { world, name, line, signal } = client
   const request = compose<'SayOfPillarRequest'>(world, name, {
     ...{ type: 'SayOfPillarRequest', conversation: uuid7(world), replyTo: line.replyTo },
     ...{ expiresAt: expiryText(world, limits.identifyExpiryMs), pillar, force },
     ...(word === undefined ? {} : { word }),
   })
-  const parties = await line.ask({
-    ...{ request, parties: [name], signal },
-    topic: topics.trackerRequests(),
-    topicOf: topics.trackerRequests,
-    idleMs: limits.identifyMs,
-    offlineMs: limits.identifyMs,
-  })
-  const party = parties.get(name)
-  return party?.at === 'answered' && party.answer.type === 'SayOfPillarFinalResponse'
-    ? party.answer
-    : undefined
+  const answer = await heardOfTracker(client, name, request, signal)
+  return answer?.type === 'SayOfPillarFinalResponse' ? answer : undefined
 }

@@ -3,6 +3,7 @@
  * destroy may have waited at the broker while whoever sent them was turned out.
  */
 import { limits } from '../limits.ts'
+import { newBell } from '../world/bell.ts'
 import { jittered } from '../world/world.ts'
 import type { PillarParts } from './pillar.ts'
 
@@ -31,7 +32,7 @@ export function currency(
   let confirmedFor = 0
   let wanted = 0
   let asking = false
-  let settled = new AbortController()
+  const settled = newBell()
   const hints = clockHints(clock)
   const isUpToDate = (): boolean =>
     confirmedFor === connections && directory.document().version >= wanted
@@ -45,9 +46,7 @@ export function currency(
     confirmedFor = connection
     // It was announced, and is not handed out: there is nothing more to be had.
     if (wanted === version) wanted = 0
-    if (!isUpToDate()) return
-    settled.abort()
-    settled = new AbortController()
+    if (isUpToDate()) settled.ring()
   }
   async function run(): Promise<void> {
     if (asking) return
@@ -76,7 +75,7 @@ export function currency(
     isConfirmed,
     async confirmed() {
       if (!isConfirmed())
-        await clock.sleep(limits.confirmWaitMs, AbortSignal.any([settled.signal, stopping]))
+        await clock.sleep(limits.confirmWaitMs, AbortSignal.any([settled.next(), stopping]))
       return isConfirmed()
     },
     clockFault: () => (synchronised?.() ? undefined : hints.fault()),

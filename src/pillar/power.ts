@@ -1,6 +1,6 @@
 /** What the power that there is means for a pillar: what it refuses, what it breaks off, what it says of itself. */
 import { finishing } from '../power/policy.ts'
-import type { Leave, Supply } from '../power/power.ts'
+import { changed, type Leave, type Supply } from '../power/power.ts'
 import type { MessageOf, PowerStatus } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
 import type { State } from '../state/state.ts'
@@ -52,19 +52,6 @@ export function inHand(supply: Supply, estimate: Estimate, stopping: AbortSignal
     },
   }
 }
-
-/** Resolves at the next change, or when the signal is aborted. */
-const changed = (supply: Supply, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const over = new AbortController()
-    const wake = (): void => {
-      signal.removeEventListener('abort', wake)
-      over.abort()
-      resolve()
-    }
-    signal.addEventListener('abort', wake)
-    supply.onChange(wake, over.signal)
-  })
 
 /** Resolves when what nobody waits for may go on. */
 export async function calm({ supply, stopping }: Desk): Promise<void> {

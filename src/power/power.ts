@@ -41,6 +41,19 @@ export interface Supply {
   onChange(listener: () => void, signal: AbortSignal): void
 }
 
+/** Resolves at the next change, or when the signal is aborted. */
+export const changed = (supply: Pick<Supply, 'onChange'>, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const over = new AbortController()
+    const wake = (): void => {
+      signal.removeEventListener('abort', wake)
+      over.abort()
+      resolve()
+    }
+    signal.addEventListener('abort', wake)
+    supply.onChange(wake, over.signal)
+  })
+
 /** What may be done now. */
 export interface Plan {
   /** Why nothing new is taken and nothing long is begun; undefined when everything is done. */

@@ -3,7 +3,7 @@ import type { World } from '../world/world.ts'
 import { left } from './battery.ts'
 import { firstState, observe, type PowerLimits, type PowerState, planOf } from './policy.ts'
 import type { Mode, Plan, Power, Reading, Standing, Supply } from './power.ts'
-import { unknownReading } from './power.ts'
+import { changed, unknownReading } from './power.ts'
 
 export interface WatchOptions extends PowerLimits {
   /** Between two looks, milliseconds. */
@@ -60,29 +60,19 @@ export function watchPower(
     if (state.mode !== before.mode || JSON.stringify(plan) !== before.plan)
       for (const listener of [...listeners]) listener()
   }
-  /** Resolves at the next change, or when the signal is aborted. */
-  const changed = (signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const wake = (): void => {
-        listeners.delete(wake)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      listeners.add(wake)
-      signal.addEventListener('abort', wake)
-    })
+  const onChange: Supply['onChange'] = (listener, signal) => {
+    if (signal.aborted) return
+    listeners.add(listener)
+    signal.addEventListener('abort', () => listeners.delete(listener), { once: true })
+  }
   const ended = work()
   return {
     looked,
     plan: () => plan,
     standing: () => standingOf(state, options, clock),
-    onChange(listener, signal) {
-      if (signal.aborted) return
-      listeners.add(listener)
-      signal.addEventListener('abort', () => listeners.delete(listener), { once: true })
-    },
+    onChange,
     async until(isSo, signal) {
-      while (!signal.aborted && !isSo(plan)) await changed(signal)
+      while (!signal.aborted && !isSo(plan)) await changed({ onChange }, signal)
     },
     async close() {
       stop.abort()

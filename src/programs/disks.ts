@@ -27,6 +27,9 @@ export const elsewhereFile = '.index-is-elsewhere.txt'
 /** Where a volume lives on its mount. */
 export const volumeRoot = (mount: string): string => join(mount, 'colonnade')
 
+export const noVolumeAt = (root: string): string =>
+  `there is no volume at ${root}: the disk is not plugged in, or was never adopted`
+
 export interface Disks extends Pick<Volumes, 'pool' | 'state'> {
   /**
    * Looks at the mounts now, with `again` also at those that were refused or ejected; resolves when what was found is taken
@@ -196,7 +199,7 @@ const opening =
   (world: World, lost: (text: string) => void): CandidateAt =>
   async ({ at, fileSystem }) => {
     const root = volumeRoot(at)
-    const missing = `there is no volume at ${root}: the disk is not plugged in, or was never adopted`
+    const missing = noVolumeAt(root)
     try {
       const thread = await openVolumeThread({ root })
       if (!(await thread.disk.stat('volume.json'))) {

@@ -19,7 +19,15 @@ import type { Store } from '../store/store.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
-import { type Disks, elsewhereFile, openDisks, stateFile, storeOf, volumeRoot } from './disks.ts'
+import {
+  type Disks,
+  elsewhereFile,
+  noVolumeAt,
+  openDisks,
+  stateFile,
+  storeOf,
+  volumeRoot,
+} from './disks.ts'
 
 export interface Ground {
   readonly store: Store
@@ -70,10 +78,7 @@ function awake({ pool, state, eject, look, places, end }: Disks): Ground {
 /** The volume, if it is there and ours. */
 async function opened(root: string, config: AgentConfig) {
   // Before anything is opened: an unplugged disk must never mean writing to the disk below.
-  if (!existsSync(join(root, 'volume.json')))
-    throw new Error(
-      `there is no volume at ${root}: the disk is not plugged in, or was never adopted`,
-    )
+  if (!existsSync(join(root, 'volume.json'))) throw new Error(noVolumeAt(root))
   const thread = await openVolumeThread({ root })
   const { name: pillar, archive, kind } = config
   try {

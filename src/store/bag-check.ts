@@ -50,7 +50,8 @@ export async function difference(
   return isStale ? { files: [], lists: [] } : { files, lists: [...altered].sort() }
 }
 
-async function* rowsOf(index: Index, collection: string): AsyncGenerator<StoredFile> {
+/** All rows of a collection, in the order of their changes. */
+export async function* rowsOf(index: Index, collection: string): AsyncGenerator<StoredFile> {
   let sequence = 0
   for (let partial = true; partial; ) {
     const page = await index.list({ collection, afterSequence: sequence, limit: pageFiles })

@@ -1,8 +1,7 @@
 /** What the index, the manifests and the files of a volume say differently; nothing is changed. */
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
-import { pageFiles } from './bag.ts'
-import { strangersIn } from './bag-check.ts'
+import { rowsOf, strangersIn } from './bag-check.ts'
 import { linesIn, manifestFile, manifestLine } from './lists.ts'
 import { bagsOn } from './rebuild.ts'
 
@@ -35,18 +34,12 @@ async function compared(
     if (line) lines.set(line.path, line.checksum)
   }
   let [rows, rowsWithoutLine, differing, rowsWithoutPayload] = [0, 0, 0, 0]
-  let sequence = 0
-  for (let partial = true; partial; ) {
-    const page = await index.list({ collection, afterSequence: sequence, limit: pageFiles })
-    for (const { path, checksum } of page.files) {
-      rows++
-      const said = lines.get(path)
-      if (said === undefined) rowsWithoutLine++
-      else if (said !== checksum) differing++
-      if (!(await disk.stat(`${collection}/data/${path}`))) rowsWithoutPayload++
-    }
-    sequence = page.files.at(-1)?.sequence ?? sequence
-    partial = page.partial
+  for await (const { path, checksum } of rowsOf(index, collection)) {
+    rows++
+    const said = lines.get(path)
+    if (said === undefined) rowsWithoutLine++
+    else if (said !== checksum) differing++
+    if (!(await disk.stat(`${collection}/data/${path}`))) rowsWithoutPayload++
   }
   return {
     ...{ rows, lines: lines.size, rowsWithoutLine, differing, rowsWithoutPayload },

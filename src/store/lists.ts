@@ -78,25 +78,39 @@ export const idOfPath = (path: string): string | undefined =>
     ? undefined
     : path.split('/').map(unescapeName).join('/')
 
-/** What the lists of a bag say of one path; of several lines the last. */
+/** What one list of a bag says of one path; of several lines the last. */
+async function saidIn<One extends { path: string }>(
+  disk: Disk,
+  list: string,
+  path: string,
+  read: (text: string) => One | undefined,
+): Promise<One | undefined> {
+  let said: One | undefined
+  for await (const { text } of linesIn(disk, list)) {
+    if (!text.includes(path)) continue
+    const one = read(text)
+    if (one?.path === path) said = one
+  }
+  return said
+}
+
+/** What the manifest says of one path; the other lists are not read. */
+export const checksumOf = async (
+  disk: Disk,
+  collection: string,
+  path: string,
+): Promise<string | undefined> =>
+  (await saidIn(disk, `${collection}/${manifestFile}`, path, manifestLine))?.checksum
+
+/** What the lists of a bag say of one path. */
 export async function saidOf(
   disk: Disk,
   collection: string,
   path: string,
 ): Promise<{ checksum?: string; mtime?: number; id?: string }> {
-  let said: { checksum?: string; mtime?: number; id?: string } = {}
-  const look = async <One extends { path: string }>(
-    name: string,
-    read: (text: string) => One | undefined,
-  ): Promise<void> => {
-    for await (const { text } of linesIn(disk, `${collection}/${name}`)) {
-      if (!text.includes(path)) continue
-      const one = read(text)
-      if (one?.path === path) said = { ...said, ...one }
-    }
+  return {
+    ...(await saidIn(disk, `${collection}/${manifestFile}`, path, manifestLine)),
+    ...(await saidIn(disk, `${collection}/${timesFile}`, path, timesLine)),
+    ...(await saidIn(disk, `${collection}/${namesFile}`, path, namesLine)),
   }
-  await look(manifestFile, manifestLine)
-  await look(timesFile, timesLine)
-  await look(namesFile, namesLine)
-  return said
 }

@@ -9,7 +9,7 @@ import type { World } from '../world/world.ts'
 import { described } from './bag-tags.ts'
 import type { Health } from './health.ts'
 import { audited } from './incoming.ts'
-import { idOfPath, saidOf } from './lists.ts'
+import { checksumOf, idOfPath, saidOf } from './lists.ts'
 import { pathOf } from './names.ts'
 import type { NewsDesk } from './news.ts'
 import { digestAt } from './recovery.ts'
@@ -56,13 +56,13 @@ export function mending(parts: MendingParts) {
   async function contradicted(file: StoredFile, by: Actor): Promise<boolean> {
     const { collection, id, path } = file
     const [held] = await index.stored(collection, [id])
-    const said = await saidOf(disk, collection, path)
+    const said = await checksumOf(disk, collection, path)
     if (held?.sequence !== file.sequence) return true
-    if (said.checksum === undefined || said.checksum === file.checksum) return false
+    if (said === undefined || said === file.checksum) return false
     const found = await bytesAt(parts, collection, path)
-    if (found?.checksum !== said.checksum) return false
+    if (found?.checksum !== said) return false
     const now = world.clock.now()
-    const right: Known = { ...file, size: found.size, checksum: said.checksum, provenAt: now }
+    const right: Known = { ...file, size: found.size, checksum: said, provenAt: now }
     await health.guard(
       index.commit([
         { do: 'store', file: right, now },
@@ -74,8 +74,8 @@ export function mending(parts: MendingParts) {
   }
   /** Whether the manifest has another checksum than the row: then bytes that are neither prove nothing against either. */
   async function isUndecided({ collection, path, checksum }: StoredFile): Promise<boolean> {
-    const said = await saidOf(disk, collection, path)
-    return said.checksum !== undefined && said.checksum !== checksum
+    const said = await checksumOf(disk, collection, path)
+    return said !== undefined && said !== checksum
   }
   /** The lists differ from the index; they are written anew from it. */
   async function lists(collection: string, how: string): Promise<void> {

@@ -3,13 +3,13 @@
  * everything else, with rests. What nobody has needed for long goes, too.
  */
 import { Stopped } from '../client/line.ts'
-import { limits } from '../limits.ts'
 import { candidates } from '../placement/order.ts'
 import { recommend } from '../placement/recommend.ts'
 import type { Fragment, Membership } from '../protocol/fragments.ts'
 import type { KnownFragment, View } from '../view/view.ts'
 import type { World } from '../world/world.ts'
 import { nextStep, type Placed, type Step } from './balance.ts'
+import { portions } from './portions.ts'
 import type { Distribution, Fetch, Members } from './roles.ts'
 import { type Surplus, type Trim, trimmedAtOnce } from './trimming.ts'
 
@@ -316,21 +316,3 @@ const rest = (
   began: number,
   signal: AbortSignal,
 ): Promise<void> => clock.sleep(Math.max(restMsMin, clock.monotonic() - began), signal)
-
-/** As many as go at a time. */
-function portions<T extends Fragment>(
-  fragments: readonly T[],
-  countMax: number = limits.batchFilesMax,
-): T[][] {
-  const all: T[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const one of fragments) {
-    if (bytes + one.size > limits.batchBytesMax || (all.at(-1)?.length ?? 0) >= countMax) {
-      all.push([])
-      bytes = 0
-    }
-    all.at(-1)?.push(one)
-    bytes += one.size
-  }
-  return all
-}

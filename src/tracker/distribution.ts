@@ -5,7 +5,6 @@
  */
 import { Stopped } from '../client/line.ts'
 import type { Offer } from '../exchange/bench.ts'
-import { limits } from '../limits.ts'
 import type { Mail } from '../post/post.ts'
 import { compareEpochs, type Fragment } from '../protocol/fragments.ts'
 import type { MessageOf } from '../protocol/messages.ts'
@@ -23,6 +22,7 @@ import {
   startRun,
 } from './distribution-run.ts'
 import { messagesOf } from './distribution-words.ts'
+import { portions } from './portions.ts'
 import type { Distribution } from './roles.ts'
 
 export function distribution(parts: DistributionParts): Distribution {
@@ -224,7 +224,7 @@ async function spread(
     for (;;) {
       if (signal.aborted || ground.signal.aborted) throw new Stopped('stopped')
       const anew = scarce.filter(({ hash }) => !ground.runs.has(keyOf(collection, hash)))
-      const own = batches(anew).map((batch) => {
+      const own = portions(anew).map((batch) => {
         const goals = batch.map((fragment) => {
           const copies = copiesOf(ground, collection, fragment)
           return { fragment, copies, enough: Math.min(enough, copies) }
@@ -297,23 +297,6 @@ async function below(
     (fragment, n) =>
       (holders[n]?.filter(counts).length ?? 0) < (enough ?? copiesOf(ground, collection, fragment)),
   )
-}
-
-/** As many as one distribution takes. */
-function batches(fragments: readonly Fragment[]): Fragment[][] {
-  const all: Fragment[][] = []
-  let bytes = 0
-  for (const fragment of fragments) {
-    const last = all.at(-1)
-    const fits =
-      last !== undefined &&
-      last.length < limits.batchFilesMax &&
-      bytes + fragment.size <= limits.batchBytesMax
-    if (fits) last.push(fragment)
-    else all.push([fragment])
-    bytes = fits ? bytes + fragment.size : fragment.size
-  }
-  return all
 }
 
 /** Resolves once so many keep it for good, with true; with false when its distribution ends before. */

@@ -9,6 +9,7 @@ import type { Directory } from '../trust/directory.ts'
 import type { KnownFragment, View } from '../view/view.ts'
 import type { World } from '../world/world.ts'
 import { type Balanced, type BalancingParts, balance, isDue, type Walk } from './balancing.ts'
+import { portions } from './portions.ts'
 import type { Distribution, Fetch, Members } from './roles.ts'
 
 export interface KeeperParts {
@@ -315,18 +316,4 @@ const nothing = {
   read: () => {
     throw new Error('it was not fetched')
   },
-}
-
-function portions(fragments: readonly KnownFragment[]): KnownFragment[][] {
-  const all: KnownFragment[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const fragment of fragments) {
-    if (bytes + fragment.size > limits.batchBytesMax) {
-      all.push([])
-      bytes = 0
-    }
-    all.at(-1)?.push(fragment)
-    bytes += fragment.size
-  }
-  return all
 }

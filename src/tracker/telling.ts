@@ -21,22 +21,23 @@ export function telling({ client, words, care, changed }: TellingParts) {
   const { world, name, directory } = client
 
   /** Undefined when it may be so; else why not, and what to do. */
-  function refused({ pillar, word, force }: MessageOf<'SayOfPillarRequest'>): string | undefined {
+  function refused(
+    { pillar, word, force }: MessageOf<'SayOfPillarRequest'>,
+    scarce: readonly unknown[],
+  ): string | undefined {
     if (directory.identity(pillar)?.role !== 'pillar')
       return `${pillar} is no pillar of this archive`
     if (word === 'lost' && client.line.presence(pillar) === 'online')
       return `${pillar} is there; \`retire\` moves its copies away first, or switch it off`
-    const scarce =
-      word && !force ? scarceWithout(directory.document(), pillar, words.leaving()) : []
-    return scarce.length > 0 ? 'too few pillars would be left' : undefined
+    return scarce.length > 0 && !force ? 'too few pillars would be left' : undefined
   }
   return {
     async hear(
       request: MessageOf<'SayOfPillarRequest'>,
     ): Promise<MessageOf<'SayOfPillarFinalResponse'>> {
       const { pillar, word, conversation, page, from } = request
-      const why = refused(request)
       const scarce = word ? scarceWithout(directory.document(), pillar, words.leaving()) : []
+      const why = refused(request, scarce)
       if (why === undefined) {
         await words.say(pillar, word)
         world.log.warn('words.said', { pillar, word: word ?? 'none' })

@@ -1,6 +1,6 @@
 /** Who is let in at an exchange: members by their certificates, and where it is wanted those who have none yet. */
 import type { TLSSocket } from 'node:tls'
-import { identityOf, keyOfCertificate } from '../trust/keys.ts'
+import { identityOf, keyIn } from '../trust/keys.ts'
 import type { PublicKey } from '../trust/trust.ts'
 import type { Serve } from './transfer.ts'
 
@@ -50,7 +50,7 @@ export function door(options: DoorOptions, limits: DoorLimits): Door {
       return strangers && { peer: socket.remoteAddress ?? '', serve: strangers }
     const peer = identityOf(certificate)
     if (!socket.authorized || peer === undefined) return undefined
-    return { peer, serve, key: keyOfCertificate(certificate.toString()) }
+    return { peer, serve, key: keyIn(certificate) }
   }
   return {
     opens(socket) {

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
-import { identityOf, keyOfCertificate, type Pem } from '../trust/keys.ts'
+import { identityOf, keyIn, type Pem } from '../trust/keys.ts'
 import type { PublicKey } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { answer, type Exchange } from './https-answer.ts'
@@ -113,7 +113,7 @@ function notNamed(
   const certificate = new X509Certificate(raw)
   const found = identityOf(certificate)
   if (found !== identity) return new Error(`this is ${found ?? 'nobody'}`)
-  const key = keyOfCertificate(certificate.toString())
+  const key = keyIn(certificate)
   return admit?.(identity, key) === false
     ? new Error(`this key is not ${identity}'s any more`)
     : undefined

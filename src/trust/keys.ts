@@ -87,7 +87,10 @@ export function nodeSigner(privateKey: Pem): Signer & { readonly publicKey: Publ
 
 /** The key that a certificate binds to its name; throws when the text is no certificate. */
 export const keyOfCertificate = (certificate: Pem): PublicKey =>
-  textOf(new X509Certificate(certificate).publicKey)
+  keyIn(new X509Certificate(certificate))
+
+/** The same of a certificate that was read already. */
+export const keyIn = (certificate: X509Certificate): PublicKey => textOf(certificate.publicKey)
 
 /** The identity a certificate proves; undefined when it names none. Throws when it is no certificate. */
 export const nameOfCertificate = (certificate: Pem): string | undefined =>

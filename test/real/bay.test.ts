@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { mountPoints } from '../../src/bay/system-mount.ts'
+import { mountsIn } from '../../src/machine/mounts.ts'
 import { systemSerial } from '../../src/serial/node.ts'
 import { systemWorld } from '../../src/system/world.ts'
 import { changeConfig, collection, makeArchive } from '../support/archive.ts'
@@ -91,7 +91,7 @@ async function rack(
   const sim = simController(clock, 2)
   const mistakes: string[] = []
   const isMounted = (): boolean =>
-    mountPoints(readFileSync('/proc/self/mountinfo', 'utf8')).includes(mount)
+    mountsIn(readFileSync('/proc/self/mountinfo', 'utf8')).some(({ at }) => at === mount)
   const line = await systemSerial.open({ path: device, baud: 9600 })
   line.onBytes((bytes) => {
     const before = sim.hasPower(slot)
