@@ -102,6 +102,8 @@ export const limits = {
   confirmWaitMs: 10_000,
   confirmMsMin: 1_000,
   confirmMsMax: 15_000,
+  /** Between two tries of a pillar to reach the tracker about its recovery. */
+  safekeepingMsMax: 60_000,
   /** Files that are named of each finding. */
   findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */

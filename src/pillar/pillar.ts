@@ -32,6 +32,7 @@ import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
 import { results } from './results.ts'
+import { type Safekeeping, safekeeping } from './safekeeping.ts'
 import { noScrub, scrub } from './scrub.ts'
 import { trails } from './trail.ts'
 
@@ -79,6 +80,7 @@ export interface Desk extends PillarParts {
   readonly stopping: AbortSignal
   readonly estimate: Estimate
   readonly currency: Currency
+  readonly keepsake: Safekeeping
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
@@ -168,6 +170,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await pieces.idle()
       await scrubbing.idle()
       await work.results.idle()
+      await desk.keepsake.idle()
       await housekeeping
       await store.close()
     },
@@ -210,6 +213,7 @@ function deskFor(
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),
     currency: currency(parts, stopping, () => post().isConnected()),
+    keepsake: safekeeping(parts, stopping),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
     alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
@@ -239,11 +243,13 @@ async function untilHeard(
 }
 
 /** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
-function notice({ directory, currency }: Desk, mail: Mail): boolean {
+function notice({ directory, currency, keepsake }: Desk, mail: Mail): boolean {
   const { message, from } = mail
   if (message.type !== 'Presence') return false
-  if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
-    currency.told(message.document ?? 0)
+  if (from.role !== 'tracker' || message.state !== 'online') return true
+  const { document = 0, recovery } = message
+  if (document > directory.document().version) currency.told(document)
+  if (recovery !== undefined) keepsake.told(recovery, document)
   return true
 }
 
