@@ -17,6 +17,7 @@ import { composeStory } from '../support/compose-story.ts'
 import { needs } from '../support/needs.ts'
 import { asksUps } from '../support/serial.ts'
 import { type CommandOf, tellStory } from '../support/story.ts'
+import { upgradeStory } from '../support/upgrade-story.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const base = mkdtempSync(join(tmpdir(), 'colonnade-binaries-'))
@@ -90,6 +91,11 @@ const cable = needs(t, ['socat'])
 // [PKG-7]
 t.test('the x64 program speaks over a serial line', cable, (t) =>
   asksUps(t, native('agent'), join(base, 'x64-serial')),
+)
+
+// [PKG-2]
+t.test('a transfer goes on where it was when the program is upgraded', (t) =>
+  upgradeStory(t, join(dist, `${names.agent}-linux-x64`)),
 )
 
 const emulation = needs(t, ['qemu-aarch64-static', 'mmdebstrap', 'socat'])
