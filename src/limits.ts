@@ -102,6 +102,11 @@ export const limits = {
   confirmWaitMs: 10_000,
   confirmMsMin: 1_000,
   confirmMsMax: 15_000,
+  /** Without the owner's leave one identity changes no more files of a collection in a day than the greater of these two. */
+  massFilesMin: 100,
+  massPercent: 5,
+  /** Files that one order of change names, which somebody else is to approve. */
+  orderFilesMax: 64,
   /** Files that are named of each finding. */
   findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */

@@ -6,6 +6,7 @@ import type { Client } from '../client/client.ts'
 import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
+import type { FloorOptions } from '../pillar/floors.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
@@ -37,6 +38,8 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
+  /** How much of them may be deleted or replaced in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** It is to go, or is lost, as the operator says. */
   readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
@@ -107,6 +110,7 @@ export async function careForFragments(
     store: vault,
     state: parts.state,
     retainMs: parts.retainMs,
+    ...(parts.floors ? { floors: parts.floors } : {}),
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
