@@ -229,7 +229,8 @@ test('[VOL-1] a row that is mended has a time that no other volume has given', a
   const file = (id: string) => ({
     ...{ collection: 'home', id, path: id, size: 1, checksum: 'c', mtime: 0, provenAt: 0 },
   })
-  for (const id of ['x', 'y', 'z']) await first.commit([{ do: 'store', file: file(id), now: 1_000 }])
+  for (const id of ['x', 'y', 'z'])
+    await first.commit([{ do: 'store', file: file(id), now: 1_000 }])
   const says = { ...file('w'), timestamp: 1, sequence: 1 }
   const row = { collection: 'home', id: 'w', says }
   await second.commit([{ do: 'mend', row, file: file('w'), now: 1_000 }])
