@@ -82,6 +82,12 @@ export const limits = {
   alarmAgainMs: 60_000,
   /** Causes of alarms that a pillar tells apart at a time; what else happens then is in its log only. */
   alarmCausesMax: 1_000,
+  /** A longer membership is not in the messages that tell of it; of one that is fetched, the most that is read. */
+  membershipSaidBytesMax: 8 * 1024,
+  membershipBytesMax: 8 * 1024 * 1024,
+  /** Pillars begin to fetch it within so long, each at another moment. */
+  membershipSpreadMs: 4_000,
+  membershipAgainMsMax: 10 * 60_000,
   /** Distributions of one collection that have not enough copies yet, and all that go on, at a time. */
   distributionsScarceMax: 4,
   distributionsOpenMax: 16,
