@@ -39,6 +39,10 @@ const count = parsed(
   (text) => (/^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined),
   'a number, like 2',
 )
+const number = parsed(
+  (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined),
+  'a number of files, like 500',
+)
 const list = (value: string, before: string[] = []): string[] => [...before, value]
 
 function parseTime(text: string): number | undefined {
@@ -104,6 +108,11 @@ command(
     )
       .choices(['refuse', 'keep-both', 'replace'])
       .default('refuse'),
+  )
+  .option(
+    '--changes <n>',
+    'with --changed replace: up to so many without a question, if the owner allows them',
+    number,
   )
   .option('--note <text>', 'say why; it is kept in the audit trail, see history')
   .option('--checksum', 'read every file again, also those whose size and time are known')
@@ -265,7 +274,7 @@ command(
     ),
   )
 
-ownerCommands(program, command, { bytes, count, list })
+ownerCommands(program, command, { bytes, count, number, duration, list })
 
 command(
   'status [collections...]',

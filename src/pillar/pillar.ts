@@ -25,6 +25,7 @@ import { sparing } from './alarms.ts'
 import { type Currency, currency } from './currency.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
+import { type FloorOptions, type Floors, floors, usualFloors } from './floors.ts'
 import { fragments } from './fragments/fragments.ts'
 import { deliveries } from './get.ts'
 import { type InHand, inHand, mindPower, presenceOfPower } from './power.ts'
@@ -32,6 +33,7 @@ import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
 import { results } from './results.ts'
+import { purges } from './retention.ts'
 import { type Safekeeping, safekeeping } from './safekeeping.ts'
 import { noScrub, scrub } from './scrub.ts'
 import { trails } from './trail.ts'
@@ -45,6 +47,8 @@ export interface PillarParts {
   readonly site?: string | undefined
   /** How long bytes of deleted files are kept aside, milliseconds. */
   readonly retainMs: number
+  /** How much may be destroyed here in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** All stored bytes are read and compared once in this time, milliseconds; never when absent. */
   readonly scrubMs?: number
   readonly store: Store
@@ -71,7 +75,8 @@ export interface PillarParts {
 }
 
 /** What the handlers work with. */
-export interface Desk extends PillarParts {
+export interface Desk extends Omit<PillarParts, 'floors'> {
+  readonly floors: Floors
   readonly supply: Supply
   /** Transfers that go on. */
   readonly inHand: InHand
@@ -208,25 +213,35 @@ function deskFor(
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
   const estimated = estimate(world.clock, parts.sleeper)
+  const alarm = sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
+    const alarm = compose<'Alarm'>(world, name, {
+      type: 'Alarm',
+      conversation: conversationOf(post().session()),
+      alarmCode,
+      alarmText,
+      ...about,
+    })
+    void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
+  })
   return {
-    ...{ ...parts, stopping, suspect, gone, supply },
+    ...{ ...parts, stopping, suspect, gone, supply, alarm },
+    floors: floorsOf(parts, alarm),
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),
     currency: currency(parts, stopping, () => post().isConnected()),
     keepsake: safekeeping(parts, stopping),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
-    alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
-      const alarm = compose<'Alarm'>(world, name, {
-        type: 'Alarm',
-        conversation: conversationOf(post().session()),
-        alarmCode,
-        alarmText,
-        ...about,
-      })
-      void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
-    }),
   }
+}
+
+function floorsOf(
+  { world, name, state, store, directory, floors: options = usualFloors }: PillarParts,
+  alarm: Desk['alarm'],
+): Floors {
+  const stored = async (collection: string): Promise<number> =>
+    (await store.summary()).find((one) => one.collection === collection)?.files ?? 0
+  return floors({ world, name, state, options, stored, alarm, document: directory.document })
 }
 
 /** While the broker is away, too: the trouble may have come with it. */
@@ -272,9 +287,9 @@ async function keepHouse({
   world,
   store,
   stopping,
-  retainMs,
   currency,
   sleeper,
+  ...desk
 }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
@@ -297,10 +312,12 @@ async function keepHouse({
     const now = clock.now()
     try {
       await store.conclude([{ do: 'forget', now }])
+      await desk.floors.note()
       if (!steady() || disturbs()) continue
       swept = clock.monotonic()
       await store.evict(now - limits.partialMsMax)
-      while ((await store.purge(now - retainMs)) > 0 && !stopping.aborted);
+      for (const { before, of } of purges(desk, now))
+        while ((await store.purge(before, of)) > 0 && !stopping.aborted);
     } catch (error) {
       world.log.error('housekeeping.failed', { why: String(error) })
     }

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
 import { openSpool } from '../exchange/spool.ts'
 import { timeText } from '../protocol/scalars.ts'
-import { mayUse } from '../protocol/topics.ts'
+import { mayRetain, mayUse } from '../protocol/topics.ts'
 import { enrolment } from '../setup/enrolment.ts'
 import { kitFault, openInvitations, partSealing, takeInvitations } from '../setup/kit.ts'
 import { publishNext, recoveringMark, signingKeys } from '../setup/signing.ts'
@@ -117,6 +117,7 @@ async function openBroker(
         known?.directory.identity(identity)?.role ?? (guest(identity, '') ? 'pillar' : undefined)
       return role !== undefined && mayUse(config['topics.prefix'], role, identity, action, topic)
     },
+    mayRetain: (topic) => mayRetain(config['topics.prefix'], topic),
     onForbidden: (identity, topic) => world.log.warn('broker.forbidden', { identity, topic }),
   })
   return {

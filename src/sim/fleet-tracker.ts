@@ -71,7 +71,7 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
     })
     running = await startTracker({
       ...{ world, name, version, state: mine, spool },
-      ...(options.fragments ? { fragments: () => vault.open(world, own, options.graceMs) } : {}),
+      ...(options.fragments ? { fragments: () => vault.open(world, own, options) } : {}),
       directory: opened,
       keys,
       signer: simSigner(name),
@@ -125,7 +125,11 @@ function vaultGround(clock: BoardClock, name: string) {
     lose() {
       on = fresh()
     },
-    async open(world: SimWorld, own: Life, graceMs?: number): Promise<FragmentParts> {
+    async open(
+      world: SimWorld,
+      own: Life,
+      { graceMs, floors }: FleetOptions,
+    ): Promise<FragmentParts> {
       const { disk } = on.disk
       if ((await disk.stat('volume.json')) === undefined)
         await adoptVolume(world, disk, { pillar: name, archive, volume: `volume-of-${name}` })
@@ -136,6 +140,7 @@ function vaultGround(clock: BoardClock, name: string) {
         ...{ view: mortal(own, undying(on.view)), state: mortal(own, undying(on.state)) },
         retainMs: 30 * 24 * 3_600_000,
         ...(graceMs === undefined ? {} : { graceMs }),
+        ...(floors ? { floors } : {}),
       }
     },
   }

@@ -6,6 +6,7 @@ import type { Client } from '../client/client.ts'
 import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
+import type { FloorOptions } from '../pillar/floors.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
@@ -37,6 +38,8 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
+  /** How much of them may be deleted or replaced in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** It is to go, or is lost, as the operator says. */
   readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
@@ -51,6 +54,8 @@ export interface FragmentCare {
   connected(): void
   /** The owner has decided something new. */
   decided(): void
+  /** For pillars that ask, as JSON; undefined when another tracker acts, or nobody was ever registered. */
+  membership(collection: string): string | undefined
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
@@ -109,6 +114,7 @@ export async function careForFragments(
     store: vault,
     state: parts.state,
     retainMs: parts.retainMs,
+    ...(parts.floors ? { floors: parts.floors } : {}),
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
@@ -134,7 +140,6 @@ export async function careForFragments(
     members.connected()
     distribution.connected()
   }
-  // It may have been before there was anybody to tell.
   if (client.line.isConnected()) connected()
   return {
     ...{ members, vault, keeper, view },
@@ -148,11 +153,17 @@ export async function careForFragments(
     },
     connected,
     decided: members.decided,
+    membership: (collection) => toldOf(members, collection),
     async stop() {
       await giveWay()
       await members.stop()
     },
   }
+}
+
+function toldOf(members: Members, collection: string): string | undefined {
+  const known = members.isActing() ? members.membership(collection) : undefined
+  return known && JSON.stringify(known)
 }
 
 interface KeeperGround {

@@ -116,9 +116,9 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     parts.keepDocument?.(directory.sealed())
     announce()
   }
-  const shelf = benchBeside(name, client.bench, spool)
-  const bare = exchange({ ...parts, identity: name, shelf, relay: true, newDocument })
-  const serve = recovery.over(bare)
+  const membership = (collection: string): string | undefined => care.now()?.membership(collection)
+  const ours = { ...parts, identity: name, membership, relay: true, newDocument }
+  const serve = recovery.over(exchange({ ...ours, shelf: benchBeside(name, client.bench, spool) }))
   await care.look()
   await recovery.begin({ words, care: care.now, changed: announce })
   return {
