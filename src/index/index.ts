@@ -329,6 +329,9 @@ export const damagedFact = (collection: string, id: string): string =>
 export const foldPath = (path: string): string =>
   path.normalize('NFC').toLowerCase().normalize('NFC')
 
+/** Questions that are work of the processor as well as of the disk: that they take long says nothing about the disk. */
+export const lengthy: ReadonlySet<string> = new Set(['inspect'])
+
 /** Stands before the first audit entry, in place of a hash. */
 export const noAuditHash = '0'.repeat(64)
 

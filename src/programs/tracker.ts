@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync, watch, writeFileSync } from 'node:
 import { basename, dirname, join } from 'node:path'
 import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
 import { openSpool } from '../exchange/spool.ts'
-import { mayUse } from '../protocol/topics.ts'
+import { mayRetain, mayUse } from '../protocol/topics.ts'
 import { enrolment } from '../setup/enrolment.ts'
 import { openState } from '../state/sqlite.ts'
 import type { TrackerConfig } from '../system/config-shapes.ts'
@@ -98,6 +98,7 @@ async function openBroker(
       const role = known?.directory.identity(identity)?.role
       return role !== undefined && mayUse(config['topics.prefix'], role, identity, action, topic)
     },
+    mayRetain: (topic) => mayRetain(config['topics.prefix'], topic),
     onForbidden: (identity, topic) => world.log.warn('broker.forbidden', { identity, topic }),
   })
   return {

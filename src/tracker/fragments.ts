@@ -52,6 +52,8 @@ export interface FragmentCare {
   connected(): void
   /** The owner has decided something new. */
   decided(): void
+  /** For pillars that ask, as JSON; undefined when another tracker acts, or nobody was ever registered. */
+  membership(collection: string): string | undefined
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
@@ -136,7 +138,6 @@ export async function careForFragments(
     members.connected()
     distribution.connected()
   }
-  // It may have been before there was anybody to tell.
   if (client.line.isConnected()) connected()
   return {
     ...{ members, vault, keeper, view },
@@ -150,11 +151,17 @@ export async function careForFragments(
     },
     connected,
     decided: members.decided,
+    membership: (collection) => toldOf(members, collection),
     async stop() {
       await giveWay()
       await members.stop()
     },
   }
+}
+
+function toldOf(members: Members, collection: string): string | undefined {
+  const known = members.isActing() ? members.membership(collection) : undefined
+  return known && JSON.stringify(known)
 }
 
 interface KeeperGround {

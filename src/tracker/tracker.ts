@@ -111,7 +111,8 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     announce()
   }
   const shelf = benchBeside(name, client.bench, spool)
-  const serve = exchange({ ...parts, identity: name, shelf, relay: true, newDocument })
+  const membership = (collection: string): string | undefined => care.now()?.membership(collection)
+  const serve = exchange({ ...parts, identity: name, shelf, relay: true, newDocument, membership })
   await care.look()
   return {
     serve,
