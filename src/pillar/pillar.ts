@@ -22,6 +22,7 @@ import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
+import { forgetOrders } from './approval.ts'
 import { type Currency, currency } from './currency.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
@@ -317,6 +318,7 @@ async function keepHouse({
       await desk.floors.note()
       if (!steady() || disturbs()) continue
       swept = clock.monotonic()
+      await forgetOrders(desk.state, now)
       await store.evict(now - limits.partialMsMax)
       for (const { before, of } of purges(desk, now))
         while ((await store.purge(before, of)) > 0 && !stopping.aborted);
