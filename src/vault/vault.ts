@@ -11,6 +11,7 @@ import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
 import { fileOf, payloadOf, type Settling, settling, type VaultParts } from './settling.ts'
 import { countingOf, telling } from './telling.ts'
+import { secondId } from './twins.ts'
 
 export type { VaultParts } from './settling.ts'
 
@@ -113,14 +114,18 @@ function receiving(
   parts: VaultParts,
   work: Settling,
   settled: Settled,
-): Pick<Store, 'standing' | 'accept' | 'incoming'> {
+): Pick<Store, 'standing' | 'accept' | 'incoming' | 'storeTwin'> {
   const { volume } = parts
   const { isHere, alone } = work
+  const isUnsafe = async (file: StoredFile): Promise<boolean> =>
+    !work.isSafe(file.collection, file.id) ||
+    (await isHere(file)) ||
+    !(await isTold(parts, file.collection, file.id))
   /** What is stored here only may still come: whoever brings it waits until it is safe. */
   const unsafeIsWelcome = (standings: readonly Standing[]): Promise<Standing[]> =>
     Promise.all(
       standings.map(async (standing) =>
-        standing.is === 'held' && (await isHere(standing.file)) ? { is: 'welcome' } : standing,
+        standing.is === 'held' && (await isUnsafe(standing.file)) ? { is: 'welcome' } : standing,
       ),
     )
   return {
@@ -131,6 +136,13 @@ function receiving(
       return bytesTotal === 0 ? standings : fitting(files, standings, bytesOpen)
     },
     accept: async (request, files) => unsafeIsWelcome(await volume.accept(request, files)),
+    async storeTwin(file, by) {
+      const { collection, id } = file
+      const store = () => alone(() => secondId(parts, file, by))
+      const isStored = await expected(parts, work, collection, id, store)
+      if (isStored) await settled(collection, id)
+      return isStored
+    },
     async incoming(collection, id, replaces): Promise<Incoming> {
       const inner = await volume.incoming(collection, id, replaces)
       return {
@@ -149,6 +161,12 @@ function receiving(
       }
     },
   }
+}
+
+async function isTold({ view }: VaultParts, collection: string, id: string): Promise<boolean> {
+  const entry = await view.entry(collection, id)
+  const [holders = []] = entry ? await view.holders(collection, [entry.fragment.hash]) : []
+  return holders.some(({ stage }) => stage === 'persisted')
 }
 
 /** Pillars must have room for all copies together. */
