@@ -87,6 +87,7 @@ export async function careForFragments(
   const keeper = keeperFor(client, parts, {
     ...{ members, distribution, fetch, farewells },
     learning: () => vault.learning,
+    stopping: stop.signal,
   })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
@@ -166,6 +167,7 @@ interface KeeperGround {
   readonly fetch: Fetch
   readonly farewells: Farewells
   learning(): Learning
+  readonly stopping: AbortSignal
 }
 
 function keeperFor(
@@ -174,16 +176,20 @@ function keeperFor(
   ground: KeeperGround,
 ): Keeper {
   const { world, directory } = client
-  const { members, distribution, fetch, farewells, learning } = ground
+  const { members, distribution, fetch, farewells, learning, stopping } = ground
   const trim = trimmer({ client, view, farewells, epoch: members.epoch })
-  const unwantedBefore = forgetting({
-    ...{ clock: world.clock, directory, members, graceMs },
+  const forgets = forgetting({
+    ...{ clock: world.clock, directory, members, view, graceMs },
     knows: (collection, pillar) => learning().knows(collection, pillar),
   })
+  void forgets
+    .watch(stopping)
+    .catch((error) => world.log.error('forgetting.failed', { why: String(error) }))
   const keeper = startKeeper({
     ...{ world, directory, view, members, distribution, fetch },
     balancing: {
-      ...{ world, view, members, distribution, fetch, unwantedBefore },
+      ...{ world, view, members, distribution, fetch },
+      unwantedBefore: forgets.before,
       async trim(collection, pillar, surplus, options) {
         const trimmed = await trim(collection, pillar, surplus, options)
         if (trimmed.isScarce) keeper.look(collection)
