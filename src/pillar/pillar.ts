@@ -83,6 +83,8 @@ export interface Desk extends PillarParts {
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
   gone(file: StoredFile): void
+  /** Somebody asked for it, and it is not stored here. */
+  missing(file: Pick<StoredFile, 'collection' | 'id'>): void
 }
 
 export interface Pillar {
@@ -99,6 +101,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
     gone: (file) => pieces.gone(file),
+    missing: (file) => pieces.missing(file),
   })
   const listings = results(desk)
   const work = {
@@ -201,12 +204,16 @@ function deskFor(
     post,
     suspect,
     gone,
-  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
+    missing,
+  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<
+    Desk,
+    'suspect' | 'gone' | 'missing'
+  >,
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
   const estimated = estimate(world.clock, parts.sleeper)
   return {
-    ...{ ...parts, stopping, suspect, gone, supply },
+    ...{ ...parts, stopping, suspect, gone, missing, supply },
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),
     currency: currency(parts, stopping, () => post().isConnected()),
