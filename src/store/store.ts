@@ -36,7 +36,12 @@ export type Standing =
   | { readonly is: 'absent' | 'otherBytes' | 'newer' }
   /** The id would be a folder of another, or has another as its folder. */
   | { readonly is: 'conflict'; readonly with: string }
-  | { readonly is: 'noSpace'; readonly bytesFree: number }
+  | {
+      readonly is: 'noSpace'
+      readonly bytesFree: number
+      /** A sentence, where room is more than what is free here. */
+      readonly why?: string
+    }
 
 export interface Space {
   readonly bytesFree: number

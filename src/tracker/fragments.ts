@@ -152,7 +152,7 @@ export async function careForFragments(
 
 /** Tells all of a file that is safe. */
 const publisher =
-  ({ world, name, line, topics }: Client, members: Members): VaultParts['onSafe'] =>
+  ({ world, name, line, topics }: Client, members: Members): NonNullable<VaultParts['onSafe']> =>
   ({ collection, fragment }, row, slices) => {
     if (!row) return
     const file = { hash: row.checksum, size: row.size, fragments: slices.length }

@@ -130,12 +130,15 @@ function receiving(
     )
   return {
     async standing(files) {
-      const standings = await unsafeIsWelcome(await volume.standing(files))
+      const standings = await unsafeIsWelcome(
+        await whyNoRoom(volume, files, await volume.standing(files)),
+      )
       const { bytesTotal, bytesOpen } = await spaceOf(parts)
       // As long as no pillar has joined, nobody knows; whoever puts waits for one.
       return bytesTotal === 0 ? standings : fitting(files, standings, bytesOpen)
     },
-    accept: async (request, files) => unsafeIsWelcome(await volume.accept(request, files)),
+    accept: async (request, files) =>
+      unsafeIsWelcome(await whyNoRoom(volume, files, await volume.accept(request, files))),
     async storeTwin(file, by) {
       const { collection, id } = file
       const store = () => alone(() => secondId(parts, file, by))
@@ -169,6 +172,25 @@ async function isTold({ view }: VaultParts, collection: string, id: string): Pro
   return holders.some(({ stage }) => stage === 'persisted')
 }
 
+/** A file waits here as a whole until pillars have it: who is refused is told so, before he has sent anything. */
+async function whyNoRoom(
+  volume: Store,
+  files: readonly NewFile[],
+  standings: readonly Standing[],
+): Promise<Standing[]> {
+  if (!standings.some(({ is }) => is === 'noSpace')) return [...standings]
+  const { bytesTotal } = await volume.space()
+  const waits = 'where each file waits as a whole until pillars have it'
+  return standings.map((standing, n) => {
+    if (standing.is !== 'noSpace') return standing
+    const why =
+      (files[n]?.size ?? 0) > bytesTotal
+        ? `it is larger than the disk of the tracker (${bytesTotal} bytes), ${waits}`
+        : `the disk of the tracker, ${waits}, has room for ${standing.bytesFree} bytes now`
+    return { ...standing, why }
+  })
+}
+
 /** Pillars must have room for all copies together. */
 function fitting(
   files: readonly NewFile[],
@@ -179,7 +201,8 @@ function fitting(
   return standings.map((standing, n) => {
     const size = files[n]?.size ?? 0
     if (standing.is !== 'welcome') return standing
-    if (size > left) return { is: 'noSpace', bytesFree: left }
+    if (size > left)
+      return { is: 'noSpace', bytesFree: left, why: `the pillars have room for ${left} bytes` }
     left -= size
     return standing
   })
