@@ -17,7 +17,7 @@ import type { Request, Response, Serve } from '../transfer/transfer.ts'
 import { type Directory, documentTag } from '../trust/directory.ts'
 import type { Keys } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
-import { takeDocument } from './document.ts'
+import { documentIntake } from './document.ts'
 import type { Put, Shelf, Slice, Written } from './shelf.ts'
 
 export interface ExchangeParts {
@@ -45,13 +45,15 @@ interface Grant {
 }
 
 export function exchange(parts: ExchangeParts): Serve {
+  const takeDocument = documentIntake(parts.directory)
   return async (peer, request, signal) => {
     if (request.path === '/archive-document' && request.method === 'GET')
       return document(parts, request)
     if (request.path === '/archive-document' && request.method === 'PATCH' && parts.newDocument) {
-      const [status, why] = await takeDocument(parts.directory, request)
+      const [status, why] = await takeDocument(peer, request)
       if (status === 204) parts.newDocument()
-      return status === 204 ? { status, headers: {} } : refusal(status, why)
+      if (status === 204) return { status, headers: {} }
+      return refusal(status, why, status === 503 ? { 'retry-after': '1' } : {})
     }
     const collection = request.method === 'GET' ? membershipAt(request.path) : undefined
     if (collection !== undefined && parts.membership) return membership(parts, peer, collection)

@@ -6,6 +6,7 @@ import type { Client } from '../client/client.ts'
 import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
+import type { FloorOptions } from '../pillar/floors.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
@@ -37,10 +38,14 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
+  /** How much of them may be deleted or replaced in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** It is to go, or is lost, as the operator says. */
   readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
   readonly graceMs?: number
+  /** The tracker before us may have come so far with its epochs. */
+  readonly epochFloor?: number
 }
 
 export interface FragmentCare {
@@ -103,6 +108,7 @@ export async function careForFragments(
     store: vault,
     state: parts.state,
     retainMs: parts.retainMs,
+    ...(parts.floors ? { floors: parts.floors } : {}),
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
@@ -211,13 +217,14 @@ function keeperFor(
 
 function membersOf(
   client: Client,
-  { view, graceMs, leaves }: FragmentParts,
+  { view, graceMs, leaves, epochFloor }: FragmentParts,
   heard: Pick<MembersParts, 'superseded' | 'behind' | 'scarce'>,
 ): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({
     ...{ ...heard, world, name, directory, view, graceMs, inventory: inventory(client, view) },
     ...(leaves ? { leaves } : {}),
+    ...(epochFloor === undefined ? {} : { epochFloor }),
     say: async (event, retain = false) =>
       void (await line.post().send(topics.event(event.type), event, retain)),
     alarm(alarmCode, alarmText) {
