@@ -342,6 +342,7 @@ t.test('[VAULT-6] room is what pillars have for all copies', async (t) => {
   const { bytesOpen, bytesTotal } = await all.vault.space()
   t.same({ bytesOpen, bytesTotal }, { bytesOpen: 1_350_000, bytesTotal: 1_500_000 })
   const file = { ...all.offer('big', bytes('x')), size: 1_400_000 }
-  t.same(await all.vault.standing([file]), [{ is: 'noSpace', bytesFree: 1_350_000 }])
+  const why = 'the pillars have room for 1350000 bytes'
+  t.same(await all.vault.standing([file]), [{ is: 'noSpace', bytesFree: 1_350_000, why }])
   await all.stop()
 })
