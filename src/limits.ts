@@ -127,6 +127,8 @@ export const limits = {
   confirmWaitMs: 10_000,
   confirmMsMin: 1_000,
   confirmMsMax: 15_000,
+  /** Between two tries of a pillar to reach the tracker about its recovery. */
+  safekeepingMsMax: 60_000,
   /** Without the owner's leave one identity changes no more files of a collection in a day than the greater of these two. */
   massFilesMin: 100,
   massPercent: 5,

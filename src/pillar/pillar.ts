@@ -35,6 +35,7 @@ import { receptions } from './put.ts'
 import { removals } from './removal.ts'
 import { results } from './results.ts'
 import { purges } from './retention.ts'
+import { type Safekeeping, safekeeping } from './safekeeping.ts'
 import { noScrub, scrub } from './scrub.ts'
 import { trails } from './trail.ts'
 
@@ -72,6 +73,8 @@ export interface PillarParts {
   refresh(): Promise<number | undefined>
   /** Whether the system says that its clock is set by others who know the time. */
   synchronised?(): boolean
+  /** Bytes that were written outside the volumes, as far as the system tells, in the milliseconds since the start. */
+  wear?(): Promise<{ readonly bytes: number; readonly ms: number }>
 }
 
 /** What the handlers work with. */
@@ -85,6 +88,7 @@ export interface Desk extends Omit<PillarParts, 'floors'> {
   readonly stopping: AbortSignal
   readonly estimate: Estimate
   readonly currency: Currency
+  readonly keepsake: Safekeeping
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
@@ -174,6 +178,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await pieces.idle()
       await scrubbing.idle()
       await work.results.idle()
+      await desk.keepsake.idle()
       await housekeeping
       await store.close()
     },
@@ -227,6 +232,7 @@ function deskFor(
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),
     currency: currency(parts, stopping, () => post().isConnected()),
+    keepsake: safekeeping(parts, stopping),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
   }
@@ -255,11 +261,13 @@ async function untilHeard(
 }
 
 /** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
-function notice({ directory, currency }: Desk, mail: Mail): boolean {
+function notice({ directory, currency, keepsake }: Desk, mail: Mail): boolean {
   const { message, from } = mail
   if (message.type !== 'Presence') return false
-  if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
-    currency.told(message.document ?? 0)
+  if (from.role !== 'tracker' || message.state !== 'online') return true
+  const { document = 0, recovery } = message
+  if (document > directory.document().version) currency.told(document)
+  if (recovery !== undefined) keepsake.told(recovery, document)
   return true
 }
 

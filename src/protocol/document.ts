@@ -62,6 +62,8 @@ export const ArchiveDocument = v.object({
   /** Only ever grows; an older document is never taken for a newer one. */
   version: Count,
   issuedAt: Time,
+  /** How often the tracker was restored: one that is from before is none any more. */
+  reign: v.optional(Count),
   identities: v.array(Identity),
   /** What clients may do; everything, when the whole field is absent. Else who is not named here may do nothing. */
   permissions: v.optional(v.array(Permission)),

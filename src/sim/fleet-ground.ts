@@ -44,6 +44,8 @@ export interface FleetOptions {
   readonly lan?: boolean
   /** A second collection, `pieces`, is kept in fragments. */
   readonly fragments?: { readonly bytes: number; readonly copies: number }
+  /** Pillars keep what brings a lost tracker back. */
+  readonly recovery?: boolean
   /** How long a pillar that is away counts there, milliseconds; a day when absent. */
   readonly graceMs?: number
   /** How much may be destroyed in a day, on each pillar and in the vault; the usual when absent. */

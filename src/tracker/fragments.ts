@@ -44,6 +44,8 @@ export interface FragmentParts {
   readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
   readonly graceMs?: number
+  /** The tracker before us may have come so far with its epochs. */
+  readonly epochFloor?: number
 }
 
 export interface FragmentCare {
@@ -202,13 +204,14 @@ function keeperFor(
 
 function membersOf(
   client: Client,
-  { view, graceMs, leaves }: FragmentParts,
+  { view, graceMs, leaves, epochFloor }: FragmentParts,
   heard: Pick<MembersParts, 'superseded' | 'behind'>,
 ): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({
     ...{ ...heard, world, name, directory, view, graceMs, inventory: inventory(client, view) },
     ...(leaves ? { leaves } : {}),
+    ...(epochFloor === undefined ? {} : { epochFloor }),
     say: async (event, retain = false) =>
       void (await line.post().send(topics.event(event.type), event, retain)),
     alarm(alarmCode, alarmText) {
