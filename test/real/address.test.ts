@@ -2,24 +2,35 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseDocument } from '../../src/protocol/document.ts'
 import { unseal } from '../../src/protocol/envelope.ts'
 import { readConfig } from '../../src/system/config.ts'
 import { clientShape, trackerShape } from '../../src/system/config-shapes.ts'
+import { nodeSigner } from '../../src/trust/keys.ts'
 import { changeConfig, collection, makeArchive } from '../support/archive.ts'
 import { writeNoise } from '../support/files.ts'
 import { freePort } from '../support/meter.ts'
 import { plainEnvironment } from '../support/program.ts'
+import { expired } from '../support/pki.ts'
 import { until } from '../support/until.ts'
 
-t.test('[ADR-1] [ADR-2] the tracker moves, announced and signed, and all follow', async (t) => {
+t.test('[ADR-1] [ADR-2] [RNW-2] the tracker moves, announced and signed, and all follow', async (t) => {
   const archive = await makeArchive(t)
   const { home, tracker, pillars } = archive
   const away = pillars['pillar-3']
+  // Its certificate has ended while it was in a cupboard; its key is good.
+  const folder = join(home, 'pillar-2')
+  const privateKey = readFileSync(join(folder, 'key.pem'), 'utf8')
+  const pair = { privateKey, publicKey: nodeSigner(privateKey).publicKey }
+  const good = readFileSync(join(folder, 'certificate.pem'), 'utf8')
+  const { cert } = await expired(home, 'pillar-2', { days: 700, pair })
+  writeFileSync(join(folder, 'certificate.pem'), cert)
   await archive.start()
+  t.match(pillars['pillar-2'].events('renewal.done'), [{ event: 'renewal.done' }])
+  t.equal(readFileSync(join(folder, 'certificate.pem'), 'utf8'), good)
   await away.kill('SIGTERM')
   const [exchange, broker] = [await freePort(), await freePort()]
   const config = join(home, 'tracker', 'tracker.toml')
