@@ -137,6 +137,10 @@ export const limits = {
   massPercent: 5,
   /** Files that one order of change names, which somebody else is to approve. */
   orderFilesMax: 64,
+  orderBytesMax: 24 * 1024,
+  /** How long such an order is good, and is remembered afterwards. */
+  orderMsMax: 7 * 24 * 3600_000,
+  orderKeptMs: 30 * 24 * 3600_000,
   /** Files that are named of each finding. */
   findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */

@@ -21,6 +21,8 @@ export interface CollectionOptions {
   readonly copies?: number
   readonly copiesMin?: number
   readonly appendOnly?: boolean
+  /** How many people must want it before anything is replaced or deleted. */
+  readonly approvals?: number
   /** Milliseconds that deleted and replaced bytes are kept aside at least. */
   readonly retain?: number
   /** Bytes; whole files on each pillar when absent. */
@@ -79,6 +81,7 @@ function rowOf(desk: Desk, collection: Collection): string[] {
   const rule = [
     kept,
     ...(collection.appendOnly ? ['only ever added to'] : []),
+    ...((collection.approvals ?? 1) > 1 ? ['changed by two people only'] : []),
     ...(collection.retainDays === undefined
       ? []
       : [`what goes is kept for ${collection.retainDays} days`]),
@@ -164,12 +167,15 @@ export function planned(
     options.retain === undefined ? old?.retainDays : Math.ceil(options.retain / dayMs)
   if (retainDays !== undefined && retainDays > 3_650)
     throw usage('bytes are kept aside for ten years at most', 'like --retain 90d')
+  const approvals = options.approvals ?? old?.approvals ?? 1
+  if (approvals > 2) throw usage('at most two people must want a change', 'like --approvals 2')
   // A checksum pillar can not hold a part of anything.
   const chosenOnes = fragments ? keepers : pillars
   const rules = {
     ...{ name, pillars: [...chosenOnes], copiesMin: least, algorithm: 'sha256' as const },
     ...((options.appendOnly ?? old?.appendOnly) ? { appendOnly: true } : {}),
     ...(retainDays === undefined ? {} : { retainDays }),
+    ...(approvals > 1 ? { approvals } : {}),
   }
   return fragments ? { ...rules, fragments } : rules
 }

@@ -22,6 +22,7 @@ import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
+import { forgetOrders } from './approval.ts'
 import { type Currency, currency } from './currency.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
@@ -72,6 +73,8 @@ export interface PillarParts {
   refresh(): Promise<number | undefined>
   /** Whether the system says that its clock is set by others who know the time. */
   synchronised?(): boolean
+  /** Bytes that were written outside the volumes, as far as the system tells, in the milliseconds since the start. */
+  wear?(): Promise<{ readonly bytes: number; readonly ms: number }>
 }
 
 /** What the handlers work with. */
@@ -315,6 +318,7 @@ async function keepHouse({
       await desk.floors.note()
       if (!steady() || disturbs()) continue
       swept = clock.monotonic()
+      await forgetOrders(desk.state, now)
       await store.evict(now - limits.partialMsMax)
       for (const { before, of } of purges(desk, now))
         while ((await store.purge(before, of)) > 0 && !stopping.aborted);

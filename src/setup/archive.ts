@@ -132,9 +132,10 @@ export async function addMember(folder: string, member: Member, into: string): P
 
 /** What is not said again stays. */
 function keptRules({ collections }: ArchiveDocument, name: string): Partial<Collection> {
-  const { appendOnly, retainDays } = collections.find((one) => one.name === name) ?? {}
+  const { appendOnly, approvals, retainDays } = collections.find((one) => one.name === name) ?? {}
   return {
     ...(appendOnly === undefined ? {} : { appendOnly }),
+    ...(approvals === undefined ? {} : { approvals }),
     ...(retainDays === undefined ? {} : { retainDays }),
   }
 }

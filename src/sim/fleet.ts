@@ -53,8 +53,9 @@ export interface Board {
   /** The power goes, now; the disk forgets what it may. */
   crash(): void
   stop(): Promise<void>
-  /** The index as it is on the disk. */
+  /** The index as it is on the disk, and the state beside it. */
   readonly index: Index
+  readonly state: State
   /** Of a fleet with UPSes. */
   readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
@@ -89,6 +90,8 @@ export interface Fleet {
   readonly sealed: Uint8Array
   /** The last lines of every log, for the report of a failure. */
   lines(): string[]
+  /** What all of them have logged, in bytes. */
+  logged(): number
 }
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -158,6 +161,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
+    logged: () => ground.worlds.reduce((sum, world) => sum + world.logged(), 0),
     lines: () =>
       ground.worlds
         .flatMap((world) => world.lines())
@@ -236,6 +240,9 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
     },
     get index() {
       return ours.index
+    },
+    get state() {
+      return state
     },
     newDisk() {
       ours = fresh()

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type AllowOptions, checkAllow } from '../../src/cli/allow.ts'
 import { type CollectionOptions, planned } from '../../src/cli/collection.ts'
+import { given } from '../../src/cli/members.ts'
 import type { ArchiveDocument } from '../../src/protocol/document.ts'
 import { readDocument } from '../../src/setup/archive.ts'
 import { decide } from '../../src/setup/found.ts'
@@ -85,6 +86,22 @@ t.test('what can not be is refused, with a hint', async (t) => {
   t.match(refused({ pillar: ['attic', 'witness'], copiesMin: 2 }), { message: /1 pillar can not/ })
   t.match(refused({ pillar: ['ann'] }), { message: /ann is no pillar/, hint: /attic, cellar/ })
   t.match(refused({}, 'No Name'), { message: /no name for a collection/ })
+})
+
+t.test('[APR-1] two people, and who may be the second', async (t) => {
+  const two = planned(document, 'home', old, { approvals: 2 })
+  t.equal(two.approvals, 2)
+  t.equal(planned(document, 'home', two, { copiesMin: 1 }).approvals, 2, 'it stays')
+  t.equal(planned(document, 'home', two, { approvals: 1 }).approvals, undefined)
+  t.throws(() => planned(document, 'home', old, { approvals: 3 }), /at most two people/)
+  const approver = given(document, 'ann', 'home', 'approver')
+  t.same(approver.approvers, [{ identity: 'ann', collection: 'home' }])
+  t.equal(approver.permissions, undefined, 'what she may do beside that stays as it was')
+  const curator = given(approver, 'ann', 'home', 'curator')
+  t.same(curator.approvers, approver.approvers)
+  const none = given(curator, 'ann', 'home', 'none')
+  t.same(none.approvers, [])
+  t.notOk(none.permissions?.some(({ collection }) => collection === 'home'))
 })
 
 t.test('[MASS-2] leave is given to one client, for a number and a time', async (t) => {

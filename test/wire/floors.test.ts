@@ -10,6 +10,7 @@ import { timeText } from '../../src/protocol/scalars.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
+import { objectName } from '../../src/transfer/objects.ts'
 import { rig } from '../pillar/fragments/rig.ts'
 import { topics, type Wire, wire } from './wire.ts'
 
@@ -163,7 +164,11 @@ t.test(
       mtime: timeText(mtime),
       replaces: { checksum: items[1]?.checksum ?? '', version },
     }
-    const transmission = client.transmission({ dir: 'down', hld: ['pillar-1'], obj: [['x', size]] })
+    const transmission = client.transmission({
+      dir: 'down',
+      hld: ['pillar-1'],
+      obj: [[objectName(fleet, 'x'), size]],
+    })
     await ann.say(
       requests,
       ann.make<typeof type>({ type, to: ['pillar-1'], files: [file], transmission }),
