@@ -286,13 +286,22 @@ function diallerTo(url: string, { identity, tls }: Omit<MqttOptions, 'url'>): ()
   if (protocol === 'mqtt:') return () => tcp(1883)
   if (protocol !== 'mqtts:') throw new Error(`${url}: a broker is named by mqtts://host:port`)
   if (tls === undefined) throw new Error(`${url}: certificate and key are missing`)
-  const secureContext = createSecureContext({ ...tls, minVersion: 'TLSv1.3' })
+  const made = { cert: tls.cert, context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }) }
+  const contextNow = () => {
+    // It may have been renewed.
+    if (made.cert !== tls.cert)
+      Object.assign(made, {
+        cert: tls.cert,
+        context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }),
+      })
+    return made.context
+  }
   return () =>
     connectTls({
       socket: tcp(8883),
       servername: identity,
       rejectUnauthorized: true,
-      secureContext,
+      secureContext: contextNow(),
       minVersion: 'TLSv1.3',
     })
 }

@@ -17,6 +17,7 @@ import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
 import { volumeRoot } from './disks.ts'
 import { openGround } from './ground.ts'
+import { keepRenewed } from './renewing.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -56,6 +57,8 @@ async function started(
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  const renewing = new AbortController()
+  void keepRenewed(world, config, member, renewing.signal)
   const pillar = await startPillar({
     ...member,
     world,
@@ -77,6 +80,7 @@ async function started(
   const quiet = await listen(world, config, ground.controls)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async (leave) => {
+    renewing.abort()
     await quiet()
     await pillar.stop(leave)
     member.dial.close()

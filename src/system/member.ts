@@ -6,7 +6,7 @@ import { mqttBus } from '../bus/mqtt.ts'
 import { limits } from '../limits.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
-import { httpsDial } from '../transfer/https.ts'
+import { type Dialler, httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
@@ -37,15 +37,20 @@ export type TrackerAddress = Partial<
 
 export interface Member {
   readonly name: string
+  /** `cert` is another after `certify`. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
   readonly keys: Keys
-  readonly signer: Signer
+  readonly signer: Signer & { readonly publicKey: string }
   readonly directory: Directory
   readonly topics: Topics
-  readonly dial: Dial & { close(): void }
+  readonly dial: Dial & Dialler
   readonly connect: ConnectBus
   /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
   refresh(): Promise<number | undefined>
+  /** Where the tracker may be, for who has no certificate that counts. */
+  trackers(): Address[]
+  /** From now on this is our certificate, of the same key. */
+  certify(certificate: string): void
 }
 
 /** Reads key and certificates and opens the directory, with the document that lies beside them or a newer one. */
@@ -82,6 +87,11 @@ export async function openMember(
         ...{ identity: config['broker.identity'], tls, world },
       }),
     refresh,
+    trackers: () => trackerAt(config, directory),
+    certify(cert) {
+      tls.cert = cert
+      dial.certify(cert)
+    },
   }
 }
 
@@ -93,7 +103,7 @@ function limited(
 ): Member['dial'] {
   if (limit === undefined) return dial
   const slow = pacedDial(dial, paceOf(clock, limit), ({ identity }) => identity === tracker)
-  return Object.assign(slow, { close: () => dial.close() })
+  return Object.assign(slow, { close: dial.close, certify: dial.certify })
 }
 
 /** The document that came with key and certificate; a newer one is kept in the state. */
