@@ -1,6 +1,7 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
+import { aclCommand } from './programs/acl.ts'
 import { inviteCommands, revokeCommand } from './programs/invite.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
@@ -108,6 +109,7 @@ Examples:
   })
 inviteCommands(program)
 revokeCommand(program)
+aclCommand(program)
 program
   .command('run')
   .description('run the tracker until it is told to stop')
