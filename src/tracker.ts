@@ -28,8 +28,12 @@ program
   )
   .option('--archive <name>', 'its name', 'home')
   .requiredOption('--host <host>', 'how pillars and clients reach this machine')
-  .option('--exchange-port <port>', 'of the exchange (HTTPS)', '8443')
-  .option('--broker-port <port>', 'of the embedded broker (MQTT over TLS)', '8883')
+  .option(
+    '--exchange-port <port>',
+    'the one that has to be reached: HTTPS, and MQTT over TLS',
+    '8443',
+  )
+  .option('--broker-port <port>', 'another port for the embedded broker')
   .addHelpText(
     'after',
     '\nExample:\n  colonnade-tracker init /srv/colonnade --host tracker.example.org',

@@ -2,6 +2,8 @@ import { connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, createSecureContext } from 'node:tls'
 import { type IClientOptions, MqttClient } from 'mqtt'
+import { proxyFor, tunnelled } from '../door/proxy.ts'
+import { webSocketTo } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { jittered, type World } from '../world/world.ts'
 import type { Bus, ConnectBus, Link } from './bus.ts'
@@ -16,8 +18,10 @@ const handshakeMs = 3 * limits.connectMs
 const versionRefusals = [1, 132]
 
 export interface MqttOptions {
-  /** `mqtts://host:port`, or `mqtt://host:port` without TLS. */
+  /** `mqtts://host:port`, `wss://host:port/mqtt` (in a WebSocket), or `mqtt://host:port` without TLS. */
   readonly url: string
+  /** Another way to the same broker, tried in turn with the first while there is no connection. */
+  readonly otherwise?: string
   /** Whom the broker's certificate must prove, whatever host is dialled. */
   readonly identity: string
   /** PEM. Needed for `mqtts:`. */
@@ -29,35 +33,44 @@ export interface MqttOptions {
 
 /** The bus on an MQTT broker, by TLS 1.3 with both sides proved. Throws when URL, certificates or key are unusable. */
 export const mqttBus = (options: MqttOptions): ConnectBus =>
-  mqttOver({ ...options, dial: dialler(options) })
+  mqttOver({
+    ...options,
+    dials: [options.url, ...(options.otherwise === undefined ? [] : [options.otherwise])].map(
+      (url) => dialler({ ...options, url }),
+    ),
+  })
 
-/** The same on any stream of bytes; `dial` opens a new one to the broker at each call. */
+/** The same on any stream of bytes; each of `dials` opens a new one to the broker at each call. */
 export const mqttOver =
   (options: {
-    readonly dial: () => Duplex
+    readonly dials: readonly (() => Duplex)[]
     readonly protocolVersion?: 4 | 5
     readonly world: MqttOptions['world']
   }): ConnectBus =>
   (link) =>
-    keepConnected(options.dial, link, options.world, options.protocolVersion ?? 5)
+    keepConnected(options.dials, link, options.world, options.protocolVersion ?? 5)
 
 /**
  * Opens one MQTT session after the other until left. Each gets a client of its own, so that nothing which
  * MQTT.js had stored is ever sent again: the outbox above is the only one who repeats.
  */
 function keepConnected(
-  dial: () => Duplex,
+  dials: readonly (() => Duplex)[],
   link: Link,
   world: MqttOptions['world'],
   firstVersion: 4 | 5,
 ): Bus {
   const leaving = new AbortController()
   let version = firstVersion
+  /** Attempts that came to nothing. */
+  let vain = 0
   let session: Session | undefined
 
   async function run(): Promise<void> {
     let delayMs = 0
     while (!leaving.signal.aborted) {
+      const dial = dials[vain % dials.length]
+      if (dial === undefined) return
       session = openSession(dial, link, version, world, leaving.signal)
       const { reason, versionRefused, lastedMs } = await session.ended
       session = undefined
@@ -66,6 +79,7 @@ function keepConnected(
         version = 4
         continue
       }
+      if (lastedMs === 0) vain++
       guarded(world, 'closed', () => link.closed(reason))
       delayMs = nextDelayMs(delayMs, lastedMs)
       await world.clock.sleep(jittered(world, delayMs), leaving.signal)
@@ -255,18 +269,26 @@ function dialler({ url, identity, tls }: MqttOptions): () => Duplex {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   // Nagle's algorithm and delayed acknowledgements together cost 40 ms a conversation.
-  const tcp = (standard: number) =>
-    connectTcp({ host, port: Number(port || standard), noDelay: true, keepAlive: true })
-  if (protocol === 'mqtt:') return () => tcp(1883)
-  if (protocol !== 'mqtts:') throw new Error(`${url}: a broker is named by mqtts://host:port`)
+  const tcp = (to: number) => connectTcp({ host, port: to, noDelay: true, keepAlive: true })
+  if (protocol === 'mqtt:') return () => tcp(Number(port || 1883))
+  if (protocol !== 'mqtts:' && protocol !== 'wss:')
+    throw new Error(`${url}: a broker is named by mqtts://host:port or wss://host:port/path`)
   if (tls === undefined) throw new Error(`${url}: certificate and key are missing`)
   const secureContext = createSecureContext({ ...tls, minVersion: 'TLSv1.3' })
-  return () =>
-    connectTls({
-      socket: tcp(8883),
+  const to = Number(port || (protocol === 'wss:' ? 443 : 8883))
+  const secure = (spoken: string) => {
+    const proxy = proxyFor(host, to)
+    return connectTls({
+      socket: proxy ? tunnelled(proxy, host, to) : tcp(to),
       servername: identity,
       rejectUnauthorized: true,
       secureContext,
       minVersion: 'TLSv1.3',
+      // RFC 7301: where HTTPS is spoken on the same port, too.
+      ALPNProtocols: [spoken],
     })
+  }
+  return protocol === 'wss:'
+    ? () => webSocketTo(url, () => secure('http/1.1'))
+    : () => secure('mqtt')
 }

@@ -60,12 +60,13 @@ export async function runTracker(
     announce: () => tracker.announce(),
   })
   const { tls, directory } = member
-  const door = { serve: tracker.serve, strangers, admit: directory.admits }
+  const mqtt = broker?.broker.take
+  const door = { serve: tracker.serve, strangers, admit: directory.admits, ...(mqtt && { mqtt }) }
   const served = await httpsServe({ host, port, tls, ...door, world })
   directory.watch(() => served.recheck())
   world.log.info('tracker.started', {
     exchange: served.port,
-    broker: broker?.broker.port ?? config['broker.url'],
+    broker: broker ? broker.broker.port || served.port : config['broker.url'],
   })
   return async () => {
     watching.close()
@@ -86,7 +87,8 @@ async function openBroker(
   config: TrackerConfig,
 ): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void }> {
   let known: Member | undefined
-  const [host, port] = hostPort(config['broker.listen'])
+  const listen = config['broker.listen']
+  const [host, port] = listen === 'exchange' ? ['', 'none' as const] : hostPort(listen)
   const read = (path: string): string => readFileSync(path, 'utf8')
   const broker = await embeddedBroker({
     host,

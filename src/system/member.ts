@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
+import { webSocketPath } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
@@ -77,9 +78,23 @@ export async function openMember(
     dial,
     connect:
       connect ??
-      mqttBus({ url: config['broker.url'], identity: config['broker.identity'], tls, world }),
+      mqttBus({
+        ...{ url: config['broker.url'], identity: config['broker.identity'], tls, world },
+        ...otherWay(config),
+      }),
     refresh,
   }
+}
+
+/** Where broker and exchange share a port, there is MQTT in WebSockets for networks that look at what is spoken. */
+function otherWay({
+  'broker.url': broker,
+  'tracker.url': tracker = '',
+}: MemberConfig & TrackerAddress): { otherwise?: string } {
+  const [one, other] = [URL.parse(broker), URL.parse(tracker)]
+  const isShared = one?.hostname === other?.hostname && one?.port === (other?.port || '443')
+  if (one?.protocol !== 'mqtts:' || !isShared) return {}
+  return { otherwise: `wss://${one.host}${webSocketPath}` }
 }
 
 /** What goes to and from the tracker's exchange passes the internet; a client's own is on the same network. */
