@@ -19,22 +19,32 @@ export function webSocketTo(url: string, connect: () => TLSSocket): Duplex {
     handshakeTimeout: limits.handshakeMs,
     followRedirects: false,
   })
-  return createWebSocketStream(socket)
+  return streamOf(socket)
 }
 
-/** Takes upgrades to MQTT, and refuses all others by one sentence. */
-export function webSockets(take: (stream: Duplex, socket: TLSSocket) => void) {
+/** The library leaves a stream half open whose socket has gone. */
+function streamOf(socket: WebSocket): Duplex {
+  const stream = createWebSocketStream(socket)
+  socket.once('close', () => stream.destroy())
+  return stream
+}
+
+/** Takes upgrades to MQTT, by those who may; refuses all others by one sentence. */
+export function webSockets(
+  may: (socket: TLSSocket) => boolean,
+  take: (stream: Duplex, socket: TLSSocket) => void,
+) {
   const server = new WebSocketServer({ ...bounds, noServer: true, clientTracking: false })
   return (request: IncomingMessage, socket: TLSSocket, head: Buffer): void => {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/)
-    if (request.url !== webSocketPath || !offered.includes(subprotocol)) {
-      const why = `only ${subprotocol} is spoken by WebSocket here, at ${webSocketPath}\n`
+    if (request.url !== webSocketPath || !offered.includes(subprotocol) || !may(socket)) {
+      const why = `only ${subprotocol} is spoken by WebSocket here, at ${webSocketPath}, by members\n`
       socket.on('error', () => undefined)
       socket.end(
         `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: ${why.length}\r\n\r\n${why}`,
       )
       return
     }
-    server.handleUpgrade(request, socket, head, (web) => take(createWebSocketStream(web), socket))
+    server.handleUpgrade(request, socket, head, (web) => take(streamOf(web), socket))
   }
 }

@@ -193,10 +193,10 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   boundHandshakes(server, world, bounds)
   const { mqtt } = serving
   if (mqtt) {
-    const upgrade = webSockets((stream, socket) => {
-      const { peer, key } = entrance.guest(socket) ?? {}
-      if (peer === undefined || key === undefined) socket.destroy()
-      else mqtt(stream, peer, key)
+    const isMember = (socket: TLSSocket) => entrance.guest(socket)?.key !== undefined
+    const upgrade = webSockets(isMember, (stream, socket) => {
+      const { peer = '', key = '' } = entrance.guest(socket) ?? {}
+      mqtt(stream, peer, key)
     })
     server.on('upgrade', (request, socket, head) => upgrade(request, socket as TLSSocket, head))
   }
