@@ -3,6 +3,7 @@
  * PATCH with the names of the IETF draft on resumable uploads. Who may do what is said by the token alone.
  */
 import { limits } from '../limits.ts'
+import { membershipAt } from '../protocol/fragments.ts'
 import { discard, exactly } from '../transfer/body.ts'
 import {
   flag,
@@ -29,6 +30,8 @@ export interface ExchangeParts {
   readonly relay: boolean
   /** Takes archive documents by the owner, and tells of a newer one; without it none is taken. */
   newDocument?(): void
+  /** How a collection in fragments is kept, as JSON, for pillars; undefined when nobody is to be told by us now. */
+  membership?(collection: string): string | undefined
   /** The most that one request may bring; `transferPageBytes` when absent. */
   readonly pageBytes?: number
 }
@@ -52,6 +55,8 @@ export function exchange(parts: ExchangeParts): Serve {
       if (status === 204) return { status, headers: {} }
       return refusal(status, why, status === 503 ? { 'retry-after': '1' } : {})
     }
+    const collection = request.method === 'GET' ? membershipAt(request.path) : undefined
+    if (collection !== undefined && parts.membership) return membership(parts, peer, collection)
     const grant = authorise(parts, peer, request)
     if ('refused' in grant) {
       parts.world.log.warn('exchange.refused', { peer, path: request.path, why: grant.refused })
@@ -274,6 +279,19 @@ function document({ directory, world }: ExchangeParts, { headers: asked }: Reque
     },
     body: once(sealed),
   }
+}
+
+function membership(
+  { directory, membership }: ExchangeParts,
+  peer: string,
+  collection: string,
+): Response {
+  if (directory.identity(peer)?.role !== 'pillar') return refusal(403, 'this is for pillars')
+  const text = membership?.(collection)
+  if (text === undefined) return refusal(503, 'nobody is registered here now')
+  const bytes = new TextEncoder().encode(text)
+  const headers = { 'content-length': `${bytes.length}`, 'content-type': 'application/json' }
+  return { status: 200, headers, body: once(bytes) }
 }
 
 /** One line that says why, for people; peers go by the status and the headers. */

@@ -12,6 +12,7 @@ import type { AgentConfig } from '../system/config-shapes.ts'
 import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
+import { wear } from '../system/wear.ts'
 import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
 import { volumeRoot } from './disks.ts'
@@ -61,9 +62,14 @@ async function started(
     store,
     state,
     retainMs: config['volume.retain'],
+    floors: {
+      changes: config['floor.changes'],
+      changesAll: config['floor.changes-all'],
+      unwantedPercent: config['floor.unwanted'],
+    },
     scrubMs: config['scrub.period'],
     ...(sleeper ? { sleeper } : {}),
-    synchronised,
+    ...{ synchronised, wear },
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
