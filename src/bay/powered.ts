@@ -9,21 +9,24 @@ const mountMs = 60_000
 const releaseMs = 30_000
 /** Until something was measured. */
 const assumedMs = 25_000
+const upMsMin = 1_000
 
 export function poweredBay(world: World, power: Switch, mount: Mount): Bay {
   const { clock } = world
   let upMs = assumedMs
   return {
-    get upMs() {
-      return upMs
-    },
+    upMs: (before) => upMs + power.waitMs(before),
+    isWanted: power.isWanted,
+    whenWanted: power.whenWanted,
     async up() {
-      const begun = clock.monotonic()
       const was = mount.isThere()
+      const waits = power.waitMs()
+      const begun = clock.monotonic()
       await power.on()
       if (!(await becomes(world, mountMs, mount.isThere)))
         throw new Error('the disk has power, and its file system did not come')
-      if (!was) upMs = clock.monotonic() - begun
+      // What the others took of it is no part of it.
+      if (!was) upMs = Math.max(upMsMin, clock.monotonic() - begun - waits)
     },
     async down() {
       if (mount.isThere()) await mount.release()
@@ -38,11 +41,13 @@ export function poweredBay(world: World, power: Switch, mount: Mount): Bay {
 
 /** The disk stops by its own timer and starts with the first access: there is nothing to switch. */
 export const selfSleepingBay = (mount: Pick<Mount, 'isThere'>): Bay => ({
-  upMs: 10_000,
+  upMs: () => 10_000,
   async up() {
     if (!mount.isThere()) throw new Error('the disk is not plugged in')
   },
   down: async () => undefined,
+  isWanted: () => false,
+  whenWanted: () => undefined,
 })
 
 async function becomes({ clock }: World, ms: number, so: () => boolean): Promise<boolean> {

@@ -13,8 +13,8 @@ import { openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { volumeRoot } from './cold.ts'
 import { cry } from './cry.ts'
-import { volumeRoot } from './disks.ts'
 import { openGround } from './ground.ts'
 
 /**
@@ -48,7 +48,7 @@ async function started(
     config,
     (text) => void cry(world, config, ['INTEGRITY_ISSUE', text], connect),
   )
-  const { store, state, sleeper } = ground
+  const { store, state } = ground
   const { name } = config
   const member = await openMember(world, config, state, connect)
   await member
@@ -62,7 +62,6 @@ async function started(
     state,
     retainMs: config['volume.retain'],
     scrubMs: config['scrub.period'],
-    ...(sleeper ? { sleeper } : {}),
     synchronised,
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
