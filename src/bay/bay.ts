@@ -49,8 +49,8 @@ export interface Switch {
   on(): Promise<void>
   /** Resolves when the controller says that it is off. */
   off(): Promise<void>
-  /** How long `on` waits for others when it is asked for after so many more, milliseconds; as it is known. */
-  waitMs(before?: number): number
+  /** How long `on` takes when it is asked for after so many more, milliseconds; as it is known. */
+  onMs(before?: number): number
   /** Whether others wait for the current that this one takes. */
   isWanted(): boolean
   whenWanted(tell: () => void): void

@@ -78,10 +78,11 @@ export function controller(world: World, serial: Serial, options: ControllerOpti
         await until(slot, 'off')
         current.leave(slot)
       },
-      waitMs(more = 0) {
+      onMs(more = 0) {
         const before = [...coming].filter((one) => one !== slot).length + more
         const last = Math.max(0, startsAt - clock.monotonic())
-        return last + before * (startMs + staggerMs) + (current.isFull(slot, more) ? yieldMs : 0)
+        const given = current.isFull(slot, more) ? yieldMs : 0
+        return last + before * (startMs + staggerMs) + given + startMs
       },
       isWanted: () => current.isWanted(slot),
       whenWanted: current.whenWanted,

@@ -37,15 +37,26 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
     reserveBytes: config['volume.reserve'],
     told: () => askControl(controlPaths(config), 'index'),
   }
-  if (config['bay.index'] !== undefined && !existsSync(join(volume.mount, 'colonnade'))) {
-    yield unknown('disk', `nothing is mounted at ${volume.mount}: it sleeps, or is not there`)
-    return
+  if (config['bay.index'] !== undefined) {
+    const sleeps = await isAsleep(config)
+    if (sleeps || !existsSync(join(volume.mount, 'colonnade'))) {
+      const why = sleeps ? 'it sleeps' : 'nothing is mounted: it sleeps, or is not there'
+      yield unknown('disk', `${volume.mount}: ${why}`)
+      return
+    }
   }
   const disk = identity(volume)
   yield disk
   if (disk.is === 'bad') return
   yield space(volume)
   yield await indexAgainstBag(volume)
+}
+
+/** By the word of the agent: looking would wake it. */
+async function isAsleep(config: AgentConfig): Promise<boolean> {
+  const told = await askControl(controlPaths(config), 'bays').catch(() => undefined)
+  const bays: readonly Record<string, unknown>[] = Array.isArray(told?.bays) ? told.bays : []
+  return bays.some(({ mount, state }) => mount === config['volume.mount'] && state === 'asleep')
 }
 
 function membership(path: string): AgentConfig | Finding {

@@ -19,6 +19,7 @@ import { ConfigError } from '../system/config.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
+import { run } from './run.ts'
 
 export const stateFile = '.state.sqlite'
 /** Stands on a disk whose index is kept elsewhere, and says where. */
@@ -86,7 +87,7 @@ export function coldVolumes(world: World, config: AgentConfig): ColdVolumes {
       let volume: string | undefined
       let known: string | undefined
       const disk = coldDisk(world, {
-        bay: bayAt(world, host, mount, slots.get(mount) ?? 0),
+        bay: bayAt(world, config, { host, mount, slot: slots.get(mount) ?? 0 }),
         ...{ lingerMs: config['bay.linger'], workEveryMs: config['bay.work-every'], waking },
         async open() {
           const one = await opened(mount, config)
@@ -164,11 +165,17 @@ function slotsOf(config: AgentConfig): Map<string, number> {
   return new Map(asleep.map((mount, n) => [mount, slots[n] ?? n]))
 }
 
-function bayAt(world: World, host: Controller | undefined, mount: string, slot: number): Bay {
+function bayAt(
+  world: World,
+  config: AgentConfig,
+  { host, mount, slot }: { readonly host: Controller | undefined; mount: string; slot: number },
+): Bay {
   if (host === undefined) {
     const idOf = (): string | undefined => mountOf(mountsIn(mountTable()), mount)?.id
-    const id = idOf()
-    return selfSleepingBay({ isThere: () => idOf() === id })
+    const [id, stop] = [idOf(), config['bay.stop']]
+    return selfSleepingBay({ isThere: () => idOf() === id }, async () => {
+      if (stop.length > 0) await run(world, [...stop, mount])
+    })
   }
   const requests = join(process.env.RUNTIME_DIRECTORY ?? '/run/colonnade-agent', 'release')
   const place = systemMount({ mount, requests, unit: mountUnit(mount) })

@@ -27,6 +27,7 @@ export async function openGround(
     // What the indexes say, for `doctor`: nobody else may open them.
     index: () => pool.summaries(),
     volumes: async () => ({ volumes: await pool.volumes(), places: places(), bays: bays() }),
+    bays: async () => ({ bays: bays() }),
     eject: (about) => eject(named(about)),
     async forget(about) {
       await pool.forget(named(about))

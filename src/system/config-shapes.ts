@@ -93,6 +93,11 @@ const bay = {
     default: '3min',
     doc: 'A disk sleeps when nothing was asked of it for so long.',
   },
+  'bay.stop': {
+    type: 'list',
+    default: [],
+    doc: 'Without a controller: program and arguments that are run to stop a disk when it is to sleep; the place where it is mounted is added. When absent, it stops by its own timer.',
+  },
   'bay.work-every': {
     type: 'duration',
     default: '7d',

@@ -244,8 +244,11 @@ t.test('[BAY-8] a disk with a timer of its own is not woken either', async (t) =
       return Reflect.get(target, name)
     },
   })
+  const stops: number[] = []
   const cold = coldDisk(world, {
-    bay: selfSleepingBay({ isThere: () => there }),
+    bay: selfSleepingBay({ isThere: () => there }, async () => {
+      stops.push(time.clock.monotonic())
+    }),
     open: async () => ({ ...counted, close: async () => undefined }),
     lingerMs: minute,
     workEveryMs: 7 * day,
@@ -258,6 +261,7 @@ t.test('[BAY-8] a disk with a timer of its own is not woken either', async (t) =
     await time.advance(minute)
   }
   t.equal(calls, before)
+  t.equal(stops.length, 1, 'it is told to stop once, when it is to sleep')
   there = false
   await t.rejects(time.finish(cold.mkdir('b')), /not plugged in/)
 })

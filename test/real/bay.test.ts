@@ -36,14 +36,14 @@ t.test('two disks wake for work, and sleep', possible, async (t) => {
   const path = join(home, 'pillar-3', 'agent.toml')
   const first = dirname(archive.volume('pillar-3'))
   const disks: [Bay, Bay] = [
-    { slot: 1, mount: first, medium: `${first}.medium` },
-    { slot: 0, mount: `${first}.second`, medium: `${first}.second.medium` },
+    { slot: 1, mount: first, medium: `${home}-1` },
+    { slot: 0, mount: `${first}.second`, medium: `${home}-2` },
   ]
   const [one, two] = disks
   const { values } = readConfig(path, agentShape)
   makeMedium(t, one.medium, 128)
   makeMedium(t, two.medium, 126)
-  renameSync(archive.volume('pillar-3'), `${archive.volume('pillar-3')}.unused`)
+  rmSync(archive.volume('pillar-3'), { recursive: true })
   for (const { medium, mount } of disks) {
     await adopt(openWorld(values), values, medium)
     mkdirSync(mount, { recursive: true })
@@ -86,12 +86,14 @@ t.test('two disks wake for work, and sleep', possible, async (t) => {
     existsSync(join(disk.medium, 'colonnade', collection, 'data', id))
   t.ok(kept(one, 'source/a.bin') && kept(two, 'more/b.bin'), 'each disk has a file')
   t.match(await command('status'), /pillar-3 .*2 files/, 'it is asked how it is, and sleeps on')
-  const looking = spawnSync(process.execPath, [
-    join(import.meta.dirname, '../../src/agent.ts'),
-    ...['doctor', '--config', path],
-  ])
-  t.match(`${looking.stdout}`, /^- +disk .*it sleeps, or is not there$/m)
-  t.notOk(bays.isOn(0) || bays.isOn(1), 'nor does the doctor wake one')
+  const ask = (what: string): string => {
+    const script = join(import.meta.dirname, '../../src/agent.ts')
+    return `${spawnSync(process.execPath, [script, what, '--config', path]).stdout}`
+  }
+  t.match(ask('doctor'), /^- +disk .*: it sleeps$/m)
+  t.match(ask('power'), /^disk .* in bay 1: asleep, and can be read in [\d.]+ s$/m)
+  t.match(ask('disks'), /./)
+  t.notOk(bays.isOn(0) || bays.isOn(1), 'none of them wakes one')
 
   // Killed while the disks sleep, it wakes them when it starts: it has to look.
   await agent.kill()
@@ -100,17 +102,13 @@ t.test('two disks wake for work, and sleep', possible, async (t) => {
   await asleep()
   // Both asked for at once.
   const woken = bays.starts().length
-  const back = ['a.bin', 'b.bin'].map((name) => join(home, `back-${name}`))
-  const from = ['source/a.bin', 'more/b.bin']
-  await Promise.all(
-    from.map((id, n) =>
-      command('get', collection, id, '-o', back[n] ?? '', '--pillar', 'pillar-3'),
-    ),
-  )
+  const back = join(home, 'back')
+  const names = ['source/a.bin', 'more/b.bin']
+  await command('get', collection, ...names, '-o', back, '--pillar', 'pillar-3')
   const [third, fourth] = bays.starts().slice(woken)
   t.ok((fourth ?? 0) - (third ?? 0) >= 12_000, 'one after the other')
-  for (const [n, name] of ['source/a.bin', 'more/b.bin'].entries())
-    t.ok(readFileSync(back[n] ?? '').equals(readFileSync(join(home, name))))
+  for (const name of names)
+    t.ok(readFileSync(join(back, name)).equals(readFileSync(join(home, name))))
   await asleep()
   t.same(bays.mistakes, [], 'no power was cut below a mounted file system')
 
@@ -129,7 +127,10 @@ t.test('two disks wake for work, and sleep', possible, async (t) => {
 function makeMedium(t: Test, at: string, megabytes: number): void {
   mkdirSync(at, { recursive: true })
   spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', at])
-  t.teardown(() => spawnSync('umount', ['-l', at]))
+  t.teardown(() => {
+    spawnSync('umount', ['-l', at])
+    rmSync(at, { recursive: true, force: true })
+  })
 }
 
 /** A controller at the other end of the line, and what a machine does when a disk gets power, or is to be unmounted. */
