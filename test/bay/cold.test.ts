@@ -184,6 +184,28 @@ t.test('[BAY-3] where the supply carries one, each has its turn', async (t) => {
   t.equal(most, 1)
 })
 
+t.test('[BAY-3] one that is asked without a rest gives way after three minutes', async (t) => {
+  const { time, world, disk, inner, bays } = bench(t.name, 2, 1)
+  const [busy, other] = inner.map((one, slot) => disk(slot, world, one.disk))
+  if (!busy || !other) throw new Error('two disks')
+  let calls = 0
+  const working = (async () => {
+    while (time.clock.monotonic() < 10 * minute) {
+      await busy.write('busy', calls++, new Uint8Array(1))
+      await time.clock.sleep(500)
+    }
+  })()
+  await time.advance(30_000)
+  const begun = time.clock.monotonic()
+  await time.finish(other.write('other', 0, new Uint8Array(1)))
+  const took = time.clock.monotonic() - begun
+  t.ok(took > minute && took < 4 * minute, `${took} ms`)
+  await time.finish(working)
+  t.equal(inner[0]?.snapshot().get('busy')?.length, calls, 'nothing of what it was asked failed')
+  const starts = bays()?.changes.filter(({ on }) => on).length ?? 0
+  t.equal(starts, 3, 'and then it had its turn again')
+})
+
 t.test('[BAY-7] what is still in use keeps its power, and is tried again', async (t) => {
   const { time, world, disk, inner, bays } = bench(t.name)
   let inUse = true
