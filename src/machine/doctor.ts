@@ -7,9 +7,10 @@ import { type AgentConfig, agentShape } from '../system/config-shapes.ts'
 import { board, bridges, clock, power } from './board.ts'
 import { askControl, controlPaths } from './control.ts'
 import { bad, type Finding, ok, unknown } from './finding.ts'
+import { disksBelow, mountsIn, mountTable } from './mounts.ts'
 import { ciphers, reach } from './reach.ts'
 import { supplyFinding } from './supply.ts'
-import { identity, indexAgainstBag, space } from './volume-checks.ts'
+import { belongsTo, identity, indexAgainstBag, space } from './volume-checks.ts'
 
 /** No clock is right that is before this. */
 const built = Date.UTC(2026, 0, 1)
@@ -30,33 +31,50 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
   const ups = await supplyFinding({ clock: systemClock() }, config)
   if (ups) yield ups
   yield* network(config)
-  const volume = {
-    mount: config['volume.mount'],
-    pillar: config.name,
-    archive: config.archive,
+  const mounts = volumesOf(config)
+  // Which one is told by the first line, and by each where there are several.
+  for (const mount of mounts)
+    for await (const found of volume(config, mount))
+      yield mounts.length === 1 || found.check === 'disk'
+        ? found
+        : { ...found, text: `${mount}: ${found.text}` }
+}
+
+/** Where its volumes are: those that are named, and those that are found as a start would find them. */
+function volumesOf(config: AgentConfig): string[] {
+  const named = [config['volume.mount'], ...config['volume.mounts']]
+  const found = disksBelow(mountsIn(mountTable()), config['volume.search']).map(({ at }) => at)
+  // What is named is not looked at for that: it may sleep.
+  const more = found.filter((at) => !named.includes(at) && belongsTo(at, config))
+  return [...new Set([...named, ...more])]
+}
+
+async function* volume(config: AgentConfig, mount: string): AsyncGenerator<Finding> {
+  const about = {
+    ...{ mount, pillar: config.name, archive: config.archive, kind: config.kind },
     reserveBytes: config['volume.reserve'],
     told: () => askControl(controlPaths(config), 'index'),
   }
   if (config['bay.index'] !== undefined) {
-    const sleeps = await isAsleep(config)
-    if (sleeps || !existsSync(join(volume.mount, 'colonnade'))) {
+    const sleeps = await isAsleep(config, mount)
+    if (sleeps || !existsSync(join(mount, 'colonnade'))) {
       const why = sleeps ? 'it sleeps' : 'nothing is mounted: it sleeps, or is not there'
-      yield unknown('disk', `${volume.mount}: ${why}`)
+      yield unknown('disk', `${mount}: ${why}`)
       return
     }
   }
-  const disk = identity(volume)
+  const disk = identity(about)
   yield disk
   if (disk.is === 'bad') return
-  yield space(volume)
-  yield await indexAgainstBag(volume)
+  yield space(about)
+  yield await indexAgainstBag(about)
 }
 
 /** By the word of the agent: looking would wake it. */
-async function isAsleep(config: AgentConfig): Promise<boolean> {
+async function isAsleep(config: AgentConfig, at: string): Promise<boolean> {
   const told = await askControl(controlPaths(config), 'bays').catch(() => undefined)
   const bays: readonly Record<string, unknown>[] = Array.isArray(told?.bays) ? told.bays : []
-  return bays.some(({ mount, state }) => mount === config['volume.mount'] && state === 'asleep')
+  return bays.some(({ mount, state }) => mount === at && state === 'asleep')
 }
 
 function membership(path: string): AgentConfig | Finding {

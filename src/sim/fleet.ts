@@ -53,10 +53,11 @@ export interface Board {
   /** The power goes, now; the disk forgets what it may. */
   crash(): void
   stop(): Promise<void>
-  /** The index as it is on the disk. */
+  /** The index as it is on the disk, and the state beside it. */
   readonly index: Index
   /** Each disk, with its index; the first is that of above. */
   readonly volumes: readonly SimVolume[]
+  readonly state: State
   /** Of a fleet with UPSes. */
   readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
@@ -91,6 +92,8 @@ export interface Fleet {
   readonly sealed: Uint8Array
   /** The last lines of every log, for the report of a failure. */
   lines(): string[]
+  /** What all of them have logged, in bytes. */
+  logged(): number
 }
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -128,6 +131,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...(options.slow ? { slow: options.slow } : {}),
       ...(options.cold ? { cold: options.cold, disks: options.disks ?? 1 } : {}),
       ...(options.power ? { power: options.power } : {}),
+      ...(options.floors ? { floors: options.floors } : {}),
     }),
   )
   const early = boards.slice(0, boards.length - (options.late ?? 0))
@@ -159,6 +163,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
+    logged: () => ground.worlds.reduce((sum, world) => sum + world.logged(), 0),
     lines: () =>
       ground.worlds
         .flatMap((world) => world.lines())
@@ -166,7 +171,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold' | 'disks'> {
+interface BoardOptions
+  extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold' | 'disks' | 'floors'> {
   readonly kind: PillarKind
 }
 
@@ -182,13 +188,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
 
   /** Gives what stops it. */
   async function open(own: Life, part: Living, supply?: Supply) {
-    const begun = await openPillar(ground, name, {
-      own,
-      part,
-      volumes: volumes(),
-      options,
-      supply,
-    })
+    const begun = await openPillar(ground, name, { own, part, volumes: volumes(), options, supply })
     if (!own.dead()) pillar = begun
     return {
       async stop(leave?: Leave): Promise<void> {
@@ -245,6 +245,9 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
     get volumes() {
       return volumes()
     },
+    get state() {
+      return ours.state
+    },
     newDisk() {
       ours = { ...fresh(), state: ours.state }
     },
@@ -274,7 +277,7 @@ async function openPillar(
   },
 ): Promise<Pillar> {
   const { own, part, supply } = board
-  const { power } = board.options
+  const { power, floors } = board.options
   const { world, connect, dial } = part
   const { store, state, end } = await openStored(world, name, board)
   const directory = await openDirectory(
@@ -292,6 +295,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    ...(floors ? { floors } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })
   return { ...pillar, stop: (leave) => pillar.stop(leave).then(end) }
