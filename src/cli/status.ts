@@ -156,6 +156,9 @@ export async function status(
       unusable,
     })
   }
+  const notes = (await asked)?.notes ?? []
+  for (const note of notes) out.line(`attention: ${note}`)
+  if (notes.length > 0) out.object({ notes })
   if (nobody) return exitCodes.nobody
   return options.check && !safe ? exitCodes.failed : exitCodes.done
 }

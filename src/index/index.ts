@@ -149,6 +149,8 @@ export interface RetainedQuery {
   readonly ids?: readonly string[]
   /** Only those that are kept, and were put aside before (milliseconds since 1970). */
   readonly keptBefore?: number
+  /** Not those of these collections. */
+  readonly except?: readonly string[]
   /** Only those that are on their way. */
   readonly moving?: boolean
   readonly limit: number

@@ -159,6 +159,8 @@ async function receive(
     await fetch(desk, course, incoming, halted)
     // The slot is for bytes on their way; files that wait for their sync share it better without.
     leave()
+    const why = await countedOut(desk, course)
+    if (why !== undefined) return { id: file.id, code: 'FAILURE', text: why }
     return settled(desk, file, await incoming.finish(actorOf(course)))
   } catch (broken) {
     // What has come is there when the power is back. What it was broken off for says more than how it broke.
@@ -175,6 +177,13 @@ async function receive(
     course.waitingAt = undefined
     if (course.relay !== undefined) void forget(desk, course)
   }
+}
+
+/** Counts a file that is about to take the place of another; why it may not, when they are too many. */
+async function countedOut(desk: Desk, { file, request }: Course): Promise<string | undefined> {
+  if (!file.replaces) return undefined
+  const wish = { by: request.from, collection: file.collection, files: 1, kind: 'change' as const }
+  return (await desk.floors.spend(wish)).why
 }
 
 const actorOf = ({ request, signer }: Course): Actor => ({

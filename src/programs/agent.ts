@@ -62,6 +62,11 @@ async function started(
     store,
     state,
     retainMs: config['volume.retain'],
+    floors: {
+      changes: config['floor.changes'],
+      changesAll: config['floor.changes-all'],
+      unwantedPercent: config['floor.unwanted'],
+    },
     scrubMs: config['scrub.period'],
     ...(sleeper ? { sleeper } : {}),
     ...{ synchronised, wear },

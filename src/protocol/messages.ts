@@ -249,6 +249,8 @@ export const Presence = v.object({
   version: v.string(),
   /** Of the tracker: version of the archive document it hands out. */
   document: v.optional(Count),
+  /** Of the tracker: what pillars are to keep of the recovery kit; 0 when it was restored, and wants what they have. */
+  recovery: v.optional(Count),
   /** Of the tracker: pillars that are to go, or are lost; they count no more as copies. */
   leaving: v.optional(v.array(Name)),
   site: v.optional(Name),

@@ -129,6 +129,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...(options.slow ? { slow: options.slow } : {}),
       ...(options.cold ? { cold: options.cold } : {}),
       ...(options.power ? { power: options.power } : {}),
+      ...(options.floors ? { floors: options.floors } : {}),
     }),
   )
   const early = boards.slice(0, boards.length - (options.late ?? 0))
@@ -168,7 +169,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold'> {
+interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold' | 'floors'> {
   readonly kind: PillarKind
 }
 
@@ -279,7 +280,7 @@ async function openPillar(
   },
 ): Promise<Pillar> {
   const { own, part, ours, supply } = board
-  const { kind, told, slow, power, cold } = board.options
+  const { kind, told, slow, power, cold, floors } = board.options
   const { world, connect, dial } = part
   const { state } = ours
   const bare = ours.disk.disk
@@ -308,6 +309,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    ...(floors ? { floors } : {}),
     ...(sleeper ? { sleeper } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })

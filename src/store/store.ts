@@ -130,6 +130,9 @@ export type Restored =
   /** The bytes kept aside are not those that were deleted. */
   | 'damaged'
 
+/** One collection, or all but some; all when absent. */
+export type Purged = { readonly collection: string } | { readonly except: readonly string[] }
+
 export interface Removing {
   /** The newest version of stored files, in their order; what a request to delete must have seen. */
   versions(collection: string, ids: readonly string[]): Promise<(number | undefined)[]>
@@ -143,8 +146,8 @@ export interface Removing {
     collection: string,
     ids: readonly string[],
   ): Promise<{ readonly id: string; readonly checksum: string; readonly since: number }[]>
-  /** Gives up some of the bytes put aside before `before` (milliseconds since 1970). */
-  purge(before: number): Promise<number>
+  /** Gives up some of the bytes put aside before `before` (milliseconds since 1970), of the collections that are meant. */
+  purge(before: number, of?: Purged): Promise<number>
 }
 
 /** What reading all bytes of a stored file has shown. */

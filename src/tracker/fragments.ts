@@ -6,6 +6,7 @@ import type { Client } from '../client/client.ts'
 import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
+import type { FloorOptions } from '../pillar/floors.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
@@ -37,10 +38,14 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
+  /** How much of them may be deleted or replaced in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** It is to go, or is lost, as the operator says. */
   readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
   readonly graceMs?: number
+  /** The tracker before us may have come so far with its epochs. */
+  readonly epochFloor?: number
 }
 
 export interface FragmentCare {
@@ -49,6 +54,8 @@ export interface FragmentCare {
   connected(): void
   /** The owner has decided something new. */
   decided(): void
+  /** For pillars that ask, as JSON; undefined when another tracker acts, or nobody was ever registered. */
+  membership(collection: string): string | undefined
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
@@ -107,6 +114,7 @@ export async function careForFragments(
     store: vault,
     state: parts.state,
     retainMs: parts.retainMs,
+    ...(parts.floors ? { floors: parts.floors } : {}),
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
@@ -132,7 +140,6 @@ export async function careForFragments(
     members.connected()
     distribution.connected()
   }
-  // It may have been before there was anybody to tell.
   if (client.line.isConnected()) connected()
   return {
     ...{ members, vault, keeper, view },
@@ -146,11 +153,17 @@ export async function careForFragments(
     },
     connected,
     decided: members.decided,
+    membership: (collection) => toldOf(members, collection),
     async stop() {
       await giveWay()
       await members.stop()
     },
   }
+}
+
+function toldOf(members: Members, collection: string): string | undefined {
+  const known = members.isActing() ? members.membership(collection) : undefined
+  return known && JSON.stringify(known)
 }
 
 interface KeeperGround {
@@ -191,13 +204,14 @@ function keeperFor(
 
 function membersOf(
   client: Client,
-  { view, graceMs, leaves }: FragmentParts,
+  { view, graceMs, leaves, epochFloor }: FragmentParts,
   heard: Pick<MembersParts, 'superseded' | 'behind'>,
 ): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({
     ...{ ...heard, world, name, directory, view, graceMs, inventory: inventory(client, view) },
     ...(leaves ? { leaves } : {}),
+    ...(epochFloor === undefined ? {} : { epochFloor }),
     say: async (event, retain = false) =>
       void (await line.post().send(topics.event(event.type), event, retain)),
     alarm(alarmCode, alarmText) {

@@ -23,4 +23,6 @@ export interface MembersParts {
   behind?(collection: string, pillar: string): void
   /** Away for so long, a pillar is gone: what it holds does not count any more. Milliseconds; a day when absent. */
   readonly graceMs?: number | undefined
+  /** Our epoch is above it: the tracker before us may have come so far. */
+  readonly epochFloor?: number
 }

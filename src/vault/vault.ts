@@ -5,7 +5,7 @@
  */
 import type { ListQuery, Page, RetainedFile, StoredFile } from '../index/index.ts'
 import { purgeMax, retainedPath } from '../store/removal.ts'
-import type { Incoming, NewFile, Restored, Space, Standing, Store } from '../store/store.ts'
+import type { Incoming, NewFile, Purged, Restored, Space, Standing, Store } from '../store/store.ts'
 import { assembled } from './assembled.ts'
 import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
@@ -199,10 +199,10 @@ function removing(
       if (stored) await settled(collection, id)
       return outcome
     },
-    purge: (before) =>
+    purge: (before, of) =>
       alone(async () => {
-        await unfile(parts, before)
-        return volume.purge(before)
+        await unfile(parts, before, of)
+        return volume.purge(before, of)
       }),
   }
 }
@@ -211,8 +211,12 @@ function removing(
 const retainedMax = 10_000
 
 /** Bytes that nothing has any more once those are given up that come next: pillars may give them up too. */
-async function unfile({ index, view, volume, world }: VaultParts, before: number): Promise<void> {
-  const leaving = await index.retained({ keptBefore: before, limit: purgeMax })
+async function unfile(
+  { index, view, volume, world }: VaultParts,
+  before: number,
+  of: Purged | undefined,
+): Promise<void> {
+  const leaving = await index.retained({ ...of, keptBefore: before, limit: purgeMax })
   const keyOf = ({ collection, id, version }: RetainedFile): string =>
     JSON.stringify([collection, id, version])
   const keys = new Set(leaving.map(keyOf))
