@@ -90,8 +90,7 @@ async function opened(
     text += some
     if (some.includes('writing')) child.kill('SIGKILL')
   })
-  const late =
-    killMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killMs)
+  const late = killMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killMs)
   await once(child, 'close')
   clearTimeout(late)
   return text

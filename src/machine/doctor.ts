@@ -32,8 +32,8 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
   if (ups) yield ups
   yield* network(config)
   const mounts = volumesOf(config)
+  // Which one is told by the first line, and by each where there are several.
   for (const mount of mounts)
-    // Which one is told by the first line, and by each where there are several.
     for await (const found of volume(config, mount))
       yield mounts.length === 1 || found.check === 'disk'
         ? found

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
 import { type Controls, controlPaths, serveControl } from '../machine/control.ts'
 import { fileSystemId, mountOf, mountsIn, mountTable } from '../machine/mounts.ts'
+import { devicesOf, thermometer } from '../machine/temperature.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import type { Leave, Supply } from '../power/power.ts'
@@ -70,6 +71,7 @@ async function started(
     scrubMs: config['scrub.period'],
     ...(sleeper ? { sleeper } : {}),
     ...{ synchronised, wear },
+    ...(sleeper ? {} : { celsius: thermometer(world.clock, () => disksOf(config)) }),
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
@@ -83,6 +85,9 @@ async function started(
     world.log.info('agent.stopped', { pillar: name })
   }
 }
+
+const disksOf = (config: AgentConfig): string[] =>
+  devicesOf([config['volume.mount'], ...config['volume.mounts']], config['volume.search'])
 
 /** What commands on the same board ask of it. Without the socket there is a pillar all the same. */
 async function listen(

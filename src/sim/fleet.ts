@@ -56,6 +56,8 @@ export interface Board {
   /** The index as it is on the disk, and the state beside it. */
   readonly index: Index
   readonly state: State
+  /** How warm its disk is. */
+  celsius: number | undefined
   /** Of a fleet with UPSes. */
   readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
@@ -193,6 +195,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
       ours: { ...ours, state },
       options,
       supply,
+      celsius: () => board.celsius,
     })
     if (!own.dead()) pillar = begun
     return {
@@ -233,8 +236,8 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
   }
   const forget = (): void =>
     ours.disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
-  return {
-    ...{ name, clock, start, crash, power },
+  const board: Board = {
+    ...{ name, clock, start, crash, power, celsius: undefined },
     get disk() {
       return ours.disk
     },
@@ -257,6 +260,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
       current.die()
     },
   }
+  return board
 }
 
 /** What a board keeps when its power goes. */
@@ -277,9 +281,10 @@ async function openPillar(
     readonly ours: Ours
     readonly options: BoardOptions
     readonly supply: Supply | undefined
+    celsius(): number | undefined
   },
 ): Promise<Pillar> {
-  const { own, part, ours, supply } = board
+  const { own, part, ours, supply, celsius } = board
   const { kind, told, slow, power, cold, floors } = board.options
   const { world, connect, dial } = part
   const { state } = ours
@@ -309,6 +314,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    celsius,
     ...(floors ? { floors } : {}),
     ...(sleeper ? { sleeper } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
