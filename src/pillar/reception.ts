@@ -170,6 +170,7 @@ async function receive(
     return { id: file.id, code: isTransfer ? 'FILE_TRANSFER_FAILURE' : 'FAILURE', text }
   } finally {
     leave()
+    await incoming?.leave()
     done()
     moved(course.at - before)
     course.waitingAt = undefined

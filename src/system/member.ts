@@ -130,7 +130,7 @@ async function fetchDocument(
   for await (const bytes of response.body ?? []) {
     size += bytes.length
     if (size > documentBytesMax) throw new Error('the archive document is too long')
-    parts.push(bytes)
+    parts.push(Uint8Array.from(bytes))
   }
   await directory.accept(Buffer.concat(parts))
   return time

@@ -1,7 +1,7 @@
 import { constants, X509Certificate } from 'node:crypto'
 import { Agent, createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { createSecureContext, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
 import { identityOf, keyIn, type Pem } from '../trust/keys.ts'
@@ -10,6 +10,7 @@ import type { World } from '../world/world.ts'
 import { answer, type Exchange } from './https-answer.ts'
 import { attempt, type Pool } from './https-call.ts'
 import { type DoorLimits, type DoorOptions, door } from './https-door.ts'
+import { openLines } from './https-lines.ts'
 import { Cut, type Dial, Unreachable } from './transfer.ts'
 
 /** Certificate of the archive's authority, and our own with its key. */
@@ -61,16 +62,24 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
   }) as const
 
 /**
- * Dials over a bounded pool of kept connections for each address and identity. A kept connection that turns out to
+ * Dials over a bounded pool of kept connections for each address and identity; uploads, which Node.js's own client does, over
+ * another one. A kept connection that turns out to
  * be dead is replaced, as long as nothing of the body was sent.
  */
 export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): void } {
+  const checkServerIdentity = (identity: string, certificate: PeerCertificate) =>
+    notNamed(identity, certificate, admit)
+  const lines = openLines({
+    ...tlsOptions(tls),
+    secureContext: createSecureContext(tlsOptions(tls)),
+    checkServerIdentity,
+  })
   const agent = new Agent({
     ...tlsOptions(tls),
     keepAlive: true,
     scheduling: 'lifo',
     maxSockets: limits.connectionsPerAddressMax,
-    checkServerIdentity: (identity, certificate) => notNamed(identity, certificate, admit),
+    checkServerIdentity,
     timeout: limits.keepAliveMs / 2, // sooner than the server, so that we never send into its closing
   })
   const pool: Pool = {
@@ -85,7 +94,10 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): vo
     for (let tries = 0; tries <= limits.connectionsPerAddressMax; tries++) {
       if (pool.closed) throw new Unreachable('this dialler is closed')
       if (options.signal?.aborted) throw new Cut('aborted')
-      const answer = await attempt(pool, to, request, options)
+      const answer =
+        request.method === 'PATCH'
+          ? await attempt(pool, to, request, options)
+          : await lines.ask(to, request, options)
       if (answer !== 'stale') return answer
       world.log.debug('transfer.stale', { url: to.url })
     }
@@ -95,6 +107,7 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): vo
   const close = () => {
     pool.closed = true
     for (const call of pool.open) call.end(new Cut('this dialler was closed'))
+    lines.close(new Cut('this dialler was closed'))
     agent.destroy()
   }
   return Object.assign(dial, { close })
