@@ -5,11 +5,16 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MiB } from '../test/support/net-files.ts'
 import { bytes } from './bench/bytes.ts'
+import { fleet } from './bench/fleet.ts'
+import { idle } from './bench/idle.ts'
+import { ids } from './bench/ids.ts'
+import { messages } from './bench/messages.ts'
 import { missing } from './bench/peers.ts'
 import type { Result, Row } from './bench/result.ts'
+import { small } from './bench/small.ts'
 import { markdown } from './measure/table.ts'
 
-const rows: Readonly<Record<string, Row>> = { bytes }
+const rows: Readonly<Record<string, Row>> = { bytes, small, messages, ids, idle, fleet }
 const usage = `usage: npm run bench [-- ROW...] [--quick] [--json FILE]
 
 ROW is one of ${Object.keys(rows).join(', ')}; all but fleet when none is named. --quick takes less than

@@ -1,6 +1,6 @@
 /** The process behind a station: our own parts as the programs put them together, or what Node.js gives by itself. */
 import { createHash, randomFillSync } from 'node:crypto'
-import { createWriteStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createWriteStream, mkdirSync, renameSync, statSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -60,7 +60,6 @@ async function ours(setting: Setting): Promise<Works> {
     const one = fileOf(setting)
     await accept(store, [one])
     await work(one)
-    rmSync(join(home, 'colonnade', collection, 'data', one.id))
   }
   const serve: Serve = async (_peer, { method, headers, body }) => {
     if (method === 'PATCH' && body) {
@@ -175,7 +174,6 @@ async function plain({ home, checksum, tls }: Setting): Promise<Works> {
       () => {
         renameSync(`${path}.part`, path)
         res.writeHead(hash.digest('hex') === checksum ? 204 : 400).end()
-        rmSync(path)
       },
       () => res.destroy(),
     )

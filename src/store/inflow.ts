@@ -56,7 +56,6 @@ export function inflow(parts: InflowParts): Inflow {
     written += bytes.length
     page = undefined
     filled = 0
-    hasher.update(bytes)
     try {
       await flying
     } catch (error) {
@@ -76,6 +75,8 @@ export function inflow(parts: InflowParts): Inflow {
         page ??= await taken()
         const part = bytes.subarray(done, done + roomIn(page) - filled)
         page.bytes.set(part, filled)
+        // Here, while the processor still has it at hand.
+        hasher.update(part)
         filled += part.length
         done += part.length
         if (filled === roomIn(page)) await send(page)

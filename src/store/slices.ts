@@ -12,12 +12,21 @@ export interface Slicing {
   check?(): Promise<void>
 }
 
+/** So little is read at once, and needs no page. */
+const smallBytesMax = 64 * 1024
+
 /** A piece is overwritten once the next one is asked for. Ends early where the file does. */
 export async function* slices(
   disk: Disk,
   { path, from, to, medium = false, check }: Slicing,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (from >= to) return
+  if (!medium && to - from <= smallBytesMax) {
+    await check?.()
+    const bytes = await disk.read(path, from, to - from)
+    if (bytes.length > 0) yield bytes
+    return
+  }
   const page = await pagesOf(disk).take()
   const half = page.bytes.length / 2
   const halves = [page.bytes.subarray(0, half), page.bytes.subarray(half)]

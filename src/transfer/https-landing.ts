@@ -5,7 +5,7 @@
  */
 
 /** Both together are what a connection takes; so much is read ahead of the reader. */
-const gatheredMax = 256 * 1024
+const gatheredMax = 128 * 1024
 /** So much is worth waking the reader for at once; less waits for the rest of what is there now. */
 const worthwhile = 64 * 1024
 /** The most that comes at once. */
