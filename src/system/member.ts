@@ -4,16 +4,19 @@ import { dirname, join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
 import { limits } from '../limits.ts'
+import { timeValue } from '../protocol/scalars.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import { httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
+import { type Windows, windowsOf } from '../transfer/windows.ts'
 import { type Directory, documentBytesMax, documentTag, openDirectory } from '../trust/directory.ts'
 import { nodeKeys, nodeSigner } from '../trust/keys.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { minutesEast } from './clock.ts'
 import type { Values } from './config.ts'
 import type { clientShape } from './config-shapes.ts'
 
@@ -32,7 +35,9 @@ type CommonKey =
 
 /** Where the archive document is fetched, and how fast; the tracker itself needs none. */
 export type TrackerAddress = Partial<
-  Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit'>>
+  Values<
+    Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit' | 'link.windows'>
+  >
 >
 
 export interface Member {
@@ -44,6 +49,8 @@ export interface Member {
   readonly topics: Topics
   readonly dial: Dial & { close(): void }
   readonly connect: ConnectBus
+  /** When what can wait may go by the tracker's exchange. */
+  readonly windows: Windows
   /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
   refresh(): Promise<number | undefined>
 }
@@ -78,6 +85,13 @@ export async function openMember(
     connect:
       connect ??
       mqttBus({ url: config['broker.url'], identity: config['broker.identity'], tls, world }),
+    windows: windowsOf({
+      spans: config['link.windows'] ?? [],
+      clock: world.clock,
+      minutesEast,
+      earliest: () => timeValue(directory.document().issuedAt),
+      counts: ({ identity }) => identity === config['tracker.identity'],
+    }),
     refresh,
   }
 }
