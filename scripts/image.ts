@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { version } from '../src/system/version.ts'
 import { type Board, boards, elsewhere, modules } from './image/boards.ts'
-import { bootTest, prepare } from './image/boot-test.ts'
+import { bootTest, prepare, telling } from './image/boot-test.ts'
 import { makeCard } from './image/disk.ts'
 import { runForeign, runsForeign } from './image/foreign.ts'
 import { initrd } from './image/initrd.ts'
@@ -85,7 +85,11 @@ function steps(
       script,
       () => install(want, script),
     ],
-    ['write its configuration', `files below ${system}/etc`, () => configureSystem(system)],
+    [
+      'write its configuration',
+      `files below ${system}/etc`,
+      () => configureSystem(system, given['boot-test'] ? telling : {}),
+    ],
     [
       'make the first file system and the boot partition',
       `busybox and ${modules.length} drivers -> ${boot}`,

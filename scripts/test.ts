@@ -3,13 +3,15 @@
 import { spawnSync } from 'node:child_process'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 const root = dirname(import.meta.dirname)
 
+const promises = pathToFileURL(join(root, 'test/support/promises.ts'))
 const steps: [name: string, program: string, ...args: string[]][] = [
   ['tsc', 'typescript/bin/tsc', '--noEmit'],
   ['biome', '@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
-  ['tap', 'tap/dist/esm/run.mjs', ...process.argv.slice(2)],
+  ['tap', 'tap/dist/esm/run.mjs', `--node-arg=--import=${promises}`, ...process.argv.slice(2)],
 ]
 
 // Ctrl-C reaches the running step by itself; its exit then ends this process.

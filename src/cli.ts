@@ -7,6 +7,7 @@ import { checkDelete, type DeleteOptions, deleteFile, lsDeleted, undelete } from
 import { checkGet, type GetOptions, get } from './cli/get.ts'
 import { checkHistory, type HistoryOptions, history } from './cli/history.ts'
 import { ls } from './cli/ls.ts'
+import { approve, orderDelete, orderReplace, perform, wantsTwo } from './cli/orders.ts'
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { ownerCommands } from './cli/owner-commands.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
@@ -38,6 +39,10 @@ const time = parsed(
 const count = parsed(
   (text) => (/^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined),
   'a number, like 2',
+)
+const number = parsed(
+  (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined),
+  'a number of files, like 500',
 )
 const list = (value: string, before: string[] = []): string[] => [...before, value]
 
@@ -105,6 +110,11 @@ command(
       .choices(['refuse', 'keep-both', 'replace'])
       .default('refuse'),
   )
+  .option(
+    '--changes <n>',
+    'with --changed replace: up to so many without a question, if the owner allows them',
+    number,
+  )
   .option('--note <text>', 'say why; it is kept in the audit trail, see history')
   .option('--checksum', 'read every file again, also those whose size and time are known')
   .option('--prove', 'what pillars have already they read again, too, before it counts')
@@ -169,7 +179,13 @@ command(
   .action((collection: string, id: string, path: string, options: CommonOptions & ReplaceOptions) =>
     session(
       options,
-      (desk) => replace(desk, collection, id, typedPath(path), options),
+      async (desk) =>
+        wantsTwo(desk, collection)
+          ? orderReplace(desk, collection, id, typedPath(path), {
+              ...options,
+              folder: typedPath('.'),
+            })
+          : replace(desk, collection, id, typedPath(path), options),
       () => checkReplace(id, options),
     ),
   )
@@ -181,10 +197,14 @@ command(
 )
   .option('--checksum <hex>', 'which bytes; other bytes are left alone')
   .option('--pillar <id>', 'from this pillar; may be repeated', list)
+  .option('--note <text>', 'say why to the second one, where two people must want it')
   .action((collection: string, id: string, options: CommonOptions & DeleteOptions) =>
     session(
       options,
-      (desk) => deleteFile(desk, collection, id, options),
+      async (desk) =>
+        wantsTwo(desk, collection)
+          ? orderDelete(desk, collection, id, { ...options, folder: typedPath('.') })
+          : deleteFile(desk, collection, id, options),
       () => checkDelete(id, options),
     ),
   )
@@ -265,7 +285,27 @@ command(
     ),
   )
 
-ownerCommands(program, command, { bytes, count, list })
+command(
+  'approve <file>',
+  'The second one of two who must want a change: shows exactly what it would do, and signs it.',
+  'colonnade approve delete-4f3a91c2.order',
+)
+  .option('--yes', 'without a question')
+  .action((path: string, options: CommonOptions & { yes?: boolean }) =>
+    session(options, (desk) => approve(desk, typedPath(path), options)),
+  )
+
+command(
+  'perform <file> [path]',
+  'Does what two people have signed; of a replace, with the new bytes.',
+  'colonnade perform delete-4f3a91c2.order',
+).action((path: string, bytes: string | undefined, options: CommonOptions) =>
+  session(options, (desk) =>
+    perform(desk, typedPath(path), bytes === undefined ? bytes : typedPath(bytes), options),
+  ),
+)
+
+ownerCommands(program, command, { bytes, count, number, duration, list })
 
 command(
   'status [collections...]',

@@ -55,10 +55,29 @@ export const limits = {
   handshakeMs: 10_000,
   headersMs: 10_000,
   headerBytesMax: 32 * 1024,
+  /** Fields in the head of a request. */
+  headersMax: 64,
+  /** Connections that have proved nothing yet: from one address, and from all of them. */
+  handshakesPerAddressMax: 64,
+  handshakesMax: 256,
+  /** Whose turn it is to send or to take bytes moves at least so many in so long, or is cut: nobody honest is slower. */
+  dawdleMs: 60_000,
+  dawdleBytesMin: 4_096,
+  /** Requests of one peer that are refused without delay, and how many a second after that. */
+  refusalsBurst: 200,
+  refusalsPerSecond: 20,
   /** How long a refused upload is read and thrown away, so that its sender sees the refusal. */
   lingerMs: 2_000,
   /** A transfer without any progress for so long is given up. */
   transferStallMs: 10 * 60_000,
+
+  /** What one identity may have at the embedded broker: connections, filters of each, messages at once, and a second. */
+  linksPerPeerMax: 64,
+  filtersPerLinkMax: 64,
+  publishesBurst: 5_000,
+  publishesPerSecond: 1_000,
+  /** One MQTT packet. What is longer than a message is acknowledged and dropped, so that its sender does not repeat it. */
+  packetBytesMax: 256 * 1024,
 
   /** Messages waiting to be handled; beyond it they are dropped, and their senders say them again. */
   inboxMessagesMax: 1_000,
@@ -82,6 +101,12 @@ export const limits = {
   alarmAgainMs: 60_000,
   /** Causes of alarms that a pillar tells apart at a time; what else happens then is in its log only. */
   alarmCausesMax: 1_000,
+  /** A longer membership is not in the messages that tell of it; of one that is fetched, the most that is read. */
+  membershipSaidBytesMax: 8 * 1024,
+  membershipBytesMax: 8 * 1024 * 1024,
+  /** Pillars begin to fetch it within so long, each at another moment. */
+  membershipSpreadMs: 4_000,
+  membershipAgainMsMax: 10 * 60_000,
   /** Distributions of one collection that have not enough copies yet, and all that go on, at a time. */
   distributionsScarceMax: 4,
   distributionsOpenMax: 16,
@@ -102,6 +127,17 @@ export const limits = {
   confirmWaitMs: 10_000,
   confirmMsMin: 1_000,
   confirmMsMax: 15_000,
+  /** Between two tries of a pillar to reach the tracker about its recovery. */
+  safekeepingMsMax: 60_000,
+  /** Without the owner's leave one identity changes no more files of a collection in a day than the greater of these two. */
+  massFilesMin: 100,
+  massPercent: 5,
+  /** Files that one order of change names, which somebody else is to approve. */
+  orderFilesMax: 64,
+  orderBytesMax: 24 * 1024,
+  /** How long such an order is good, and is remembered afterwards. */
+  orderMsMax: 7 * 24 * 3600_000,
+  orderKeptMs: 30 * 24 * 3600_000,
   /** Files that are named of each finding. */
   findingIdsMax: 5,
   /** Clocks may differ by so much before an answer is forgotten. */

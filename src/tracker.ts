@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
 import { inviteCommands, revokeCommand } from './programs/invite.ts'
+import { addressCommand, kitCommands, writeKit } from './programs/kit.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { sayWord, trackerStatus } from './programs/tracker-status.ts'
@@ -17,6 +18,11 @@ import { Command, Option } from './system/commands.ts'
 import { trackerShape } from './system/config-shapes.ts'
 import { version } from './system/version.ts'
 
+interface KitOptions {
+  readonly kit?: string
+  readonly passphraseFile?: string
+}
+
 const program = new Command('colonnade-tracker')
   .description('the centre of a Colonnade archive: who is there, what is owed, and a relay')
   .version(version)
@@ -29,16 +35,20 @@ program
   .requiredOption('--host <host>', 'how pillars and clients reach this machine')
   .option('--exchange-port <port>', 'of the exchange (HTTPS)', '8443')
   .option('--broker-port <port>', 'of the embedded broker (MQTT over TLS)', '8883')
+  .option('--kit <file>', 'where the recovery kit is written; in the folder otherwise')
+  .option('--passphrase-file <file>', 'the passphrase of the kit; one is made up otherwise')
   .addHelpText(
     'after',
     '\nExample:\n  colonnade-tracker init /srv/colonnade --host tracker.example.org',
   )
-  .action(async (folder: string, options: InitOptions) => {
+  .action(async (folder: string, options: InitOptions & KitOptions) => {
     await init(folder, options)
     // The service signs for those whom the owner has invited; with the keys taken away it lets in nobody.
     for (const part of ['tracker', 'archive'])
       giveTo(thisComputer, 'colonnade-tracker', join(resolve(folder), part))
     const config = join(folder, 'tracker', 'tracker.toml')
+    const kit = options.kit ?? join(folder, 'recovery-kit.txt')
+    writeKit(read(config, trackerShape), kit, options.passphraseFile)
     process.stdout.write(
       `founded in ${folder}\nnext: colonnade-tracker run --config ${config}\n` +
         `      colonnade-tracker invite pillar attic --config ${config}\n`,
@@ -107,6 +117,8 @@ Examples:
     process.stdout.write('the archive document has changed; the tracker takes it at once\n')
   })
 inviteCommands(program)
+kitCommands(program)
+addressCommand(program)
 revokeCommand(program)
 program
   .command('run')
@@ -138,12 +150,14 @@ program
 const words = {
   retire: {
     word: 'retired',
-    about: 'a pillar is to go: its copies are moved away first, and it gets nothing new',
+    about:
+      'a pillar will go, as planned: its copies are moved first, and it gets nothing new; it stays trusted, unlike revoke',
     undo: 'it stays after all',
   },
   lost: {
     word: 'lost',
-    about: 'a pillar is gone for good: what it had is repaired now, without any time of grace',
+    about:
+      'a pillar is gone for good: what it had is repaired now; if somebody else may have it, revoke it',
     undo: 'it is not lost; so says its return, too',
   },
 } as const

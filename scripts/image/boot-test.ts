@@ -1,17 +1,19 @@
 /**
  * Starts an image in a virtual machine, as a board would start it: it reads the file on its boot partition, formats its disk,
- * joins a tracker on this computer, and receives a file.
+ * becomes a member by the code there at a tracker on this computer, and receives a file. At last it is left alone for a minute,
+ * and says how much memory the agent keeps.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sized } from './disk.ts'
+import { bootPartitionOf, sized } from './disk.ts'
 
 const root = join(import.meta.dirname, '../..')
 const serial = 'COLONNADE1'
 /** This computer, as the machine sees it by qemu's own network. */
 const host = '10.0.2.2'
+const patienceMs = 30 * 60_000
 const ports = { exchange: 28443, broker: 28883 }
 
 export interface Tried {
@@ -19,15 +21,20 @@ export interface Tried {
   readonly say: (line: string) => void
 }
 
-/** Founds an archive, and returns the folder of the boot partition's own files. */
+/** What the machine has beside what a card has: the agent's memory on the console, twice a minute. */
+export const telling = {
+  'etc/systemd/system/colonnade-agent.service.d/telling.conf': `[Service]
+ExecStartPost=+/bin/sh -c '(while sleep 30; do grep RssAnon /proc/$MAINPID/status; done) &'
+`,
+} as const
+
+/** Founds an archive, invites a pillar, and returns the folder of the boot partition's own files. */
 export function prepare({ folder }: Tried): string {
   const archive = join(folder, 'archive')
   rmSync(archive, { recursive: true, force: true })
   const exchange = ['--exchange-port', `${ports.exchange}`]
   ours('tracker', 'init', archive, '--host', host, ...exchange, '--broker-port', `${ports.broker}`)
-  ours('tracker', 'add', 'pillar', 'attic', archive, '--site', 'attic')
   ours('tracker', 'add', 'client', 'laptop', archive)
-  ours('tracker', 'collection', 'photos', archive, '--pillars', 'attic', '--copies-min', '1')
   // From here the tracker is at another address than from the machine.
   const laptop = join(archive, 'laptop', 'client.toml')
   const near = readFileSync(laptop, 'utf8')
@@ -37,11 +44,15 @@ export function prepare({ folder }: Tried): string {
   const boot = join(folder, 'first-boot')
   rmSync(boot, { recursive: true, force: true })
   mkdirSync(boot, { recursive: true })
-  spawnSync('cp', ['-r', join(archive, 'attic'), boot])
+  const invited = ours('tracker', 'invite', 'pillar', 'attic', '--config', trackerConfig(folder))
+  const code = /\S+\/(?:\w{5}-)+\w+/.exec(invited)?.[0]
+  if (code === undefined) throw new Error(`there is no code in: ${invited}`)
+  ours('tracker', 'collection', 'photos', archive, '--pillars', 'attic', '--copies-min', '1')
+  writeFileSync(join(folder, 'code'), code)
   const lines = [
     'config = 1',
     'name = "attic"',
-    'member = "attic"',
+    `code = "${code}"`,
     '[disk]',
     `format = "${serial}"`,
   ]
@@ -49,7 +60,9 @@ export function prepare({ folder }: Tried): string {
   return boot
 }
 
-/** Resolves with how many seconds passed until the file was there; rejects with the console's last words. */
+const trackerConfig = (folder: string): string => join(folder, 'archive/tracker/tracker.toml')
+
+/** Says how many seconds passed until the file was there; rejects with the console's last words. */
 export async function bootTest(image: string, system: string, tried: Tried): Promise<void> {
   const { folder, say } = tried
   const console = join(folder, 'console.log')
@@ -58,23 +71,28 @@ export async function bootTest(image: string, system: string, tried: Tried): Pro
   sized(disk, 3072)
   const running: ChildProcess[] = []
   try {
-    const tracker = join(folder, 'archive/tracker/tracker.toml')
-    running.push(start(process.execPath, program('tracker', 'run', '--config', tracker)))
+    const tracker = program('tracker', 'run', '--config', trackerConfig(folder))
+    running.push(start(process.execPath, tracker))
     const began = Date.now()
     running.push(machine(image, system, disk, console))
     say('the machine starts')
     await receives(folder, began, say, running[1])
     said(console, say)
+    await sleep(90_000)
+    const kilobytes = /RssAnon:\s+(\d+) kB/.exec(readFileSync(console, 'utf8').slice(-4000))?.[1]
+    if (kilobytes === undefined) throw new Error('its memory is not on the console')
+    say(`left alone, the agent keeps ${Math.round(Number(kilobytes) / 1024)} MiB (RssAnon)`)
   } catch (error) {
     process.stderr.write(`${readFileSync(console, 'utf8').slice(-4000)}\n`)
     throw error
   } finally {
     for (const child of running) child.kill('SIGKILL')
   }
-  const left = spawnSync('mdir', ['-b', '-i', `${image}@@1M`, '::'], { encoding: 'utf8' }).stdout
-  if (!/colonnade\.done/i.test(left) || /attic/i.test(left))
-    throw new Error(`the boot partition is not wiped: ${left}`)
-  say('the secrets are wiped from the boot partition')
+  const done = spawnSync('mtype', ['-i', `${image}@@1M`, '::colonnade.done'], { encoding: 'utf8' })
+  const code = readFileSync(join(folder, 'code'), 'utf8')
+  if (!done.stdout.includes('attic') || bootPartitionOf(image).includes(code))
+    throw new Error(`the code is not wiped from the boot partition: ${done.stdout}`)
+  say('the code is wiped from the card')
 }
 
 function machine(image: string, system: string, disk: string, console: string): ChildProcess {
@@ -110,7 +128,7 @@ async function receives(
   writeFileSync(file, 'red and gold, '.repeat(100_000))
   const seconds = (): string => `${Math.round((Date.now() - began) / 1000)} s`
   for (;;) {
-    if (Date.now() - began > 15 * 60_000) throw new Error('nothing was received in 15 min')
+    if (Date.now() - began > patienceMs) throw new Error('nothing was received in 30 min')
     if (guest?.exitCode !== null) throw new Error('the machine has ended')
     const put = spawnSync(process.execPath, program('cli', 'put', 'photos', file, ...config))
     if (put.status === 0) break

@@ -1,6 +1,14 @@
 /** A card as one file: a partition table, a FAT partition that every computer shows, and the system. No root is needed. */
 import { execFileSync } from 'node:child_process'
-import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 const mib = 1024 * 1024
@@ -30,6 +38,18 @@ export function makeCard({ image, boot, system, rootMib }: Card): void {
   copyInto(image, root, 1 + bootMib)
   rmSync(fat)
   rmSync(root)
+}
+
+/** The bytes of the FAT partition of a card. */
+export function bootPartitionOf(image: string): Buffer {
+  const bytes = Buffer.alloc(bootMib * mib)
+  const card = openSync(image, 'r')
+  try {
+    readSync(card, bytes, 0, bytes.length, mib)
+  } finally {
+    closeSync(card)
+  }
+  return bytes
 }
 
 export function sized(path: string, size: number): void {

@@ -184,8 +184,10 @@ async function allJoin(site: Site): Promise<string> {
     await hear(requestOf(world, twin, common))
     await hear(compose(world, twin.name, { type: 'ClientJoinSucceeded', ...common }))
   }
-  const bytes = JSON.stringify(members.membership(collection)).length
-  return `${counts.said} messages to all, ${inMiB(counts.bytes)}; a membership has ${bytes} bytes`
+  while (members.membership(collection)?.members.length !== twins.size) await world.clock.sleep(50)
+  const { version, ...membership } = members.membership(collection) ?? {}
+  const bytes = JSON.stringify(membership).length
+  return `${counts.said} messages to all, ${inMiB(counts.bytes)}; version ${version} of the membership has all of them, and ${bytes} bytes`
 }
 
 async function rebuilt(site: Site, wanted: number): Promise<string> {

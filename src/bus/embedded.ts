@@ -3,10 +3,13 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type Duplex, duplexPair, Readable } from 'node:stream'
 import { createServer, type TLSSocket } from 'node:tls'
 import { Aedes, type AedesPublishPacket, type AuthenticateError, type Client } from 'aedes'
+import { allowances } from '../door/allowance.ts'
+import { boundHandshakes } from '../door/flood.ts'
 import { limits } from '../limits.ts'
 import { identityOf, keyIn } from '../trust/keys.ts'
 import type { PublicKey } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { bounded, type Explained, filtersOf, isInOrder } from './bounds.ts'
 import type { ConnectBus } from './bus.ts'
 import { mqttOver } from './mqtt.ts'
 
@@ -30,6 +33,8 @@ export interface EmbeddedBrokerOptions {
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
   /** Asked for every publish, for every filter subscribed to, and again (`subscribe`) for each topic delivered. */
   allow(identity: string, action: 'publish' | 'subscribe', topic: string): boolean
+  /** Whether a message on this topic may be kept for those who come later; else it is delivered only. All may, without it. */
+  mayRetain?(topic: string): boolean
   /** Whether this identity may connect with this key; for revocation. Without it every valid certificate may. */
   admit?(identity: string, key: PublicKey): boolean
   /** A publish that was acknowledged and dropped. */
@@ -56,6 +61,8 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
   const { allow, world } = options
   const peers: Peers = new WeakMap()
   const open = new Set<Duplex>()
+  const explained: Explained = new WeakSet()
+  const paces = allowances(limits.publishesBurst, limits.publishesPerSecond)
   const permitted = (client: Client | null, action: 'publish' | 'subscribe', topic: string) => {
     if (client === null) return false
     const peer = peers.get(client.conn)
@@ -65,12 +72,17 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
   const broker = await Aedes.createBroker({
     drainTimeout: drainTimeoutMs,
     connectTimeout: limits.connectMs,
+    preConnect(_client, packet, done) {
+      if (isInOrder(packet)) done(null, true)
+      else done(new Error('a CONNECT that is not in order'), false)
+    },
     authenticate(client, _user, _password, done) {
       if (mayBe(peers, client)) return done(null, true)
       world.log.warn('broker.clientId.refused', {
         clientId: client.id,
         identity: nameOf(peers, client),
       })
+      explained.add(client.conn)
       done(refusal('Identifier rejected'), false)
     },
     authorizePublish(client, packet, done) {
@@ -82,17 +94,23 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
         // An error here would end the connection, and the sender would repeat this message for ever.
         Object.assign(packet, { topic: nowhere, payload: Buffer.alloc(0), retain: false })
       }
-      done(null)
+      const keeps = client === null || peers.get(client.conn) === ourselves
+      if (packet.retain && !keeps && options.mayRetain?.(packet.topic) === false)
+        Object.assign(packet, { retain: false })
+      const ms = client ? paces.take(nameOf(peers, client)) : 0
+      if (ms === 0) done(null)
+      else setTimeout(done, ms, null)
     },
     authorizeSubscribe(client, subscription, done) {
-      done(null, permitted(client, 'subscribe', subscription.topic) ? subscription : null)
+      const fits = client === null || filtersOf(client) < limits.filtersPerLinkMax
+      done(null, fits && permitted(client, 'subscribe', subscription.topic) ? subscription : null)
     },
     // Asked again, because a right may have been taken away since the subscription.
     authorizeForward: (client, packet) =>
       permitted(client, 'subscribe', packet.topic) ? packet : null,
   })
   boundSessions(broker, world, (client, topic) => permitted(client, 'subscribe', topic))
-  logTrouble(broker, peers, world)
+  logTrouble(broker, peers, explained, world)
 
   const keys = new Map<Duplex, PublicKey>()
   const attach = (stream: Duplex, peer: Peer, key?: PublicKey) => {
@@ -100,6 +118,7 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
     if (key !== undefined) keys.set(stream, key)
     open.add(stream)
     stream.once('close', () => open.delete(stream) && keys.delete(stream))
+    if (typeof peer === 'string' && !bounded(stream, peer, paces, explained, world)) return
     neverStall(stream)
     if (broker.closed) stream.destroy()
     else broker.handle(stream)
@@ -148,6 +167,7 @@ async function listen(
     noDelay: true,
     keepAlive: true,
   })
+  boundHandshakes(server, options.world)
   server.on('tlsClientError', (error) => log.info('broker.tls.refused', { why: error.message }))
   server.on('secureConnection', (socket) => {
     const { identity, key } = provenBy(socket)
@@ -219,16 +239,24 @@ function localStream(attach: (stream: Duplex, peer: typeof ourselves) => void): 
   return ours
 }
 
-function logTrouble(broker: Aedes, peers: Peers, { log }: Pick<World, 'log'>): void {
+function logTrouble(
+  broker: Aedes,
+  peers: Peers,
+  explained: Explained,
+  { log }: Pick<World, 'log'>,
+): void {
   const about = (client: Client, error: Error) => ({
     clientId: client.id,
     identity: nameOf(peers, client),
     why: error.message,
   })
-  broker.on('clientError', (client, error) => log.info('broker.link.failed', about(client, error)))
-  broker.on('connectionError', (client, error) =>
-    log.info('broker.connect.failed', about(client, error)),
-  )
+  const tell = (event: string) => (client: Client, error: Error) => {
+    if (explained.has(client.conn)) return
+    explained.add(client.conn)
+    log.info(event, about(client, error))
+  }
+  broker.on('clientError', tell('broker.link.failed'))
+  broker.on('connectionError', tell('broker.connect.failed'))
   ;(broker as NodeJS.EventEmitter).on('error', (error: Error) =>
     log.error('broker.failed', { why: error.message }),
   )

@@ -7,7 +7,7 @@ import {
   fragmentBytesMax,
   fragmentBytesMin,
 } from '../protocol/document.ts'
-import { isName } from '../protocol/scalars.ts'
+import { isName, timeValue } from '../protocol/scalars.ts'
 import { nodeSigner } from '../trust/keys.ts'
 import type { Signer } from '../trust/trust.ts'
 import { formatBytes } from '../world/units.ts'
@@ -21,6 +21,10 @@ export interface CollectionOptions {
   readonly copies?: number
   readonly copiesMin?: number
   readonly appendOnly?: boolean
+  /** How many people must want it before anything is replaced or deleted. */
+  readonly approvals?: number
+  /** Milliseconds that deleted and replaced bytes are kept aside at least. */
+  readonly retain?: number
   /** Bytes; whole files on each pillar when absent. */
   readonly fragmentSize?: number
   /** In at least so many places. */
@@ -28,6 +32,8 @@ export interface CollectionOptions {
   /** Where the owner's private key lies; absolute. */
   readonly ownerKey?: string | undefined
 }
+
+const dayMs = 24 * 3_600_000
 
 const usage = (sentence: string, hint: string): Complaint =>
   new Complaint(sentence, exitCodes.usage, hint)
@@ -43,11 +49,21 @@ export function showCollections(desk: Desk, name: string | undefined): ExitCode 
     out.object({ ...one, pillars, roles: rolesIn(client.directory.document(), one.name) })
   }
   for (const line of table(shown.map((one) => rowOf(desk, one)))) out.line(line)
+  if (name !== undefined) for (const line of leavesFor(desk, name)) out.line(line)
   if (name !== undefined)
     for (const line of rolesIn(client.directory.document(), name)) out.line(line)
   if (shown.length === 0) out.note('this archive has no collection yet')
   return exitCodes.done
 }
+
+/** Who may change many files now. */
+const leavesFor = ({ client }: Desk, collection: string): string[] =>
+  (client.directory.document().massChanges ?? [])
+    .filter((one) => one.collection === collection)
+    .filter(({ until }) => timeValue(until) > client.world.clock.now())
+    .map(
+      ({ identity, files, until }) => `${identity} may change ${files} files a day until ${until}`,
+    )
 
 const siteOf = ({ client }: Desk, pillar: string): string | undefined =>
   client.directory.identity(pillar)?.site
@@ -62,7 +78,14 @@ function rowOf(desk: Desk, collection: Collection): string[] {
   const kept = fragments
     ? `${many(fragments.copies, 'copy', 'copies')} in fragments of ${formatBytes(fragments.bytes)}`
     : 'whole files'
-  const rule = collection.appendOnly ? `${kept}, only ever added to` : kept
+  const rule = [
+    kept,
+    ...(collection.appendOnly ? ['only ever added to'] : []),
+    ...((collection.approvals ?? 1) > 1 ? ['changed by two people only'] : []),
+    ...(collection.retainDays === undefined
+      ? []
+      : [`what goes is kept for ${collection.retainDays} days`]),
+  ].join(', ')
   return [name, `${pillars.length} pillars`, rule, `safe at ${copies}`, algorithm, where.join(', ')]
 }
 
@@ -140,11 +163,19 @@ export function planned(
       `${many(most, fragments ? 'copy' : 'pillar', fragments ? 'copies' : 'pillars')} can not confirm ${many(least, 'copy', 'copies')}`,
       '--copies-min is at least 1, and at most how many of its pillars keep files, or the copies of fragments',
     )
+  const retainDays =
+    options.retain === undefined ? old?.retainDays : Math.ceil(options.retain / dayMs)
+  if (retainDays !== undefined && retainDays > 3_650)
+    throw usage('bytes are kept aside for ten years at most', 'like --retain 90d')
+  const approvals = options.approvals ?? old?.approvals ?? 1
+  if (approvals > 2) throw usage('at most two people must want a change', 'like --approvals 2')
   // A checksum pillar can not hold a part of anything.
   const chosenOnes = fragments ? keepers : pillars
   const rules = {
     ...{ name, pillars: [...chosenOnes], copiesMin: least, algorithm: 'sha256' as const },
     ...((options.appendOnly ?? old?.appendOnly) ? { appendOnly: true } : {}),
+    ...(retainDays === undefined ? {} : { retainDays }),
+    ...(approvals > 1 ? { approvals } : {}),
   }
   return fragments ? { ...rules, fragments } : rules
 }

@@ -11,6 +11,8 @@ import { Complaint, type ExitCode, exitCodes, idText, many, table } from './outp
 export interface DeleteOptions {
   readonly checksum?: string
   readonly pillar?: readonly string[]
+  /** Why, in free words. */
+  readonly note?: string
 }
 
 export const checkDelete = (id: string, options: DeleteOptions): void =>

@@ -1,6 +1,13 @@
 /** `colonnade members` and `permit`: who is in the archive, and who may do what. */
 import type { ArchiveDocument } from '../protocol/document.ts'
-import { everyCollection, permitted, type Role, roleTexts } from '../protocol/permissions.ts'
+import {
+  approverText,
+  approving,
+  everyCollection,
+  permitted,
+  type Role,
+  roleTexts,
+} from '../protocol/permissions.ts'
 import { ownerOf, published } from './collection.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { Complaint, type ExitCode, exitCodes, table } from './output.ts'
@@ -10,7 +17,11 @@ export function showMembers({ client, out }: Desk): ExitCode {
   const rows = document.identities.map((one) => {
     const can = one.role === 'client' ? permissionsOf(document, one.name) : []
     out.object({ name: one.name, role: one.role, site: one.site, permissions: can })
-    const shown = can.map(({ collection, role }) => `${role} of ${collection}`).join(', ')
+    const approves = (document.approvers ?? []).filter(({ identity }) => identity === one.name)
+    const shown = [
+      ...can.map(({ collection, role }) => `${role} of ${collection}`),
+      ...approves.map(({ collection }) => `approver of ${collection}`),
+    ].join(', ')
     const open = document.permissions === undefined ? 'curator of all collections' : 'no permission'
     return [one.name, one.role, one.site ?? '', one.role === 'client' ? shown || open : '']
   })
@@ -27,11 +38,26 @@ export interface PermitOptions {
   readonly ownerKey?: string
 }
 
+export type PermitRole = Role | 'approver' | 'none'
+
+/** With the role in one collection; an approver keeps the role that he has beside it. */
+export function given(
+  document: ArchiveDocument,
+  name: string,
+  collection: string,
+  role: PermitRole,
+): ArchiveDocument {
+  if (role === 'approver') return approving(document, name, collection, true)
+  if (role !== 'none') return permitted(document, name, collection, role)
+  const without = permitted(document, name, collection, undefined)
+  return approving(without, name, collection, false)
+}
+
 /** The owner gives somebody a role, or takes it (`none`). */
 export async function permit(
   desk: Desk,
   name: string,
-  role: Role | 'none',
+  role: PermitRole,
   { collection = [everyCollection], ownerKey }: PermitOptions,
 ): Promise<ExitCode> {
   const { client, out } = desk
@@ -45,14 +71,13 @@ export async function permit(
     )
   for (const one of collection) if (one !== everyCollection) pillarsOf(desk, one)
   const owner = ownerOf(desk, ownerKey ?? desk.ownerKey)
-  const given = role === 'none' ? undefined : role
-  const next = collection.reduce((before, one) => permitted(before, name, one, given), document)
+  const next = collection.reduce((before, one) => given(before, name, one, role), document)
   await published(desk, next, owner)
   const where = collection.map((one) => (one === everyCollection ? 'all collections' : one))
   out.line(
-    given === undefined
+    role === 'none'
       ? `${name} has no role of its own for ${where.join(', ')} any more`
-      : `${name} is ${given} of ${where.join(', ')}: ${roleTexts[given]}`,
+      : `${name} is ${role} of ${where.join(', ')}: ${role === 'approver' ? approverText : roleTexts[role]}`,
   )
   out.object({ member: name, role, collections: collection })
   return exitCodes.done

@@ -1,9 +1,10 @@
 /** Commands about the archive itself: what is kept, who is in it, who may do what. The owner changes it. */
 
-import { type Role, roles, roleTexts } from '../protocol/permissions.ts'
+import { approverText, roles, roleTexts } from '../protocol/permissions.ts'
 import type { Command } from '../system/commands.ts'
+import { type AllowOptions, allow, checkAllow } from './allow.ts'
 import { type CollectionOptions, changeCollection, showCollections } from './collection.ts'
-import { type PermitOptions, permit, showMembers } from './members.ts'
+import { type PermitOptions, type PermitRole, permit, showMembers } from './members.ts'
 import { Complaint, exitCodes } from './output.ts'
 import { revokeMember } from './revoke.ts'
 import { type CommonOptions, session, typedPath } from './session.ts'
@@ -14,6 +15,10 @@ type Make = (syntax: string, description: string, example: string, parent?: Comm
 interface Parsers {
   readonly bytes: (text: string) => number
   readonly count: (text: string) => number
+  /** Of files. */
+  readonly number: (text: string) => number
+  /** Milliseconds. */
+  readonly duration: (text: string) => number
   readonly list: (value: string, before?: string[]) => string[]
 }
 
@@ -22,11 +27,8 @@ export function ownerCommands(program: Command, command: Make, parsers: Parsers)
   memberCommands(program, command, parsers)
 }
 
-function collectionCommands(
-  program: Command,
-  command: Make,
-  { bytes, count, list }: Parsers,
-): void {
+function collectionCommands(program: Command, command: Make, parsers: Parsers): void {
+  const { bytes, count, duration, list } = parsers
   const collection = program
     .command('collection')
     .description('What is kept in the archive, and by which rules; the owner changes them.')
@@ -69,11 +71,40 @@ function collectionCommands(
       .option('--copies-min <n>', 'a put is done when so many have confirmed it', count)
       .option('--append-only', 'files are only added: nothing is ever replaced or deleted')
       .option('--no-append-only', 'files may be replaced and deleted again')
+      .option(
+        '--approvals <n>',
+        'so many people must want it before anything changes: 1 or 2',
+        count,
+      )
+      .option('--retain <time>', 'deleted and replaced bytes stay at least so long', duration)
       .option('--sites <n>', 'refuse unless they stand in so many places', count)
       .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
       .action((name: string, options: CommonOptions & CollectionOptions) =>
         session(options, (desk) => changeCollection(desk, how, name, options)),
       )
+  allowCommand(collection, command, parsers)
+}
+
+/** A change of many files, that is planned. */
+function allowCommand(collection: Command, command: Make, { number, duration }: Parsers): void {
+  command(
+    'allow <name>',
+    'The owner allows a client to change many files of a collection, for a time.',
+    'colonnade collection allow photos --member laptop --changes 5000 --for 1d',
+    collection,
+  )
+    .option('--member <name>', 'the client')
+    .option('--changes <n>', 'files that it may replace or delete in a day', number)
+    .option('--for <time>', 'how long (1d)', duration)
+    .option('--end', 'take the leave back')
+    .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
+    .action((name: string, options: CommonOptions & AllowOptions) =>
+      session(
+        options,
+        (desk) => allow(desk, name, options),
+        () => checkAllow(options),
+      ),
+    )
 }
 
 function memberCommands(program: Command, command: Make, { list }: Parsers): void {
@@ -90,7 +121,7 @@ function memberCommands(program: Command, command: Make, { list }: Parsers): voi
 
   command(
     'revoke <member>',
-    'The owner turns a pillar or a client out: nothing it says counts any more.',
+    'A pillar or a client is not to be trusted any more: it is shut out at once; says what it could read.',
     'colonnade revoke laptop --owner-key owner.key',
   )
     .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)
@@ -106,7 +137,7 @@ function memberCommands(program: Command, command: Make, { list }: Parsers): voi
 
   command(
     'permit <member> <role>',
-    `The owner says what a client may do: ${roles.map((one) => `${one} (${roleTexts[one]})`).join('; ')}; or none.`,
+    `The owner says what a client may do: ${roles.map((one) => `${one} (${roleTexts[one]})`).join('; ')}; beside that, approver (${approverText}); or none.`,
     'colonnade permit laptop curator --collection photos --owner-key owner.key',
   )
     .option('--collection <name>', 'only in this one; may be repeated', list)
@@ -120,8 +151,9 @@ function memberCommands(program: Command, command: Make, { list }: Parsers): voi
     )
 }
 
-function roleNamed(text: string): Role | 'none' {
-  const found = [...roles, 'none' as const].find((one) => one === text)
+function roleNamed(text: string): PermitRole {
+  const all = [...roles, 'approver' as const, 'none' as const]
+  const found = all.find((one) => one === text)
   if (found) return found
-  throw new Complaint(`${text} is no role`, exitCodes.usage, `they are: ${roles.join(', ')}, none`)
+  throw new Complaint(`${text} is no role`, exitCodes.usage, `they are: ${all.join(', ')}`)
 }

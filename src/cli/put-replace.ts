@@ -3,6 +3,7 @@ import type { Known } from '../client/list.ts'
 import type { PutItem } from '../client/put.ts'
 import { replaceFile } from '../client/replace.ts'
 import type { Desk } from './desk.ts'
+import { wantsTwo } from './orders.ts'
 
 export interface Replacing {
   /** Pillars that did not say what they have. */
@@ -15,12 +16,15 @@ export interface Replacing {
  * as well: nothing is replaced without it. Goes on where an interruption has left some pillars with the old bytes.
  */
 export async function replaceEverywhere(
-  { client, signal }: Desk,
+  desk: Desk,
   collection: string,
   item: PutItem,
   there: Known,
   { silent, note }: Replacing,
 ): Promise<string | undefined> {
+  const { client, signal } = desk
+  if (wantsTwo(desk, collection))
+    return 'two people must want it to be replaced: `colonnade replace` writes an order'
   const sums = new Map([
     ...there.pillars.map((pillar): [string, string] => [pillar, there.checksum]),
     ...(there.others ?? []),

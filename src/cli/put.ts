@@ -10,6 +10,7 @@ import { askWhole } from './chosen.ts'
 import { type Desk, onDisk, pillarsOf } from './desk.ts'
 import { forecast } from './forecast.ts'
 import { gather } from './gather.ts'
+import { changedAmong, stopMassChange } from './mass-change.ts'
 import { Complaint, type ExitCode, exitCodes, idText, reasonOf } from './output.ts'
 import { type Progress, progress } from './progress.ts'
 import { replaceEverywhere } from './put-replace.ts'
@@ -38,6 +39,8 @@ export interface PutOptions extends WalkOptions {
   readonly waitAll?: boolean
   /** Kept in the audit trail. */
   readonly note?: string
+  /** So many files may be replaced without a question, where the owner allows so many. */
+  readonly changes?: number
 }
 
 /** So many files are asked for by their ids; for more it costs less to list everything. */
@@ -59,6 +62,8 @@ interface Run {
   readonly bar: Progress
   readonly meter: Meter
   readonly lanes: ReturnType<typeof several>
+  /** Checksums of files that were read to see how many have changed. */
+  readonly sums: Map<FoundFile, string>
   /** Files that changed while they were read: once more in the end, and with what may have been promised for them. */
   readonly again: { readonly file: FoundFile; readonly offered: boolean }[]
 }
@@ -83,8 +88,17 @@ export async function put(
   const inPieces = desk.client.directory.collection(collection)?.fragments !== undefined
   const meter = newMeter(bar, pillars.length, inPieces)
   const about = { desk, collection, options, pillars, ...there }
-  const run = { ...about, summary, bar, meter, lanes, again: [] }
+  const run: Run = { ...about, summary, bar, meter, lanes, again: [], sums: new Map() }
   try {
+    if (options.changed === 'replace' && options.dryRun !== true) {
+      const same = (file: FoundFile, there: Known) => asKnown(file, there, options) !== undefined
+      const changed = await changedAmong(found, there.remote, same, async (file) => {
+        const sum = await hashed(run, file)
+        run.sums.set(file, sum)
+        return sum
+      })
+      await stopMassChange(desk, collection, changed, options.changes)
+    }
     await pass(run, found, false)
     const again = await secondLook(run)
     await pass(run, again, true)
@@ -237,7 +251,9 @@ const asKnown = (
 ): Known | undefined =>
   checksum !== true && there?.size === size && there.mtime === mtime ? there : undefined
 
-function hashed({ desk, meter }: Run, file: FoundFile): Promise<string> {
+async function hashed({ desk, meter, sums }: Run, file: FoundFile): Promise<string> {
+  const known = sums.get(file)
+  if (known !== undefined) return known
   const { client, disk, signal } = desk
   const progress = (bytes: number): void => meter.read(bytes)
   return hashFile(client.world, disk, onDisk(file.path), file, { signal, progress })

@@ -9,7 +9,9 @@ import { progress } from './progress.ts'
 export interface ReplaceOptions extends DeleteOptions {
   readonly quiet?: boolean
   readonly json?: boolean
-  readonly note?: string
+  /** Signed by two people, who want just these bytes there. */
+  readonly order?: string
+  readonly replacement?: { readonly size: number; readonly checksum: string } | undefined
 }
 
 export const checkReplace = (id: string, options: ReplaceOptions): void =>
@@ -20,17 +22,16 @@ export async function replace(
   collection: string,
   id: string,
   path: string,
-  { checksum: old = '', pillar = [], note, quiet = false, json = false }: ReplaceOptions,
+  options: ReplaceOptions,
 ): Promise<ExitCode> {
+  const { checksum: old = '', pillar = [], note, quiet = false, json = false } = options
   const { client, disk, out, signal } = desk
-  const pillars = [...new Set(pillar)]
-  for (const name of pillars) pillarsOf(desk, collection, name)
-  const stat = await disk.stat(onDisk(path)).catch((error) => failed(path, error))
-  if (stat?.kind !== 'file')
-    throw new Complaint(`${idText(path)}: there is no such file`, exitCodes.failed)
-  const hashed = hashFile(client.world, disk, onDisk(path), stat, { signal })
-  const checksum = await hashed.catch((error) => failed(path, error))
+  const pillars = namedPillars(desk, collection, pillar)
+  const { stat, checksum } = await looked(desk, path)
   const { size, mtime } = stat
+  const { order, replacement } = options
+  if (replacement && replacement.checksum !== checksum)
+    throw new Complaint(`${idText(path)} is not what was approved`, exitCodes.failed)
   const item = { id, size, mtime, checksum, offer: offerOf(disk, onDisk(path), stat) }
   const bytes = size * pillars.length
   const bar = progress({ verb: 'replacing', bytes, files: 1, quiet: quiet || json })
@@ -38,6 +39,7 @@ export async function replace(
   const done = await replaceFile(client, collection, old.toLowerCase(), item, pillars, {
     signal,
     ...(note === undefined ? {} : { information: note }),
+    ...(order === undefined ? {} : { order }),
     progress(name, some) {
       came.set(name, some)
       bar.at(
@@ -51,6 +53,26 @@ export async function replace(
   if (done.every(({ is }) => is === 'done') && rest.length > 0)
     out.note(`${rest.join(', ')} still ${rest.length === 1 ? 'has' : 'have'} what was there before`)
   return outcomeCode(done)
+}
+
+/** Who was named, each once; a complaint about who does not keep it. */
+export function namedPillars(
+  desk: Desk,
+  collection: string,
+  named: readonly string[],
+): readonly string[] {
+  const pillars = [...new Set(named)]
+  for (const name of pillars) pillarsOf(desk, collection, name)
+  return pillars
+}
+
+/** The file that was named, and the checksum of what is in it. */
+export async function looked({ client, disk, signal }: Desk, path: string) {
+  const stat = await disk.stat(onDisk(path)).catch((error) => failed(path, error))
+  if (stat?.kind !== 'file')
+    throw new Complaint(`${idText(path)}: there is no such file`, exitCodes.failed)
+  const hashed = hashFile(client.world, disk, onDisk(path), stat, { signal })
+  return { stat, checksum: await hashed.catch((error) => failed(path, error)) }
 }
 
 function failed(path: string, error: unknown): never {

@@ -3,7 +3,7 @@ import { statuses } from '../client/list.ts'
 import { repairsUnderWay } from '../client/repairs.ts'
 import type { Status } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
-import { formatBytes } from '../world/units.ts'
+import { formatBytes, formatDuration } from '../world/units.ts'
 import { type Desk, pillarsOf } from './desk.ts'
 import { farewell, unusableLine } from './leaving.ts'
 import { Complaint, type ExitCode, exitCodes, many, table } from './output.ts'
@@ -156,19 +156,39 @@ export async function status(
       unusable,
     })
   }
+  const notes = (await asked)?.notes ?? []
+  for (const note of notes) out.line(`attention: ${note}`)
+  if (notes.length > 0) out.object({ notes })
   if (nobody) return exitCodes.nobody
   return options.check && !safe ? exitCodes.failed : exitCodes.done
 }
 
-/** A row each; with versions when they are wanted, or when they differ. */
+/** A row each; with versions when they are wanted, or when they differ; with proofs and wear when all is wanted. */
 export function rowsOf(
   seen: readonly Seen[],
   { verbose = false }: { readonly verbose?: boolean } = {},
 ): string[][] {
   const versions = new Set(seen.flatMap(({ status: one }) => one?.version ?? []))
   const told = verbose || versions.size > 1
-  return seen.map((one) => rowOf(one, told && one.status ? [`version ${one.status.version}`] : []))
+  return seen.map((one) => {
+    const { status } = one
+    if (!status) return rowOf(one, [])
+    const more = verbose ? [provenText(status), wearText(status)] : []
+    return rowOf(one, [...more, ...(told ? [`version ${status.version}`] : [])])
+  })
 }
+
+/** When the oldest proof is of, and how many files were last proven how long ago. */
+function provenText({ oldestProof, proofAges = [] }: Status): string {
+  const since =
+    oldestProof === undefined ? 'not proven yet' : `proven since ${oldestProof.slice(0, 10)}`
+  return `${since}${proofAges.map(({ days, files }) => `, ${files} over ${days} days`).join('')}`
+}
+
+const wearText = ({ wear }: Status): string =>
+  wear === undefined
+    ? ''
+    : `${formatBytes(wear.bytes)} written outside its disks in ${formatDuration(wear.ms)}`
 
 function rowOf(
   { pillar, site, status: one, downUntil }: Seen,

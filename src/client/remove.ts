@@ -28,7 +28,8 @@ export const expiry = (client: Client) => ({ expiresAt: expiryText(client.world,
 
 /**
  * Deletes one file from the pillars that are named, and from no other. Nothing is deleted anywhere unless each of them
- * has answered first that it has these very bytes, or does not have the file any more.
+ * has answered first that it has these very bytes, or does not have the file any more. `order`: signed by two people, where
+ * the collection asks for that.
  */
 export async function remove(
   client: Client,
@@ -36,6 +37,7 @@ export async function remove(
   file: Exact,
   pillars: readonly string[],
   signal: AbortSignal,
+  order?: string,
 ): Promise<Done[]> {
   const { id } = file
   const request = compose<'IdentifyPillarsForDeleteFileRequest'>(client.world, client.name, {
@@ -53,7 +55,10 @@ export async function remove(
   // One after the other: who stops half-way has lost no more copies than he has seen.
   for (const { pillar, is, version } of seen) {
     if (is === 'absent' || version === undefined) done.push({ pillar, id, is: 'absent' })
-    else done.push(await removeFrom(client, collection, { ...file, version }, pillar, signal))
+    else {
+      const seen = { ...file, version }
+      done.push(await removeFrom(client, { collection, order }, seen, pillar, signal))
+    }
   }
   return done
 }
@@ -90,7 +95,7 @@ export const reasonOf = ({
 
 async function removeFrom(
   client: Client,
-  collection: string,
+  { collection, order }: { readonly collection: string; readonly order: string | undefined },
   file: Exact & { readonly version: number },
   pillar: string,
   signal: AbortSignal,
@@ -100,7 +105,8 @@ async function removeFrom(
     ...common(client, collection),
     ...expiry(client),
     to: [pillar],
-    files: [file],
+    files: [{ id: file.id, checksum: file.checksum, version: file.version }],
+    ...(order === undefined ? {} : { order }),
   })
   const [done] = await asked(client, pillar, [file], request, signal)
   return done ?? { pillar, id: file.id, is: 'silent' }

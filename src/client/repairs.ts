@@ -11,6 +11,7 @@ export interface Told {
   readonly findings: readonly Finding[]
   readonly leaving?: readonly Leaving[] | undefined
   readonly unusable?: readonly Unusable[] | undefined
+  readonly notes?: readonly string[] | undefined
 }
 
 /** Undefined when the tracker is silent, or too old to know. */

@@ -16,6 +16,8 @@ export interface ReplaceOptions {
   readonly signal: AbortSignal
   /** Why, in free words: ends in the audit trail. */
   readonly information?: string
+  /** Signed by two people, where the collection asks for that. */
+  readonly order?: string
   /** Bytes that the pillar whose turn it is has received so far. */
   progress?(pillar: string, bytes: number): void
 }
@@ -61,7 +63,7 @@ async function replaceAt(
   replaces: { readonly checksum: string; readonly version: number },
   item: PutItem,
   pillar: string,
-  { signal, information, progress }: ReplaceOptions,
+  { signal, information, order, progress }: ReplaceOptions,
 ): Promise<Done> {
   const { world, name, line, topics, bench } = client
   const { id, size, checksum, mtime } = item
@@ -76,6 +78,7 @@ async function replaceAt(
     to: [pillar],
     files: [{ id, size, checksum, mtime: timeText(mtime), replaces }],
     ...(information === undefined ? {} : { auditTrailInformation: information }),
+    ...(order === undefined ? {} : { order }),
   }
   let sent = transmission()
   const make = (): MessageOf<'ReplaceFileRequest'> =>

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { openIndex, type SyncIndex } from '../index/sqlite.ts'
 import { openSyncState, type SyncState } from '../state/sqlite.ts'
 import { failureOf, handedOver, type ThreadCall, type ThreadReply } from '../system/threads.ts'
+import { writtenHere } from '../system/wear.ts'
 import { DiskError } from './disk.ts'
 import { type NodeDisk, nodeDisk } from './node.ts'
 
@@ -22,9 +23,12 @@ function serve(root: string): void {
     return path === ':memory:' ? path : join(root, path)
   }
   const volume = {
-    open: () => {
+    /** Whether files are kept here; else it is an index that is kept apart from its disk. */
+    open(): boolean {
       disk = nodeDisk(root)
+      return disk.stat('volume.json') !== undefined
     },
+    written: writtenHere,
     openIndex(path: string): void {
       index = openIndex(placeOf(path))
       index.watch((told) => parentPort?.postMessage({ told } satisfies ThreadReply))

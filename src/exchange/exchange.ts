@@ -3,6 +3,7 @@
  * PATCH with the names of the IETF draft on resumable uploads. Who may do what is said by the token alone.
  */
 import { limits } from '../limits.ts'
+import { membershipAt } from '../protocol/fragments.ts'
 import { discard, exactly } from '../transfer/body.ts'
 import {
   flag,
@@ -16,7 +17,7 @@ import type { Request, Response, Serve } from '../transfer/transfer.ts'
 import { type Directory, documentTag } from '../trust/directory.ts'
 import type { Keys } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
-import { takeDocument } from './document.ts'
+import { documentIntake } from './document.ts'
 import type { Put, Shelf, Slice, Written } from './shelf.ts'
 
 export interface ExchangeParts {
@@ -29,6 +30,8 @@ export interface ExchangeParts {
   readonly relay: boolean
   /** Takes archive documents by the owner, and tells of a newer one; without it none is taken. */
   newDocument?(): void
+  /** How a collection in fragments is kept, as JSON, for pillars; undefined when nobody is to be told by us now. */
+  membership?(collection: string): string | undefined
   /** The most that one request may bring; `transferPageBytes` when absent. */
   readonly pageBytes?: number
 }
@@ -42,14 +45,18 @@ interface Grant {
 }
 
 export function exchange(parts: ExchangeParts): Serve {
+  const takeDocument = documentIntake(parts.directory)
   return async (peer, request, signal) => {
     if (request.path === '/archive-document' && request.method === 'GET')
       return document(parts, request)
     if (request.path === '/archive-document' && request.method === 'PATCH' && parts.newDocument) {
-      const [status, why] = await takeDocument(parts.directory, request)
+      const [status, why] = await takeDocument(peer, request)
       if (status === 204) parts.newDocument()
-      return status === 204 ? { status, headers: {} } : refusal(status, why)
+      if (status === 204) return { status, headers: {} }
+      return refusal(status, why, status === 503 ? { 'retry-after': '1' } : {})
     }
+    const collection = request.method === 'GET' ? membershipAt(request.path) : undefined
+    if (collection !== undefined && parts.membership) return membership(parts, peer, collection)
     const grant = authorise(parts, peer, request)
     if ('refused' in grant) {
       parts.world.log.warn('exchange.refused', { peer, path: request.path, why: grant.refused })
@@ -272,6 +279,19 @@ function document({ directory, world }: ExchangeParts, { headers: asked }: Reque
     },
     body: once(sealed),
   }
+}
+
+function membership(
+  { directory, membership }: ExchangeParts,
+  peer: string,
+  collection: string,
+): Response {
+  if (directory.identity(peer)?.role !== 'pillar') return refusal(403, 'this is for pillars')
+  const text = membership?.(collection)
+  if (text === undefined) return refusal(503, 'nobody is registered here now')
+  const bytes = new TextEncoder().encode(text)
+  const headers = { 'content-length': `${bytes.length}`, 'content-type': 'application/json' }
+  return { status: 200, headers, body: once(bytes) }
 }
 
 /** One line that says why, for people; peers go by the status and the headers. */

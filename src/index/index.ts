@@ -149,6 +149,8 @@ export interface RetainedQuery {
   readonly ids?: readonly string[]
   /** Only those that are kept, and were put aside before (milliseconds since 1970). */
   readonly keptBefore?: number
+  /** Not those of these collections. */
+  readonly except?: readonly string[]
   /** Only those that are on their way. */
   readonly moving?: boolean
   readonly limit: number
@@ -326,6 +328,9 @@ export const damagedFact = (collection: string, id: string): string =>
 /** A path as file systems see it that tell no cases apart: two paths that fold alike may be one file there. */
 export const foldPath = (path: string): string =>
   path.normalize('NFC').toLowerCase().normalize('NFC')
+
+/** Questions that are work of the processor as well as of the disk: that they take long says nothing about the disk. */
+export const lengthy: ReadonlySet<string> = new Set(['inspect'])
 
 /** Stands before the first audit entry, in place of a hash. */
 export const noAuditHash = '0'.repeat(64)

@@ -73,9 +73,11 @@ export function removalQueries(database: DatabaseSync): Queries {
       }
       return { tombstones, partial: false }
     },
-    retained({ collection, ids, keptBefore, moving, limit }) {
+    retained({ collection, except, ids, keptBefore, moving, limit }) {
       const terms: [sql: string, ...values: SQLInputValue[]][] = [['true']]
       if (collection !== undefined) terms.push(['collection = ?', collection])
+      if (except && except.length > 0)
+        terms.push(['collection NOT IN (SELECT value FROM json_each(?))', JSON.stringify(except)])
       if (ids) terms.push(['id IN (SELECT value FROM json_each(?))', JSON.stringify(ids)])
       if (keptBefore !== undefined) terms.push([`state = 'kept' AND since < ?`, keptBefore])
       if (moving) terms.push([`state <> 'kept'`])

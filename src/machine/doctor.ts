@@ -7,9 +7,10 @@ import { type AgentConfig, agentShape } from '../system/config-shapes.ts'
 import { board, bridges, clock, power } from './board.ts'
 import { askControl, controlPaths } from './control.ts'
 import { bad, type Finding, ok, unknown } from './finding.ts'
+import { disksBelow, mountsIn, mountTable } from './mounts.ts'
 import { ciphers, reach } from './reach.ts'
 import { supplyFinding } from './supply.ts'
-import { identity, indexAgainstBag, space } from './volume-checks.ts'
+import { belongsTo, identity, indexAgainstBag, space } from './volume-checks.ts'
 
 /** No clock is right that is before this. */
 const built = Date.UTC(2026, 0, 1)
@@ -30,22 +31,37 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
   const ups = await supplyFinding({ clock: systemClock() }, config)
   if (ups) yield ups
   yield* network(config)
-  const volume = {
-    mount: config['volume.mount'],
-    pillar: config.name,
-    archive: config.archive,
+  const mounts = volumesOf(config)
+  // Which one is told by the first line, and by each where there are several.
+  for (const mount of mounts)
+    for await (const found of volume(config, mount))
+      yield mounts.length === 1 || found.check === 'disk'
+        ? found
+        : { ...found, text: `${mount}: ${found.text}` }
+}
+
+/** Where its volumes are: those that are named, and those that are found as a start would find them. */
+function volumesOf(config: AgentConfig): string[] {
+  const named = [config['volume.mount'], ...config['volume.mounts']]
+  const found = disksBelow(mountsIn(mountTable()), config['volume.search']).map(({ at }) => at)
+  return [...new Set([...named, ...found.filter((at) => belongsTo(at, config))])]
+}
+
+async function* volume(config: AgentConfig, mount: string): AsyncGenerator<Finding> {
+  const about = {
+    ...{ mount, pillar: config.name, archive: config.archive, kind: config.kind },
     reserveBytes: config['volume.reserve'],
     told: () => askControl(controlPaths(config), 'index'),
   }
-  if (config['bay.index'] !== undefined && !existsSync(join(volume.mount, 'colonnade'))) {
-    yield unknown('disk', `nothing is mounted at ${volume.mount}: it sleeps, or is not there`)
+  if (config['bay.index'] !== undefined && !existsSync(join(mount, 'colonnade'))) {
+    yield unknown('disk', `nothing is mounted at ${mount}: it sleeps, or is not there`)
     return
   }
-  const disk = identity(volume)
+  const disk = identity(about)
   yield disk
   if (disk.is === 'bad') return
-  yield space(volume)
-  yield await indexAgainstBag(volume)
+  yield space(about)
+  yield await indexAgainstBag(about)
 }
 
 function membership(path: string): AgentConfig | Finding {

@@ -11,7 +11,9 @@ import {
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
+import type { PillarKind } from '../protocol/scalars.ts'
 import { reserveOf } from '../store/reservations.ts'
+import type { AgentConfig } from '../system/config-shapes.ts'
 import { formatBytes } from '../world/units.ts'
 import { bad, type Finding, ok, unknown, warn } from './finding.ts'
 
@@ -19,10 +21,22 @@ export interface VolumeChecked {
   readonly mount: string
   readonly pillar: string
   readonly archive: string
+  /** Of one that keeps checksums only nothing that is listed is there. */
+  readonly kind: PillarKind
   /** By the size of the disk when absent. */
   readonly reserveBytes: number | undefined
   /** What a running agent says of its indexes, by volume; undefined when none runs. */
   told(): Promise<Readonly<Record<string, unknown>> | undefined>
+}
+
+/** A volume of this pillar, whatever it is called. */
+export function belongsTo(mount: string, { name, archive }: AgentConfig): boolean {
+  try {
+    const found = JSON.parse(readFileSync(join(mount, 'colonnade', 'volume.json'), 'utf8'))
+    return found.pillar === name && found.archive === archive
+  } catch {
+    return false
+  }
 }
 
 export function identity({ mount, pillar, archive }: VolumeChecked): Finding {
@@ -71,7 +85,7 @@ export function space({ mount, reserveBytes }: VolumeChecked): Finding {
  * The index (what the pillar says that it has) against the lists of the bags (what a stranger would read), and these against
  * the files; of many files a sample. While the agent runs, the index is its own, and it is asked what stands in it.
  */
-export async function indexAgainstBag({ mount, told }: VolumeChecked): Promise<Finding> {
+export async function indexAgainstBag({ mount, kind, told }: VolumeChecked): Promise<Finding> {
   const root = join(mount, 'colonnade')
   try {
     const { volume } = JSON.parse(readFileSync(join(root, 'volume.json'), 'utf8'))
@@ -82,7 +96,8 @@ export async function indexAgainstBag({ mount, told }: VolumeChecked): Promise<F
     const wrong: string[] = []
     for (const collection of collectionsOf(root)) {
       const lines = await manifestOf(join(root, collection))
-      const missing = [...lines].filter(
+      const looked = kind === 'file' ? [...lines] : []
+      const missing = looked.filter(
         (path, at) => at % Math.ceil(lines.size / sample) === 0 && !isFile(root, collection, path),
       )
       for (const path of missing) lost.push(`${collection}/${path} is listed and not there`)

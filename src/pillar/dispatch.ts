@@ -4,7 +4,7 @@ import type { Mail } from '../post/post.ts'
 import { keepersOf } from '../protocol/document.ts'
 import { isRequest, type RequestMessage } from '../protocol/messages.ts'
 import { type deliveries, identifyGet } from './get.ts'
-import { guard } from './guard.ts'
+import { guard, refuse } from './guard.ts'
 import { identifyRead } from './identify.ts'
 import { unsupported } from './kind.ts'
 import { tellFragments } from './pieces.ts'
@@ -15,6 +15,7 @@ import { identifyPut, identifyReplace, type receptions } from './put.ts'
 import { identifyDelete, type removals } from './removal.ts'
 import type { results } from './results.ts'
 import { status } from './status.ts'
+import { tokenFault } from './token-fault.ts'
 import { listTombstones } from './tombstones.ts'
 import type { trails } from './trail.ts'
 
@@ -36,7 +37,11 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
     if (from.role === 'pillar') return
     const refused = unsupported(desk, message)
     if (refused) return refused
-    return guarded({ message, from, key }, () => perform(message, from, line, key))
+    return guarded({ message, from, key }, async () => {
+      const fault = tokenFault(desk, message)
+      if (fault !== undefined) return refuse(desk, message, 'FILE_TRANSFER_FAILURE', fault)
+      return perform(message, from, line, key)
+    })
   }
   // Expiry is judged where something would change: a board whose clock is wrong must still be able to answer.
   async function perform(

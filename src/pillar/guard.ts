@@ -3,13 +3,16 @@ import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
-import type { RequestMessage } from '../protocol/messages.ts'
+import type { MessageOf, RequestMessage } from '../protocol/messages.ts'
 import { forbidden } from '../protocol/permissions.ts'
+import { unapproved } from './approval.ts'
 import type { Desk } from './pillar.ts'
 
 /** Requests that take something away, once they are performed. */
-const destroys = (type: RequestMessage['type']): boolean =>
-  type === 'DeleteFileRequest' || type === 'ReplaceFileRequest'
+const isDestroying = (
+  message: RequestMessage,
+): message is MessageOf<'DeleteFileRequest' | 'ReplaceFileRequest'> =>
+  message.type === 'DeleteFileRequest' || message.type === 'ReplaceFileRequest'
 
 export interface Guarded extends Pick<Mail, 'from' | 'key'> {
   readonly message: RequestMessage
@@ -27,13 +30,17 @@ export function guard(desk: Desk) {
   async function destroy(asked: Guarded, perform: () => Promise<void>): Promise<void> {
     const { message, key } = asked
     if (directory.keyOwner(key)?.name !== message.from) return
-    const unfit = currency.isConfirmed() ? (fault(asked) ?? currency.clockFault()) : unconfirmed
+    const unfit = currency.isConfirmed()
+      ? (fault(asked) ?? currency.clockFault() ?? (await second(message)))
+      : unconfirmed
     if (unfit !== undefined) return refuse(desk, message, 'FAILURE', unfit)
     await perform()
   }
+  const second = async (message: RequestMessage): Promise<string | undefined> =>
+    isDestroying(message) ? unapproved(desk, message) : undefined
   return async (asked: Guarded, perform: () => Promise<void>): Promise<void> => {
     const { type } = asked.message
-    if (!destroys(type)) {
+    if (!isDestroying(asked.message)) {
       const why = fault(asked)
       if (why === undefined) return perform()
       const code = type.startsWith('Identify') ? 'IDENTIFICATION_NEGATIVE' : 'FAILURE'

@@ -23,9 +23,11 @@ import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { sparing } from './alarms.ts'
+import { forgetOrders } from './approval.ts'
 import { type Currency, currency } from './currency.ts'
 import { dispatch } from './dispatch.ts'
 import { type Estimate, estimate } from './estimate.ts'
+import { type FloorOptions, type Floors, floors, usualFloors } from './floors.ts'
 import { fragments } from './fragments/fragments.ts'
 import { deliveries } from './get.ts'
 import { type InHand, inHand, mindPower, presenceOfPower } from './power.ts'
@@ -33,6 +35,8 @@ import { proofs } from './proofs.ts'
 import { receptions } from './put.ts'
 import { removals } from './removal.ts'
 import { results } from './results.ts'
+import { purges } from './retention.ts'
+import { type Safekeeping, safekeeping } from './safekeeping.ts'
 import { noScrub, scrub } from './scrub.ts'
 import { trails } from './trail.ts'
 
@@ -45,6 +49,8 @@ export interface PillarParts {
   readonly site?: string | undefined
   /** How long bytes of deleted files are kept aside, milliseconds. */
   readonly retainMs: number
+  /** How much may be destroyed here in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** All stored bytes are read and compared once in this time, milliseconds; never when absent. */
   readonly scrubMs?: number
   readonly store: Store
@@ -70,10 +76,13 @@ export interface PillarParts {
   refresh(): Promise<number | undefined>
   /** Whether the system says that its clock is set by others who know the time. */
   synchronised?(): boolean
+  /** Bytes that were written outside the volumes, as far as the system tells, in the milliseconds since the start. */
+  wear?(): Promise<{ readonly bytes: number; readonly ms: number }>
 }
 
 /** What the handlers work with. */
-export interface Desk extends PillarParts {
+export interface Desk extends Omit<PillarParts, 'floors'> {
+  readonly floors: Floors
   readonly supply: Supply
   /** Transfers that go on. */
   readonly inHand: InHand
@@ -82,10 +91,13 @@ export interface Desk extends PillarParts {
   readonly stopping: AbortSignal
   readonly estimate: Estimate
   readonly currency: Currency
+  readonly keepsake: Safekeeping
   /** The bytes of this file were found wrong: they are looked at again, and put aside if they are. */
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
   gone(file: StoredFile): void
+  /** Somebody asked for it, and it is not stored here. */
+  missing(file: Pick<StoredFile, 'collection' | 'id'>): void
 }
 
 export interface Pillar {
@@ -102,6 +114,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
     gone: (file) => pieces.gone(file),
+    missing: (file) => pieces.missing(file),
   })
   const listings = results(desk)
   const work = {
@@ -127,12 +140,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       identity: name,
       clientId: parts.clientId ?? name,
       persistent: true,
-      subscriptions: [
-        topics.pillarRequests(name),
-        topics.allCollectionRequests(),
-        topics.trackerState(),
-        ...trackerEvents.map(topics.event),
-      ],
+      subscriptions: subscriptionsOf(parts),
       presence: (state, now) => presenceOf(parts, now, state, leaving),
     },
     {
@@ -171,11 +179,19 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       await pieces.idle()
       await scrubbing.idle()
       await work.results.idle()
+      await desk.keepsake.idle()
       await housekeeping
       await store.close()
     },
   }
 }
+
+const subscriptionsOf = ({ name, topics }: PillarParts): string[] => [
+  topics.pillarRequests(name),
+  topics.allCollectionRequests(),
+  topics.trackerState(),
+  ...trackerEvents.map(topics.event),
+]
 
 /** Said with everything, so that nobody takes what it confirms for a copy. */
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
@@ -204,28 +220,43 @@ function deskFor(
     post,
     suspect,
     gone,
-  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
+    missing,
+  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<
+    Desk,
+    'suspect' | 'gone' | 'missing'
+  >,
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
   const estimated = estimate(world.clock, parts.sleeper)
+  const alarm = sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
+    const alarm = compose<'Alarm'>(world, name, {
+      type: 'Alarm',
+      conversation: conversationOf(post().session()),
+      alarmCode,
+      alarmText,
+      ...about,
+    })
+    void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
+  })
   return {
-    ...{ ...parts, stopping, suspect, gone, supply },
+    ...{ ...parts, stopping, suspect, gone, missing, supply, alarm },
+    floors: floorsOf(parts, alarm),
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),
     currency: currency(parts, stopping, () => post().isConnected()),
+    keepsake: safekeeping(parts, stopping),
     answer: async (request, message) =>
       void (await post().send(request.replyTo, { ...message, ...kindOf(store) })),
-    alarm: sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
-      const alarm = compose<'Alarm'>(world, name, {
-        type: 'Alarm',
-        conversation: conversationOf(post().session()),
-        alarmCode,
-        alarmText,
-        ...about,
-      })
-      void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
-    }),
   }
+}
+
+function floorsOf(
+  { world, name, state, store, directory, floors: options = usualFloors }: PillarParts,
+  alarm: Desk['alarm'],
+): Floors {
+  const stored = async (collection: string): Promise<number> =>
+    (await store.summary()).find((one) => one.collection === collection)?.files ?? 0
+  return floors({ world, name, state, options, stored, alarm, document: directory.document })
 }
 
 /** While the broker is away, too: the trouble may have come with it. */
@@ -242,11 +273,13 @@ async function untilHeard(
 }
 
 /** The tracker hands out a newer archive document: we fetch it, and believe the owner's signature only. */
-function notice({ directory, currency }: Desk, mail: Mail): boolean {
+function notice({ directory, currency, keepsake }: Desk, mail: Mail): boolean {
   const { message, from } = mail
   if (message.type !== 'Presence') return false
-  if (from.role === 'tracker' && (message.document ?? 0) > directory.document().version)
-    currency.told(message.document ?? 0)
+  if (from.role !== 'tracker' || message.state !== 'online') return true
+  const { document = 0, recovery } = message
+  if (document > directory.document().version) currency.told(document)
+  if (recovery !== undefined) keepsake.told(recovery, document)
   return true
 }
 
@@ -269,9 +302,9 @@ async function keepHouse({
   world,
   store,
   stopping,
-  retainMs,
   currency,
   sleeper,
+  ...desk
 }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
@@ -294,10 +327,13 @@ async function keepHouse({
     const now = clock.now()
     try {
       await store.conclude([{ do: 'forget', now }])
+      await desk.floors.note()
       if (!steady() || disturbs()) continue
       swept = clock.monotonic()
+      await forgetOrders(desk.state, now)
       await store.evict(now - limits.partialMsMax)
-      while ((await store.purge(now - retainMs)) > 0 && !stopping.aborted);
+      for (const { before, of } of purges(desk, now))
+        while ((await store.purge(before, of)) > 0 && !stopping.aborted);
     } catch (error) {
       world.log.error('housekeeping.failed', { why: String(error) })
     }

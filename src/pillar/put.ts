@@ -128,7 +128,9 @@ export async function identifyReplace(
       return identified(id, { is: 'other' })
     return { id, code: 'IDENTIFICATION_POSITIVE' as const, version: versions[n] }
   })
-  const trouble = refusalOf(desk)
+  const wanted = files.filter(({ code }) => code === 'IDENTIFICATION_POSITIVE').length
+  const wish = { by: request.from, collection, files: wanted, kind: 'change' as const }
+  const trouble = refusalOf(desk) ?? (await desk.floors.objection(wish))
   const bytes = request.files.reduce((sum, file) => sum + file.size, 0)
   const code = trouble === undefined ? 'IDENTIFICATION_POSITIVE' : 'IDENTIFICATION_NEGATIVE'
   const answer = compose<'IdentifyPillarsForReplaceFileResponse'>(desk.world, desk.name, {
@@ -149,7 +151,7 @@ function refused(id: string, standing: Standing, otherwise: ResponseCode): FileR
     return {
       id,
       code: otherwise,
-      text: `no room: ${standing.bytesFree} bytes may still be promised`,
+      text: standing.why ?? `no room: ${standing.bytesFree} bytes may still be promised`,
     }
   return {
     id,
@@ -196,7 +198,7 @@ export function receptions(desk: Desk) {
       const final = JSON.parse(known.answer) as PutFinal
       await desk.answer(request, { ...final, sentAt: now })
     } else {
-      const unfit = objection(desk, request)
+      const unfit = objection(desk, request) ?? (await tooMany(desk, request))
       if (!unfit) return false
       await say(desk, request, ...unfit)
     }
@@ -260,6 +262,21 @@ function objection(desk: Desk, request: PutRequest): [ResponseCode, text: string
     return [code, 'such a request names its pillars']
   const { refusal } = supply.plan()
   return refusal === undefined ? undefined : ['FILE_TRANSFER_FAILURE', refusal]
+}
+
+/** Counted is each file when it takes the place of another; what is too many by now is not even fetched. */
+async function tooMany(
+  desk: Desk,
+  request: PutRequest,
+): Promise<[ResponseCode, text: string] | undefined> {
+  if (request.type !== 'ReplaceFileRequest') return undefined
+  const { collection, from, files } = request
+  const ids = files.map(({ id }) => id)
+  const rows = await desk.store.stored(collection, ids)
+  const going = files.filter(({ checksum }, n) => rows[n]?.checksum !== checksum)
+  const wish = { by: from, collection, files: going.length, kind: 'change' as const }
+  const why = await desk.floors.objection(wish)
+  return why === undefined ? undefined : ['FAILURE', why]
 }
 
 function beginning(desk: Desk, shared: ReturnType<typeof transfers>) {

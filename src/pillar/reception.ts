@@ -159,11 +159,17 @@ async function receive(
   try {
     if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
     halted.throwIfAborted()
+    if (await desk.store.storeTwin?.(file, actorOf(course))) {
+      course.at = file.size
+      return settled(desk, file, 'stored')
+    }
     incoming = await desk.store.incoming(file.collection, file.id, file.replaces)
     before = course.at = incoming.at()
     await fetch(desk, course, incoming, halted)
     // The slot is for bytes on their way; files that wait for their sync share it better without.
     leave()
+    const why = await countedOut(desk, course)
+    if (why !== undefined) return { id: file.id, code: 'FAILURE', text: why }
     return settled(desk, file, await incoming.finish(actorOf(course)))
   } catch (broken) {
     // What has come is there when the power is back. What it was broken off for says more than how it broke.
@@ -182,6 +188,13 @@ async function receive(
     course.closedFor = undefined
     if (course.relay !== undefined) void forget(desk, course)
   }
+}
+
+/** Counts a file that is about to take the place of another; why it may not, when they are too many. */
+async function countedOut(desk: Desk, { file, request }: Course): Promise<string | undefined> {
+  if (!file.replaces) return undefined
+  const wish = { by: request.from, collection: file.collection, files: 1, kind: 'change' as const }
+  return (await desk.floors.spend(wish)).why
 }
 
 const actorOf = ({ request, signer }: Course): Actor => ({

@@ -36,7 +36,9 @@ export async function identifyDelete(
       return { id, code: 'EXISTING_FILE_CHECKSUM_FAILURE' as const, text: wrongChecksum }
     return { id, code: 'IDENTIFICATION_POSITIVE' as const, version }
   })
-  const trouble = stillness(desk)
+  const wanted = files.filter(({ code }) => code === 'IDENTIFICATION_POSITIVE').length
+  const wish = { by: request.from, collection, files: wanted, kind: 'change' as const }
+  const trouble = stillness(desk) ?? (await desk.floors.objection(wish))
   const worst = files.find(({ code }) => code !== 'IDENTIFICATION_POSITIVE')?.code
   const code =
     trouble === undefined ? (worst ?? 'IDENTIFICATION_POSITIVE') : 'IDENTIFICATION_NEGATIVE'
@@ -122,16 +124,37 @@ async function results(desk: Desk, request: RemovalRequest, key: string): Promis
   const { from: actor, conversation, auditTrailInformation: information } = request
   const by = { actor, conversation, key, ...(information === undefined ? {} : { information }) }
   const done: FileResult[] = []
+  const beyond = await countedOut(desk, request)
   let told = desk.world.clock.monotonic()
   for (const file of request.files) {
     if (desk.stopping.aborted) break
-    done.push(await one(desk, request.collection, file, by))
+    const why = beyond.get(file.id)
+    done.push(
+      why === undefined
+        ? await one(desk, request.collection, file, by)
+        : { id: file.id, code: 'FAILURE', text: why },
+    )
     if (desk.world.clock.monotonic() - told < limits.progressMs) continue
     told = desk.world.clock.monotonic()
     await progress(desk, request, 'OPERATION_PROGRESS', done.length)
   }
   const rest = request.files.slice(done.length)
   return [...done, ...rest.map(({ id }) => ({ id, code: 'FAILURE' as const, text: 'stopping' }))]
+}
+
+/** Counts what would go, before it does; those that are too many, and why. */
+async function countedOut(
+  desk: Desk,
+  request: RemovalRequest,
+): Promise<ReadonlyMap<string, string>> {
+  if (request.type !== 'DeleteFileRequest' || stillness(desk) !== undefined) return new Map()
+  const { collection, from, files } = request
+  const ids = files.map(({ id }) => id)
+  const rows = await desk.store.stored(collection, ids)
+  const going = ids.filter((_, n) => rows[n] && rows[n].checksum === files[n]?.checksum)
+  const wish = { by: from, collection, files: going.length, kind: 'change' as const }
+  const { granted, why = '' } = await desk.floors.spend(wish)
+  return new Map(going.slice(granted).map((id) => [id, why]))
 }
 
 async function one(

@@ -37,10 +37,8 @@ const noSpace: Space = {
   bytesOpen: 0,
 }
 
-async function look(
-  { store, version, world, supply, state }: Desk,
-  collection: string,
-): Promise<Status> {
+async function look(desk: Desk, collection: string): Promise<Status> {
+  const { store, version, world, supply, state } = desk
   const volumes = await volumesOf(store)
   const away = store.away?.()
   const trouble = store.trouble()
@@ -65,6 +63,7 @@ async function look(
     verdict: trouble !== undefined ? 'ERROR' : warning !== undefined ? 'WARNING' : 'OK',
     text: trouble ?? warning ?? 'all is well',
     ...(power === undefined ? {} : { power }),
+    ...(desk.wear ? { wear: await desk.wear() } : {}),
     version,
     volumes: volumes.map(told),
     files: summary?.files ?? 0,

@@ -5,6 +5,7 @@ import type { MessageOf } from '../protocol/messages.ts'
 import { timeText } from '../protocol/scalars.ts'
 import { fitting, queryOf } from './listings.ts'
 import type { Desk } from './pillar.ts'
+import { retainedMs } from './retention.ts'
 
 /** No message holds more. */
 const rowsMax = 250
@@ -31,13 +32,14 @@ export async function listTombstones(
 
 /** How each of them is told. */
 async function itemOf(
-  { store, retainMs }: Desk,
+  desk: Desk,
   collection: string,
   stones: readonly Tombstone[],
 ): Promise<(stone: Tombstone) => Item> {
   const ids = stones.map(({ id }) => id)
   const since = new Map<string, number>()
-  for (const { id, checksum, since: at } of await store.restorable(collection, ids))
+  const retainMs = retainedMs(desk, collection)
+  for (const { id, checksum, since: at } of await desk.store.restorable(collection, ids))
     since.set(`${id}\0${checksum}`, at)
   return ({ id, checksum, size, mtime, timestamp, removedAt }) => {
     const kept = since.get(`${id}\0${checksum}`)

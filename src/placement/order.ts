@@ -42,13 +42,14 @@ function prepare({ members }: Membership): Prepared {
   }
 }
 
-const known = new WeakMap<Membership, Prepared>()
+/** By the list of members, which the same membership for other copies shares. */
+const known = new WeakMap<Membership['members'], Prepared>()
 
 function prepared(membership: Membership): Prepared {
-  const before = known.get(membership)
+  const before = known.get(membership.members)
   if (before !== undefined) return before
   const now = prepare(membership)
-  known.set(membership, now)
+  known.set(membership.members, now)
   return now
 }
 

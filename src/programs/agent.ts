@@ -9,9 +9,10 @@ import type { Leave, Supply } from '../power/power.ts'
 import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
 import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
-import { openMember } from '../system/member.ts'
+import { keepBeside, openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
+import { wear } from '../system/wear.ts'
 import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
 import { volumeRoot } from './disks.ts'
@@ -51,6 +52,7 @@ async function started(
   const { store, state, sleeper } = ground
   const { name } = config
   const member = await openMember(world, config, state, connect)
+  member.directory.watch(() => keepBeside(world, config, member.directory))
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
@@ -61,9 +63,14 @@ async function started(
     store,
     state,
     retainMs: config['volume.retain'],
+    floors: {
+      changes: config['floor.changes'],
+      changesAll: config['floor.changes-all'],
+      unwantedPercent: config['floor.unwanted'],
+    },
     scrubMs: config['scrub.period'],
     ...(sleeper ? { sleeper } : {}),
-    synchronised,
+    ...{ synchronised, wear },
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })

@@ -46,6 +46,10 @@ type Run = (work: Work) => Promise<void>
 
 async function onVolume(mount: string, options: RebuildOptions, run: Run): Promise<void> {
   const config = read(configOf(options), agentShape)
+  if (config.kind === 'checksum')
+    throw new Error(
+      'this pillar keeps checksums only, so that nothing on its disk proves its index: adopt an empty disk for it, and the archive tells it anew',
+    )
   const root = join(mount, 'colonnade')
   if (!existsSync(join(root, 'volume.json')))
     throw new Error(`there is no volume at ${mount}: name the folder where its disk is mounted`)

@@ -73,7 +73,8 @@ export const trackerStatus = (world: World, config: TrackerConfig): Promise<stri
       for (const one of told.findings)
         if (one.collection === name) lines.push(`  ${findingLine(one)}`)
     }
-    return [...lines, ...verdictsOf(leaving, (one) => done.has(one))]
+    const notes = (told.notes ?? []).map((note) => `attention: ${note}`)
+    return [...lines, ...verdictsOf(leaving, (one) => done.has(one)), ...notes]
   })
 
 /** Resolves with what is to be said of it; rejects when the tracker refuses, with what to do instead. */

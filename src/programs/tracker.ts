@@ -1,15 +1,19 @@
 /** The tracker, put together from its parts: opened in order, closed in reverse. */
-import { mkdirSync, readFileSync, renameSync, watch, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
 import { openSpool } from '../exchange/spool.ts'
-import { mayUse } from '../protocol/topics.ts'
+import { timeText } from '../protocol/scalars.ts'
+import { mayRetain, mayUse } from '../protocol/topics.ts'
 import { enrolment } from '../setup/enrolment.ts'
+import { kitFault, openInvitations, partSealing, takeInvitations } from '../setup/kit.ts'
+import { publishNext, recoveringMark, signingKeys } from '../setup/signing.ts'
 import { openState } from '../state/sqlite.ts'
 import type { TrackerConfig } from '../system/config-shapes.ts'
 import { documentBeside, type Member, openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
+import type { RecoveryParts } from '../tracker/recovery.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import { httpsServe } from '../transfer/https.ts'
 import type { World } from '../world/world.ts'
@@ -45,8 +49,16 @@ export async function runTracker(
   }
   const repair = { everyMs: config['repair.every'], settleMs: config['repair.settle'] }
   const ours = { world, version, state, spool, repair, keepDocument }
-  const tracker = await startTracker({ ...member, ...ours, fragments })
+  const recovering = recoveryOf(world, config, { member, keepDocument })
+  const notes = (): string[] => [kitFault(config) ?? []].flat()
+  const tracker = await startTracker({ ...member, ...ours, fragments, notes, ...recovering })
+  const { recovery } = tracker
+  const guest = (name: string, key: string): boolean => recovery?.guest(name, key) ?? false
+  broker?.letIn(guest)
+  if (recovery && !recovery.missing())
+    rmSync(join(dirname(beside), recoveringMark), { force: true })
   const watching = watchDocument(beside, member, tracker)
+  const codes = watchCodes(dirname(beside), tracker)
   const [host, port] = hostPort(config['exchange.listen'])
   const strangers = enrolment({
     ...{ world, state, home: dirname(beside), documentPath: beside, keepDocument },
@@ -60,7 +72,9 @@ export async function runTracker(
     announce: () => tracker.announce(),
   })
   const { tls, directory } = member
-  const door = { serve: tracker.serve, strangers, admit: directory.admits }
+  const admit = (name: string, key: string): boolean =>
+    directory.admits(name, key) || guest(name, key)
+  const door = { serve: tracker.serve, strangers, admit }
   const served = await httpsServe({ host, port, tls, ...door, world })
   directory.watch(() => served.recheck())
   world.log.info('tracker.started', {
@@ -69,6 +83,7 @@ export async function runTracker(
   })
   return async () => {
     watching.close()
+    codes.close()
     await tracker.stop()
     await served.close()
     await broker?.broker.close()
@@ -84,8 +99,9 @@ export async function runTracker(
 async function openBroker(
   world: World,
   config: TrackerConfig,
-): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void }> {
+): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void; letIn(guest: Guest): void }> {
   let known: Member | undefined
+  let guest: Guest = () => false
   const [host, port] = hostPort(config['broker.listen'])
   const read = (path: string): string => readFileSync(path, 'utf8')
   const broker = await embeddedBroker({
@@ -93,20 +109,73 @@ async function openBroker(
     port,
     tls: { ca: read(config.ca), cert: read(config.certificate), key: read(config.key) },
     world,
-    admit: (identity, key) => known?.directory.admits(identity, key) ?? false,
+    admit: (identity, key) =>
+      known?.directory.admits(identity, key) === true || guest(identity, key),
     allow(identity, action, topic) {
-      const role = known?.directory.identity(identity)?.role
+      // Whom a restored tracker does not know yet is heard by nobody, but has to hear that he is waited for.
+      const role =
+        known?.directory.identity(identity)?.role ?? (guest(identity, '') ? 'pillar' : undefined)
       return role !== undefined && mayUse(config['topics.prefix'], role, identity, action, topic)
     },
+    mayRetain: (topic) => mayRetain(config['topics.prefix'], topic),
     onForbidden: (identity, topic) => world.log.warn('broker.forbidden', { identity, topic }),
   })
   return {
     broker,
     serveFor(member) {
       known = member
-      member.directory.watch(() => broker.recheck())
+      let names = namesIn(member)
+      member.directory.watch(() => {
+        broker.recheck()
+        // Who was a guest comes in again as what he is.
+        const now = namesIn(member)
+        for (const name of now) if (!names.has(name) && guest(name, '')) broker.drop(name)
+        names = now
+      })
+    },
+    letIn(admitted) {
+      guest = admitted
     },
   }
+}
+
+type Guest = (identity: string, key: string) => boolean
+
+const namesIn = ({ directory }: Member): Set<string> =>
+  new Set(directory.document().identities.map(({ name }) => name))
+
+/** What pillars keep for the day on which this machine is lost. */
+function recoveryOf(
+  world: World,
+  config: TrackerConfig,
+  { member, keepDocument }: { member: Member; keepDocument(sealed: Uint8Array): void },
+): { recovery: RecoveryParts } {
+  const documentPath = documentBeside(config)
+  const home = dirname(documentPath)
+  return {
+    recovery: {
+      sealing: partSealing(home, config.archive),
+      invitations: () => openInvitations(home),
+      takeInvitations: (some) => takeInvitations(home, some),
+      async over(change) {
+        rmSync(join(home, recoveringMark), { force: true })
+        const keys = signingKeys(config['owner-key'])
+        const publishing = { directory: member.directory, documentPath, keepDocument }
+        if (keys) await publishNext(publishing, keys, timeText(world.clock.now()), change)
+      },
+      replaced() {
+        world.log.error('tracker.ends', { why: 'the archive was restored on another machine' })
+        process.kill(process.pid, 'SIGTERM')
+      },
+    },
+  }
+}
+
+/** Codes that were given out are a part of what pillars keep. */
+function watchCodes(home: string, { recovery }: Tracker): { close(): void } {
+  const folder = join(home, 'invitations')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return watch(folder, () => void recovery?.renew().catch(() => undefined))
 }
 
 /** The owner writes a newer archive document beside our configuration: it is taken, and told to all, at once. */

@@ -1,6 +1,7 @@
 /** The tracker's disk for collections in fragments: opened in order, closed with the tracker. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { usualFloors } from '../pillar/floors.ts'
 import { uuid7 } from '../post/compose.ts'
 import { openState } from '../state/sqlite.ts'
 import { adoptVolume } from '../store/identity.ts'
@@ -32,8 +33,13 @@ export async function openVaultDisk(world: World, config: TrackerConfig): Promis
   const volume = await openVolume(world, disk, index, options)
   const view = openView(join(root, '.view.sqlite'))
   const state = openState(join(root, '.state.sqlite'))
+  const floors = {
+    ...usualFloors,
+    changes: config['floor.changes'],
+    changesAll: config['floor.changes-all'],
+  }
   return {
-    parts: { disk, index, volume, view, state, retainMs },
+    parts: { disk, index, volume, view, state, retainMs, floors },
     async close() {
       await view.close()
       await state.close()

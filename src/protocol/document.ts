@@ -1,6 +1,7 @@
 /** The archive document: one signed, versioned statement of who is who and what is kept where. */
 import * as v from 'valibot'
-import { Permission } from './permissions.ts'
+import { MassChange } from './mass-changes.ts'
+import { Approver, Permission } from './permissions.ts'
 import { Bytes, Count, Name, PillarKind, Time } from './scalars.ts'
 
 export const Identity = v.object({
@@ -29,6 +30,10 @@ export const Collection = v.object({
   algorithm: v.literal('sha256'),
   /** Files are only added: nothing in it is replaced or deleted, whoever asks. */
   appendOnly: v.optional(v.boolean()),
+  /** So many people must want it before anything is replaced or deleted: the second one signs the very same order. */
+  approvals: v.optional(v.pipe(Count, v.minValue(1), v.maxValue(2))),
+  /** Days that deleted and replaced bytes are kept aside, where that is longer than a board keeps them anyway. */
+  retainDays: v.optional(v.pipe(Count, v.minValue(1), v.maxValue(3_650))),
   /**
    * Kept in fragments of `bytes` each, of which the tracker brings `copies` to as many of the pillars, and answers for the
    * collection as a pillar does. Whole files on every pillar when absent.
@@ -57,14 +62,22 @@ export const ArchiveDocument = v.object({
   /** Only ever grows; an older document is never taken for a newer one. */
   version: Count,
   issuedAt: Time,
+  /** How often the tracker was restored: one that is from before is none any more. */
+  reign: v.optional(Count),
   identities: v.array(Identity),
   /** What clients may do; everything, when the whole field is absent. Else who is not named here may do nothing. */
   permissions: v.optional(v.array(Permission)),
+  /** Who may approve what others want to change, beside the curators. */
+  approvers: v.optional(v.array(Approver)),
+  /** Changes of many files that the owner allows, for a time. */
+  massChanges: v.optional(v.array(MassChange)),
   /** Who was taken out or replaced. What counts is that `identities` does not have the key any more. */
   revoked: v.optional(v.array(Revocation)),
   collections: v.array(Collection),
   /** Exchanges that are not a client's own: who, and where to dial. */
   exchanges: v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
+  /** Where the broker is dialled, since the tracker has moved: the newest first; as the configuration says when absent. */
+  brokers: v.optional(v.array(v.string())),
 })
 export type ArchiveDocument = v.InferOutput<typeof ArchiveDocument>
 
@@ -122,7 +135,34 @@ export function withoutMember(
     ...(document.permissions
       ? { permissions: document.permissions.filter(({ identity }) => identity !== name) }
       : {}),
+    ...(document.approvers
+      ? { approvers: document.approvers.filter(({ identity }) => identity !== name) }
+      : {}),
+    ...(document.massChanges
+      ? { massChanges: document.massChanges.filter(({ identity }) => identity !== name) }
+      : {}),
     collections,
+  }
+}
+
+/** So many addresses are tried one after the other. */
+const addressesMax = 3
+
+/** The tracker has moved: members try the new address first, and those before as long as that does not answer. */
+export function withAddress(
+  document: ArchiveDocument,
+  exchange: string,
+  brokers: { readonly now: string; readonly before: string },
+): ArchiveDocument {
+  const newest = (all: readonly string[]): string[] => [...new Set(all)].slice(0, addressesMax)
+  const trackers = document.identities.filter(({ role }) => role === 'tracker')
+  const isTracker = (identity: string): boolean => trackers.some(({ name }) => name === identity)
+  return {
+    ...document,
+    exchanges: document.exchanges.map((one) =>
+      isTracker(one.identity) ? { ...one, urls: newest([exchange, ...one.urls]) } : one,
+    ),
+    brokers: newest([brokers.now, ...(document.brokers ?? []), brokers.before]),
   }
 }
 

@@ -62,6 +62,12 @@ export type Parsed =
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
+const inOneLine = (issues: Parameters<typeof v.summarize>[0]): string =>
+  v
+    .summarize(issues)
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .slice(0, 500)
+
 /** Parses a line whose signature was found right. */
 export function parse(line: Uint8Array): Parsed {
   let value: unknown
@@ -71,7 +77,7 @@ export function parse(line: Uint8Array): Parsed {
     return { is: 'garbage', why: 'not JSON' }
   }
   const head = v.safeParse(Head, value)
-  if (!head.success) return { is: 'garbage', why: v.summarize(head.issues) }
+  if (!head.success) return { is: 'garbage', why: inOneLine(head.issues) }
   if (head.output.min > protocolVersion)
     return {
       is: 'notUnderstood',
@@ -80,7 +86,7 @@ export function parse(line: Uint8Array): Parsed {
     }
   const whole = v.safeParse(Message, value)
   if (whole.success) return { is: 'message', message: whole.output }
-  return { is: 'notUnderstood', head: head.output, why: v.summarize(whole.issues).slice(0, 500) }
+  return { is: 'notUnderstood', head: head.output, why: inOneLine(whole.issues) }
 }
 
 /**

@@ -50,8 +50,25 @@ export const Membership = v.object({
   /** The weights are fitted for so many. */
   copies: Count,
   members: v.array(v.object({ id: Name, weight: Count, site: v.optional(Name) })),
+  /** In a message: there are so many that they are not named in it, but to be asked of the tracker's exchange. */
+  count: v.optional(Count),
 })
 export type Membership = v.InferOutput<typeof Membership>
+
+/** Where the tracker's exchange tells the membership of a collection, to pillars. */
+export const membershipPath = (collection: string): string => `/membership/${collection}`
+export const membershipAt = (path: string): string | undefined =>
+  /^\/membership\/([a-z0-9-]+)$/.exec(path)?.[1]
+
+/** The membership of this collection, or undefined when it is none. */
+export function parseMembership(collection: string, text: string): Membership | undefined {
+  try {
+    const parsed = v.safeParse(Membership, JSON.parse(text))
+    return parsed.success && parsed.output.collection === collection ? parsed.output : undefined
+  } catch {
+    return undefined
+  }
+}
 /** Each further round of a distribution asks twice as many candidates beyond the copies. */
 export const sparesAtFirst = 2
 

@@ -228,6 +228,8 @@ export const Status = v.object({
   /** Of a collection in fragments: how many copies the scarcest has, how many each is to have, on how many pillars. */
   copies: v.optional(v.object({ least: Count, wanted: Count, pillars: Count })),
   power: v.optional(PowerStatus),
+  /** Written outside its volumes, log included, in so many milliseconds since its start. */
+  wear: v.optional(v.object({ bytes: Bytes, ms: Count })),
 })
 export type Status = v.InferOutput<typeof Status>
 export const GetStatusFinalResponse = v.object({
@@ -247,6 +249,8 @@ export const Presence = v.object({
   version: v.string(),
   /** Of the tracker: version of the archive document it hands out. */
   document: v.optional(Count),
+  /** Of the tracker: what pillars are to keep of the recovery kit; 0 when it was restored, and wants what they have. */
+  recovery: v.optional(Count),
   /** Of the tracker: pillars that are to go, or are lost; they count no more as copies. */
   leaving: v.optional(v.array(Name)),
   site: v.optional(Name),

@@ -29,6 +29,8 @@ export const request = {
   /** Why it is asked for, in free words; ends in the audit trail of what it changes. */
   auditTrailInformation: v.optional(v.pipe(v.string(), v.maxLength(limits.noteMax))),
 }
+/** Where two people must want what is destroyed: the order that both have signed. */
+export const ordered = { order: v.optional(v.pipe(v.string(), v.maxLength(limits.orderBytesMax))) }
 export const answer = {
   ...inCollection,
   responseInfo: v.object({ code: Code, text: v.optional(Text) }),

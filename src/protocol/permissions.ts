@@ -15,6 +15,9 @@ export const roleTexts: Readonly<Record<Role, string>> = {
   operator: 'lists and verifies, but gets no contents',
 }
 
+/** What somebody may do beside his role. */
+export const approverText = 'approves what others want to replace or delete'
+
 export const everyCollection = '*'
 export const Permission = v.object({
   identity: Name,
@@ -23,6 +26,13 @@ export const Permission = v.object({
   role: Role,
 })
 export type Permission = v.InferOutput<typeof Permission>
+
+/**
+ * May approve what others want to replace or delete, and list. Beside the permissions, not one of them: pillars of older
+ * releases pass over it.
+ */
+export const Approver = v.object({ identity: Name, collection: Permission.entries.collection })
+export type Approver = v.InferOutput<typeof Approver>
 
 export type Right = 'list' | 'get' | 'put' | 'change'
 
@@ -65,6 +75,29 @@ export function rolesOf(
   return said.map(({ role }) => role)
 }
 
+const isApprover = (
+  { approvers = [] }: Pick<ArchiveDocument, 'approvers'>,
+  identity: string,
+  collection: string,
+): boolean =>
+  approvers.some(
+    (one) =>
+      one.identity === identity &&
+      (one.collection === collection || one.collection === everyCollection),
+  )
+
+/** Whether this client may be the second one to want something changed: an approver, or a curator. */
+export function mayApprove(
+  document: ArchiveDocument,
+  identity: string,
+  collection: string,
+): boolean {
+  const { role } = document.identities.find(({ name }) => name === identity) ?? {}
+  if (role !== 'client') return false
+  if (document.permissions === undefined || isApprover(document, identity, collection)) return true
+  return rolesOf(document, identity, collection).includes('curator')
+}
+
 /** Why somebody may not ask this; undefined when he may. Pillars may ask nothing, the tracker destroys nothing. */
 export function forbidden(
   document: ArchiveDocument,
@@ -82,6 +115,7 @@ export function forbidden(
   if (document.permissions === undefined) return undefined
   const has = rolesOf(document, identity, collection)
   if (has.some((one) => rights[one].includes(right))) return undefined
+  if (right === 'list' && isApprover(document, identity, collection)) return undefined
   const [one] = has
   if (one === undefined) return `${identity} has no permission for ${collection}`
   return `${identity} is ${one} of ${collection}: ${roleTexts[one]}, no more`
@@ -100,6 +134,20 @@ export function permitted(
   )
   const more = role === undefined ? [] : [{ identity, collection, role }]
   return { ...document, permissions: [...others, ...more] }
+}
+
+/** With somebody as approver, or not any more. What nobody had said of roles stays unsaid. */
+export function approving(
+  document: ArchiveDocument,
+  identity: string,
+  collection: string,
+  may: boolean,
+): ArchiveDocument {
+  const others = (document.approvers ?? []).filter(
+    (one) => !(one.identity === identity && one.collection === collection),
+  )
+  if (!may && document.approvers === undefined) return document
+  return { ...document, approvers: may ? [...others, { identity, collection }] : others }
 }
 
 const asEver = ({ name, role }: ArchiveDocument['identities'][number]): Permission[] =>

@@ -1,6 +1,6 @@
 /** PutFile, and ReplaceFile, which is the same in the place of other bytes. */
 import * as v from 'valibot'
-import { answer, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
+import { answer, fileAnswer, files, OfferedFile, ordered, request, Transmission } from './parts.ts'
 import { Bytes, Checksum, Count, Name, Time } from './scalars.ts'
 
 function storing<
@@ -59,6 +59,11 @@ function storing<
 const replaced = { checksum: Checksum }
 
 const putFile = storing('PutFile', {}, {})
+const replaceFile = storing(
+  'ReplaceFile',
+  { replaces: v.object(replaced) },
+  { replaces: v.object({ ...replaced, version: Count }) },
+)
 /** What is there already is hashed again before it is confirmed. */
 const proving = { prove: v.optional(v.boolean()) }
 
@@ -68,9 +73,11 @@ export const puts = {
     identify: v.object({ ...putFile.identify.entries, ...proving }),
     request: v.object({ ...putFile.request.entries, ...proving }),
   },
-  ReplaceFile: storing(
-    'ReplaceFile',
-    { replaces: v.object(replaced) },
-    { replaces: v.object({ ...replaced, version: Count }) },
-  ),
+  ReplaceFile: {
+    ...replaceFile,
+    request: v.object({
+      ...replaceFile.request.entries,
+      ...ordered,
+    }),
+  },
 }

@@ -1,6 +1,6 @@
 /** DeleteFile, and bringing back what was deleted. */
 import * as v from 'valibot'
-import { answer, fileAnswer, files, request } from './parts.ts'
+import { answer, fileAnswer, files, ordered, request } from './parts.ts'
 import { Checksum, Count, FileId } from './scalars.ts'
 
 /** A file to be deleted, by the checksum that it is thought to have. */
@@ -23,6 +23,7 @@ export const DeleteFileRequest = v.object({
   type: v.literal('DeleteFileRequest'),
   /** `version`: the one that the pillar told; what was stored or confirmed since is not deleted. */
   files: files(v.object({ ...doomed, version: Count })),
+  ...ordered,
 })
 export const DeleteFileProgressResponse = v.object({
   ...answer,

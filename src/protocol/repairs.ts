@@ -1,7 +1,7 @@
 /** What the tracker brings back to whom, and what it has found that people are to decide. */
 import * as v from 'valibot'
 import { answer, envelope } from './parts.ts'
-import { Count, FileId, Name, Time } from './scalars.ts'
+import { Count, FileId, Name, Text, Time } from './scalars.ts'
 import { Leaving, Unusable } from './words.ts'
 
 export const Repair = v.object({
@@ -47,4 +47,6 @@ export const GetRepairsFinalResponse = v.object({
   findings: v.array(Finding),
   leaving: v.optional(v.array(Leaving)),
   unusable: v.optional(v.array(Unusable)),
+  /** What the operator is to see to, in sentences. */
+  notes: v.optional(v.array(Text)),
 })

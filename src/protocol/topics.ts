@@ -73,6 +73,7 @@ export function mayUse(
   const own = path[1] === identity
   if (path[0] === 'replies') return action === 'publish' ? path.length === 3 : own
   if (path[0] === 'collections') return path.length === 3 && path[2] === 'requests'
+  if (path[0] === 'pillars' && path.length !== 3) return false
   if (path[0] === 'pillars' && path[2] === 'state')
     // The tracker is there as a pillar too, for collections in fragments.
     return action === 'subscribe' || (own && role !== 'client')
@@ -86,3 +87,7 @@ export function mayUse(
       : role === 'tracker' || (role === 'pillar' && action === 'subscribe')
   return filter === all.alarms()
 }
+
+/** What stays on a broker for whoever comes later are presences: everything else of it would pile up there. */
+export const mayRetain = (prefix: string, topic: string): boolean =>
+  /^(pillars\/[^/]+|tracker)\/state$/.test(topic.slice(prefix.length + 1))

@@ -131,9 +131,13 @@ export async function addMember(folder: string, member: Member, into: string): P
 }
 
 /** What is not said again stays. */
-function keptRules({ collections }: ArchiveDocument, name: string): Pick<Collection, 'appendOnly'> {
-  const { appendOnly } = collections.find((one) => one.name === name) ?? {}
-  return appendOnly === undefined ? {} : { appendOnly }
+function keptRules({ collections }: ArchiveDocument, name: string): Partial<Collection> {
+  const { appendOnly, approvals, retainDays } = collections.find((one) => one.name === name) ?? {}
+  return {
+    ...(appendOnly === undefined ? {} : { appendOnly }),
+    ...(approvals === undefined ? {} : { approvals }),
+    ...(retainDays === undefined ? {} : { retainDays }),
+  }
 }
 
 /** Adds a collection, or gives it another policy. */

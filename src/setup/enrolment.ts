@@ -3,9 +3,8 @@
  * in the archive document before he is answered. Everything else is refused, and counted.
  */
 import { createHash, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { limits } from '../limits.ts'
-import { type Identity, withMember } from '../protocol/document.ts'
+import { type ArchiveDocument, type Identity, withMember } from '../protocol/document.ts'
 import {
   type Enrolment,
   type EnrolmentRequest,
@@ -18,12 +17,12 @@ import { timeText, timeValue } from '../protocol/scalars.ts'
 import type { State } from '../state/state.ts'
 import type { Request, Response, Serve } from '../transfer/transfer.ts'
 import { codeHalfBytes } from '../trust/code.ts'
-import { type Directory, sealDocument } from '../trust/directory.ts'
+import type { Directory } from '../trust/directory.ts'
 import { nodeKeys } from '../trust/keys.ts'
 import type { World } from '../world/world.ts'
 import { findInvitation, keepInvitation } from './invitations.ts'
 import { writeRevoked } from './revoke.ts'
-import { alone, type Signing, signingKeys } from './signing.ts'
+import { publishNext, type Signing, signingKeys, waitingIn } from './signing.ts'
 
 export interface EnrolmentParts {
   readonly world: World
@@ -123,19 +122,18 @@ async function enlist(
   { secret, publicKey }: EnrolmentRequest,
 ): Promise<void> {
   const { world, home, directory } = parts
+  const closed = waitingIn(home)
+  if (closed !== undefined) throw new Refused(503, closed)
   const keys = signingKeys(parts.ownerKey)
   if (!keys || keys.owner.publicKey !== directory.owner)
     throw new Refused(503, 'the keys of the archive are not on the tracker: nobody can be let in')
   const at = timeText(world.clock.now())
   keepInvitation(home, secret, { ...invitation, used: invitation.used ?? { publicKey, at } })
   const identity = await identityOf(keys, invitation, publicKey)
-  await alone(home, async () => {
-    await directory.accept(readFileSync(parts.documentPath)).catch(() => false)
-    const sealed = nextDocument(directory, keys, identity, { ...invitation, at })
-    parts.keepDocument(sealed)
-    await directory.accept(sealed)
-    if (invitation.replace) await writeRevoked(home, keys, directory.document())
-  })
+  const next = await publishNext(parts, keys, at, (document) =>
+    withNew(document, identity, { ...invitation, at }),
+  )
+  if (invitation.replace) await writeRevoked(home, keys, next)
   parts.announce()
 }
 
@@ -153,19 +151,16 @@ async function identityOf(
   }
 }
 
-function nextDocument(
-  directory: Directory,
-  { owner }: Signing,
+function withNew(
+  document: ArchiveDocument,
   identity: Identity,
   how: Pick<Invitation, 'replace' | 'permissions'> & { at: string },
-): Uint8Array {
-  const document = directory.document()
+): ArchiveDocument {
   try {
-    const next = (how.permissions ?? []).reduce(
+    return (how.permissions ?? []).reduce(
       (before, { collection, role }) => permitted(before, identity.name, collection, role),
       withMember(document, identity, how),
     )
-    return sealDocument({ ...next, version: document.version + 1, issuedAt: how.at }, owner)
   } catch (error) {
     throw new Refused(409, error instanceof Error ? error.message : String(error))
   }

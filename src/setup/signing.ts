@@ -1,7 +1,9 @@
 /** Signing for the owner and the authority on the tracker's machine, as long as their keys lie there. */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { ArchiveDocument } from '../protocol/document.ts'
 import type { Authority } from '../trust/certificates.ts'
+import { type Directory, sealDocument } from '../trust/directory.ts'
 import { keyOfCertificate, nodeSigner } from '../trust/keys.ts'
 import type { Signer } from '../trust/trust.ts'
 
@@ -24,6 +26,40 @@ export function signingKeys(ownerKey: string | undefined): Signing | undefined {
     throw new Error(`${beside('ca.key')} is not the key of ${beside('ca.pem')}`)
   return { owner: nodeSigner(owner), authority }
 }
+
+export interface Publishing {
+  readonly directory: Directory
+  /** Where the owner may have left a newer document that we have not seen yet. */
+  readonly documentPath: string
+  keepDocument(sealed: Uint8Array): void
+}
+
+/** Signs the next document, one after the other with everybody else; it is safe and in use when this resolves. */
+export function publishNext(
+  { directory, documentPath, keepDocument }: Publishing,
+  { owner }: Pick<Signing, 'owner'>,
+  at: string,
+  change: (document: ArchiveDocument) => ArchiveDocument,
+): Promise<ArchiveDocument> {
+  return alone(dirname(documentPath), async () => {
+    await directory.accept(readFileSync(documentPath)).catch(() => false)
+    const before = directory.document()
+    const next = { ...change(before), version: before.version + 1, issuedAt: at }
+    const sealed = sealDocument(next, owner)
+    keepDocument(sealed)
+    await directory.accept(sealed)
+    return next
+  })
+}
+
+/** Beside the document of a tracker that was restored, until it knows what the pillars know. */
+export const recoveringMark = 'recovering'
+
+/** Why the document must not be changed now, as a sentence. */
+export const waitingIn = (folder: string): string | undefined =>
+  existsSync(join(folder, recoveringMark))
+    ? 'this tracker was restored and waits for its pillars: `colonnade-tracker status` says for which'
+    : undefined
 
 const staleMs = 30_000
 const patienceMs = 10_000
@@ -50,6 +86,8 @@ export function lockNow(folder: string): () => void {
 function lockIn(folder: string): { take(): boolean; leave(): void } {
   const path = join(folder, 'archive-document.lock')
   const end = Date.now() + patienceMs
+  const waiting = waitingIn(folder)
+  if (waiting !== undefined) throw new Error(waiting)
   return {
     take() {
       if (made(path)) return true

@@ -37,6 +37,8 @@ export interface SimDisk {
   whenCut(): Promise<void>
   /** Cuts the power if it is on, lets the disk forget, and boots: `disk` is a new one. */
   crash(choice: Chooser | Random): void
+  /** What a crash would leave: two that leave the same are one and the same for whoever comes after. Nothing happens. */
+  foresee(choice: Chooser): string
   /** Runs what must end with the power as well, e.g. a commit of the index; counts as a call that changes something. */
   during<Result>(method: string, path: string, work: () => Result): Promise<Result>
   readonly faults: Faults
@@ -130,6 +132,7 @@ export function simDisk(options: SimDiskOptions): SimDisk {
       boot = newBoot()
       disk = diskFor(boot)
     },
+    foresee: (choice) => tree.foresee(choice).join('\n'),
     during: (method, path, work) => call(boot, method, path, work),
     faults: {
       failNext: trouble.failNext,

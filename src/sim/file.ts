@@ -32,13 +32,22 @@ export interface SimFile {
   crash(choose: Chooser, path: string): void
   /** One bit turns over on the disk, and nothing notices. */
   rot(offset: number): void
+  /** Another one that has come to the same. */
+  copy(): SimFile
 }
 
-export function simFile(mtime: number): SimFile {
-  let seen: Content = { bytes: new Uint8Array(0), size: 0, mtime }
-  const kept: Content = copyOf(seen)
-  let pending: Step[] = []
+interface History {
+  readonly seen: Content
+  readonly kept: Content
+  readonly pending: readonly Step[]
+}
+
+export function simFile(mtime: number, history?: History): SimFile {
+  let seen: Content = history?.seen ?? { bytes: new Uint8Array(0), size: 0, mtime }
+  const kept: Content = history?.kept ?? copyOf(seen)
+  let pending: Step[] = [...(history?.pending ?? [])]
   return {
+    copy: () => simFile(mtime, { seen: copyOf(seen), kept: copyOf(kept), pending }),
     kind: 'file',
     size: () => seen.size,
     mtime: () => seen.mtime,

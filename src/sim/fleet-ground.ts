@@ -2,6 +2,7 @@
 import type { ColdDisk } from '../bay/cold-disk.ts'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { Disk } from '../disk/disk.ts'
+import type { FloorOptions } from '../pillar/floors.ts'
 import type { AttendOptions } from '../power/attend.ts'
 import type { WatchOptions } from '../power/watch.ts'
 import { type ArchiveDocument, parseDocument } from '../protocol/document.ts'
@@ -43,8 +44,12 @@ export interface FleetOptions {
   readonly lan?: boolean
   /** A second collection, `pieces`, is kept in fragments. */
   readonly fragments?: { readonly bytes: number; readonly copies: number }
+  /** Pillars keep what brings a lost tracker back. */
+  readonly recovery?: boolean
   /** How long a pillar that is away counts there, milliseconds; a day when absent. */
   readonly graceMs?: number
+  /** How much may be destroyed in a day, on each pillar and in the vault; the usual when absent. */
+  readonly floors?: FloorOptions
   /** Each pillar has a UPS of its own, and works by it. */
   readonly power?: Partial<WatchOptions & AttendOptions>
 }

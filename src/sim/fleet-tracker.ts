@@ -7,6 +7,7 @@ import type { State } from '../state/state.ts'
 import { adoptVolume } from '../store/identity.ts'
 import { openVolume } from '../store/volume.ts'
 import type { FragmentParts } from '../tracker/fragments.ts'
+import { type RecoveryParts, recoveringKey } from '../tracker/recovery.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import { type Directory, openDirectory } from '../trust/directory.ts'
@@ -17,6 +18,7 @@ import { type SimDisk, simDisk } from './disk.ts'
 import {
   alive,
   archive,
+  changed,
   type FleetOptions,
   type Ground,
   keys,
@@ -39,6 +41,8 @@ export interface TrackerBoard {
   readonly disk: SimDisk
   /** While it does not run: its disk for collections in fragments is lost, with catalogue and view. */
   lose(): void
+  /** While it does not run: its machine is lost, and another has what the owner's kit says. */
+  restore(): Promise<void>
   /** What is on that disk now. */
   vault(): { readonly disk: SimDisk; readonly index: Index; readonly view: View }
 }
@@ -47,7 +51,8 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
   const name = 'tracker'
   const clock = ground.time.board()
   const disk = simDisk({ capacity: 1 << 30, clock })
-  const state: State = openState(':memory:')
+  let state: State = openState(':memory:')
+  let first = (): Uint8Array => ground.sealed
   const vault = vaultGround(clock, name)
   let running: Tracker | undefined
   let directory: Directory | undefined
@@ -58,10 +63,7 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
     current = own
     const { world, connect, dial } = alive(ground, name, own, clock)
     const mine = mortal(own, undying(state))
-    const opened = await openDirectory(
-      { keys, owner: owner.publicKey, archive, state },
-      ground.sealed,
-    )
+    const opened = await openDirectory({ keys, owner: owner.publicKey, archive, state }, first())
     directory = opened
     const spool = await openSpool(world, disk.disk, mine, {
       quotaBytes: options.spoolBytes ?? 512 << 20,
@@ -69,7 +71,7 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
     })
     running = await startTracker({
       ...{ world, name, version, state: mine, spool },
-      ...(options.fragments ? { fragments: () => vault.open(world, own, options.graceMs) } : {}),
+      ...(options.fragments ? { fragments: () => vault.open(world, own, options) } : {}),
       directory: opened,
       keys,
       signer: simSigner(name),
@@ -77,6 +79,7 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
       connect,
       dial,
       refresh: async () => void (await opened.accept(ground.sealed)),
+      ...(options.recovery ? { recovery: simRecovery(ground, opened) } : {}),
     })
     server = ground.net.serveAs(name, relayUrl, guarded(own, running.serve))
   }
@@ -96,6 +99,12 @@ export function trackerBoard(ground: Ground, options: FleetOptions): TrackerBoar
       running = undefined
     },
     lose: vault.lose,
+    async restore() {
+      vault.lose()
+      state = openState(':memory:')
+      await state.change([[recoveringKey, '[]']])
+      first = () => emptyDocument(ground.sealed)
+    },
     vault: vault.now,
   }
 }
@@ -116,7 +125,11 @@ function vaultGround(clock: BoardClock, name: string) {
     lose() {
       on = fresh()
     },
-    async open(world: SimWorld, own: Life, graceMs?: number): Promise<FragmentParts> {
+    async open(
+      world: SimWorld,
+      own: Life,
+      { graceMs, floors }: FleetOptions,
+    ): Promise<FragmentParts> {
       const { disk } = on.disk
       if ((await disk.stat('volume.json')) === undefined)
         await adoptVolume(world, disk, { pillar: name, archive, volume: `volume-of-${name}` })
@@ -127,7 +140,40 @@ function vaultGround(clock: BoardClock, name: string) {
         ...{ view: mortal(own, undying(on.view)), state: mortal(own, undying(on.state)) },
         retainMs: 30 * 24 * 3_600_000,
         ...(graceMs === undefined ? {} : { graceMs }),
+        ...(floors ? { floors } : {}),
       }
+    },
+  }
+}
+
+/** What a kit knows of the archive: itself. */
+const emptyDocument = (sealed: Uint8Array): Uint8Array =>
+  changed(
+    sealed,
+    (document) => ({
+      ...document,
+      identities: document.identities.filter(({ role }) => role === 'tracker'),
+      collections: [],
+    }),
+    0,
+  )
+
+/** Sealed is what begins with a word that nobody else would say. */
+const seal = new TextEncoder().encode('sealed ')
+
+function simRecovery(ground: Ground, directory: Directory): RecoveryParts {
+  return {
+    sealing: {
+      seal: (bytes) => Uint8Array.from([...seal, ...bytes]),
+      open: (sealed) =>
+        seal.every((byte, at) => sealed[at] === byte) ? sealed.subarray(seal.length) : undefined,
+    },
+    invitations: () => [],
+    takeInvitations: () => undefined,
+    async over(change) {
+      const { version } = directory.document()
+      ground.sealed = changed(directory.sealed(), change, version + 1)
+      await directory.accept(ground.sealed)
     },
   }
 }

@@ -53,8 +53,9 @@ export interface Board {
   /** The power goes, now; the disk forgets what it may. */
   crash(): void
   stop(): Promise<void>
-  /** The index as it is on the disk. */
+  /** The index as it is on the disk, and the state beside it. */
   readonly index: Index
+  readonly state: State
   /** Of a fleet with UPSes. */
   readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
@@ -89,6 +90,8 @@ export interface Fleet {
   readonly sealed: Uint8Array
   /** The last lines of every log, for the report of a failure. */
   lines(): string[]
+  /** What all of them have logged, in bytes. */
+  logged(): number
 }
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -126,6 +129,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...(options.slow ? { slow: options.slow } : {}),
       ...(options.cold ? { cold: options.cold } : {}),
       ...(options.power ? { power: options.power } : {}),
+      ...(options.floors ? { floors: options.floors } : {}),
     }),
   )
   const early = boards.slice(0, boards.length - (options.late ?? 0))
@@ -157,6 +161,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     sealed: ground.sealed,
     client: (name) => simClient(ground, name, ++runs, options.lan ?? true),
+    logged: () => ground.worlds.reduce((sum, world) => sum + world.logged(), 0),
     lines: () =>
       ground.worlds
         .flatMap((world) => world.lines())
@@ -164,7 +169,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold'> {
+interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold' | 'floors'> {
   readonly kind: PillarKind
 }
 
@@ -236,6 +241,9 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
     get index() {
       return ours.index
     },
+    get state() {
+      return state
+    },
     newDisk() {
       ours = fresh()
     },
@@ -272,7 +280,7 @@ async function openPillar(
   },
 ): Promise<Pillar> {
   const { own, part, ours, supply } = board
-  const { kind, told, slow, power, cold } = board.options
+  const { kind, told, slow, power, cold, floors } = board.options
   const { world, connect, dial } = part
   const { state } = ours
   const bare = ours.disk.disk
@@ -301,6 +309,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    ...(floors ? { floors } : {}),
     ...(sleeper ? { sleeper } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })

@@ -43,6 +43,8 @@ export interface Names {
    * or node never without the earlier. What is moved is under its old or its new name, never under none.
    */
   crash(choose: Chooser): void
+  /** Other ones, with files and folders of their own, that have come to the same. */
+  copy(): Names
 }
 
 export const simFolder = (): SimFolder => ({
@@ -53,9 +55,8 @@ export const simFolder = (): SimFolder => ({
   mtime: 0,
 })
 
-export function simNames(): Names {
-  const root = simFolder()
-  let pending: Happening[] = []
+export function simNames(root = simFolder(), before: readonly Happening[] = []): Names {
+  let pending: Happening[] = [...before]
 
   const happen = (about: SimNode, effects: readonly Effect[]): void => {
     for (const { folder, name, node } of effects) put(folder.seen, name, node)
@@ -101,7 +102,39 @@ export function simNames(): Names {
       pending = []
       restore(root, choose, '')
     },
+    copy() {
+      const copyOf = copier()
+      const happenings = pending.map(({ effects, about, synced }) => ({
+        effects: effects.map(({ folder, name, node }) => ({
+          ...{ folder: copyOf(folder), name },
+          node: node && copyOf(node),
+        })),
+        ...{ about: copyOf(about), synced },
+      }))
+      return simNames(copyOf(root), happenings)
+    },
   }
+}
+
+/** Copies files and folders; the same one once, however often it is met. */
+function copier() {
+  const copies = new Map<SimNode, SimNode>()
+  const all = (names: Map<string, SimNode>): [string, SimNode][] =>
+    [...names].map(([name, node]) => [name, copyOf(node)])
+  function copyOf<Node extends SimNode>(node: Node): Node {
+    const known = copies.get(node)
+    if (known) return known as Node
+    const fresh: SimNode = node.kind === 'file' ? node.copy() : simFolder()
+    copies.set(node, fresh)
+    if (node.kind === 'folder' && fresh.kind === 'folder') {
+      fresh.mtime = node.mtime
+      fresh.keptIn = node.keptIn && copyOf(node.keptIn)
+      for (const [name, below] of all(node.seen)) fresh.seen.set(name, below)
+      for (const [name, below] of all(node.kept)) fresh.kept.set(name, below)
+    }
+    return fresh as Node
+  }
+  return copyOf
 }
 
 function put(names: Map<string, SimNode>, name: string, node: SimNode | undefined): void {

@@ -25,6 +25,11 @@ export function simTree(capacity: number, now: () => number) {
       space.used = [...snapshotOf(names.root).values()].reduce((sum, { length }) => sum + length, 0)
     },
     snapshot: (): Map<string, Uint8Array> => snapshotOf(names.root),
+    foresee(choose: Chooser): string[] {
+      const copy = names.copy()
+      copy.crash(choose)
+      return [...fingerprint(copy.root)]
+    },
   }
 }
 
@@ -215,6 +220,18 @@ function walker(root: SimFolder) {
       if (parent === 'ENOTDIR' || parent.kind === 'file') throw new DiskError('ENOTDIR', path)
       return { folder: parent, name, node: parent.seen.get(name) }
     },
+  }
+}
+
+/** All that a program can see of it, times included. */
+function* fingerprint(folder: SimFolder, path = ''): Generator<string> {
+  for (const [name, node] of [...folder.seen].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const at = `${path}${name}`
+    if (node.kind === 'folder') {
+      yield `${at}/ ${node.mtime}`
+      yield* fingerprint(node, `${at}/`)
+    } else
+      yield `${at} ${node.mtime()} ${Buffer.from(node.read(0, node.size())).toString('latin1')}`
   }
 }
 

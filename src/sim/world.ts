@@ -5,6 +5,8 @@ import type { Clock, Log, Random, World } from '../world/world.ts'
 export interface SimWorld extends World {
   /** The last lines of the log, oldest first. */
   lines(): string[]
+  /** Length of all lines so far, in bytes. */
+  logged(): number
 }
 
 /** Enough to see what led to a failure. */
@@ -12,10 +14,13 @@ const linesMax = 200
 
 export function simWorld(clock: Clock, random: Random, name: string): SimWorld {
   const kept: string[] = []
+  let logged = 0
   const say =
     (level: string) =>
     (event: string, about: object = {}): void => {
-      kept.push(`${clock.monotonic()} ${name} ${level} ${event} ${said(about)}`)
+      const line = `${clock.monotonic()} ${name} ${level} ${event} ${said(about)}`
+      logged += line.length
+      kept.push(line)
       if (kept.length > linesMax) kept.shift()
     }
   const log: Log = {
@@ -24,7 +29,8 @@ export function simWorld(clock: Clock, random: Random, name: string): SimWorld {
     warn: say('warn'),
     error: say('error'),
   }
-  return { clock, random, hashing: hashingInThread(), log, lines: () => [...kept] }
+  const told = { lines: () => [...kept], logged: () => logged }
+  return { clock, random, hashing: hashingInThread(), log, ...told }
 }
 
 const said = (about: object): string =>

@@ -73,8 +73,8 @@ export function poolRemoving(
       const kept = await members.each(({ store }) => store.restorable(collection, ids))
       return kept.flatMap(({ value }) => value)
     },
-    async purge(before) {
-      const counts = await members.each(({ store }) => store.purge(before))
+    async purge(before, of) {
+      const counts = await members.each(({ store }) => store.purge(before, of))
       return counts.reduce((sum, { value }) => sum + value, 0)
     },
   }

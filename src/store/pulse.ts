@@ -2,6 +2,7 @@
  * Whether a volume answers: a disk that hangs must not make others wait. What is asked of it is counted; when something
  * waits and nothing was answered for a while, it is silent, until it answers again.
  */
+import { lengthy } from '../index/index.ts'
 import { limits } from '../limits.ts'
 import type { Clock } from '../world/world.ts'
 
@@ -20,12 +21,14 @@ export function pulse(clock: Clock, changed: (silent: boolean) => void): Pulse {
   const stopping = new AbortController()
   const listeners = new Set<() => void>()
   let [waiting, last, silent, looking] = [0, 0, false, false]
+  /** Of what is waited for, what may take long; all else waits behind it. */
+  let long = 0
 
   async function look(): Promise<void> {
     looking = true
     while (waiting > 0 && !stopping.signal.aborted) {
       await clock.sleep(limits.pulseMs, stopping.signal)
-      const still = waiting > 0 && clock.monotonic() - last >= limits.silentMs
+      const still = waiting > 0 && long === 0 && clock.monotonic() - last >= limits.silentMs
       if (stopping.signal.aborted || silent || !still) continue
       silent = true
       for (const tell of [...listeners]) tell()
@@ -51,8 +54,13 @@ export function pulse(clock: Clock, changed: (silent: boolean) => void): Pulse {
           const member: unknown = Reflect.get(target, name)
           if (typeof member !== 'function') return member
           return (...args: unknown[]) => {
+            const isLong = lengthy.has(String(name))
             begin()
-            return (Reflect.apply(member, target, args) as Promise<unknown>).finally(end)
+            if (isLong) long++
+            return (Reflect.apply(member, target, args) as Promise<unknown>).finally(() => {
+              if (isLong) long--
+              end()
+            })
           }
         },
       }),

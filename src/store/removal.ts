@@ -19,7 +19,7 @@ import type { Health } from './health.ts'
 import { audited } from './incoming.ts'
 import { partialOf, pathAside } from './names.ts'
 import { digestAt } from './recovery.ts'
-import type { Actor, Doomed, Removed, Replaced, Restored } from './store.ts'
+import type { Actor, Doomed, Purged, Removed, Replaced, Restored } from './store.ts'
 
 export interface RemovalParts {
   readonly world: World
@@ -206,8 +206,8 @@ function quarantining({ world, disk, index }: RemovalParts, { move, prune, commi
 
 /** Removes for good what was put aside before; resolves with how many they were. */
 function purging({ world, disk, index, health }: RemovalParts, { commit }: Steps) {
-  return async (before: number): Promise<number> => {
-    const old = await index.retained({ keptBefore: before, limit: purgeMax })
+  return async (before: number, of?: Purged): Promise<number> => {
+    const old = await index.retained({ ...of, keptBefore: before, limit: purgeMax })
     if (old.length === 0) return 0
     for (const aside of old) await health.guard(disk.remove(retainedPath(world, aside)))
     // Else a power cut may bring names back of which nobody knows any more.

@@ -16,12 +16,9 @@ export interface Stamps {
   settled(index: Index): Promise<void>
 }
 
-type Timed = Extract<
-  Change,
-  { readonly now: number; readonly collection: string } | { do: 'store' }
->
-const isTimed = (change: Change): change is Timed =>
-  change.do === 'store' || change.do === 'remove' || change.do === 'lose'
+type Timed = Extract<Change, { readonly do: 'store' | 'remove' | 'lose' | 'mend' }>
+const timed: ReadonlySet<Change['do']> = new Set(['store', 'remove', 'lose', 'mend'])
+const isTimed = (change: Change): change is Timed => timed.has(change.do)
 
 const pageRows = 1_000
 

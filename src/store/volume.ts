@@ -97,8 +97,8 @@ export async function openVolume(
     inspect: () => inspect({ world, disk, index, health: state, news, bag, mend, alone }),
     watch: news.watch,
     ...removing(index, removals, alone),
-    async purge(before) {
-      const gone = await group.alone(() => removals.purge(before))
+    async purge(before, of) {
+      const gone = await group.alone(() => removals.purge(before, of))
       // Where nothing went no list is to follow, and no disk to be woken.
       if (gone > 0) bag.touch()
       return gone

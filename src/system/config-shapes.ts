@@ -164,6 +164,19 @@ const power = {
   },
 } as const satisfies Shape
 
+const floor = {
+  'floor.changes': {
+    type: 'number',
+    default: 2_000,
+    doc: 'Files that one identity may delete or replace here in a day, whatever messages or the owner say; what is running counts as a day, not what a clock shows.',
+  },
+  'floor.changes-all': {
+    type: 'number',
+    default: 5_000,
+    doc: 'Files that all identities together may delete or replace here in a day.',
+  },
+} as const satisfies Shape
+
 export const agentShape = {
   ...basics,
   ...home,
@@ -204,7 +217,13 @@ export const agentShape = {
   'volume.retain': {
     type: 'duration',
     default: '30d',
-    doc: 'How long the bytes of deleted files are kept aside, to be taken back.',
+    doc: 'How long the bytes of deleted and replaced files are kept aside, to be taken back. No message shortens it; the owner may lengthen it for a collection.',
+  },
+  ...floor,
+  'floor.unwanted': {
+    type: 'number',
+    default: 5,
+    doc: 'Per cent of the fragments of a collection here (100 at least) that the tracker may have thrown away in a day because nobody needs them, as it says.',
   },
   'scrub.period': {
     type: 'duration',
@@ -249,6 +268,7 @@ export const trackerShape = {
     default: '1GiB',
     doc: 'Space on that disk that is never filled.',
   },
+  ...floor,
   'repair.every': {
     type: 'duration',
     default: '24h',

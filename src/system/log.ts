@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { Log } from '../world/world.ts'
+import { noteLogged } from './wear.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -14,7 +15,14 @@ export interface LogOptions {
 
 /** Lines on stderr, written before the call returns, so that the last words before a crash are kept. */
 export function systemLog({ name, level, pretty = false }: LogOptions): Log {
-  const destination = pretty ? { write: writePretty } : pino.destination({ fd: 2, sync: true })
+  const plain = pino.destination({ fd: 2, sync: true })
+  const write = pretty ? writePretty : (line: string) => plain.write(line)
+  const destination = {
+    write(line: string): void {
+      noteLogged(line)
+      write(line)
+    },
+  }
   const logger = pino(
     {
       level,

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { DiskError } from '../disk/disk.ts'
+import { lengthy } from '../index/index.ts'
 import { collector } from './collect.ts'
 
 /** One call into a thread. */
@@ -43,9 +44,6 @@ export interface Thread {
   end(): Promise<void>
 }
 
-/** Work of the processor as well as of the disk: that it takes long says nothing about the disk. */
-const long: ReadonlySet<string> = new Set(['inspect'])
-
 interface Waiting {
   readonly method: string
   resolve(value: unknown): void
@@ -60,7 +58,7 @@ export function callable(worker: Worker, name: string): Thread {
   let gone: DiskError | undefined
   let onSilence: ((ms: number) => void) | undefined
   const silence = silenceAfter(
-    () => waiting.size > 0 && ![...waiting.values()].some(({ method }) => long.has(method)),
+    () => waiting.size > 0 && ![...waiting.values()].some(({ method }) => lengthy.has(method)),
     (ms) => onSilence?.(ms),
   )
 

@@ -3,6 +3,7 @@ import type { Index, IndexDamage } from '../index/index.ts'
 import type { State } from '../state/state.ts'
 import { spawnWorker } from './assets.ts'
 import { callable, type Thread } from './threads.ts'
+import { alsoAsk } from './wear.ts'
 
 export interface VolumeOptions {
   /** The folder that is the root of the volume; it exists. */
@@ -35,6 +36,11 @@ export async function openVolumeThread({
   index: path,
 }: VolumeOptions): Promise<VolumeThread & { readonly index?: Index }> {
   const thread = callable(spawnWorker('volume.worker', { root }), root)
+  let noMore = (): void => undefined
+  const end = (): Promise<void> => {
+    noMore()
+    return thread.end()
+  }
   const volume: VolumeThread = {
     disk: diskIn(thread),
     async openIndex(path) {
@@ -49,17 +55,19 @@ export async function openVolumeThread({
       try {
         await thread.call('volume', 'close', [])
       } finally {
-        await thread.end()
+        await end()
       }
     },
     whenSilent: thread.whenSilent,
-    abandon: () => thread.end(),
+    abandon: end,
   }
   try {
-    await thread.call('volume', 'open', [])
+    const isVolume = await thread.call('volume', 'open', [])
+    // What serves no volume wears another medium. A volume is not asked: its disk may hang.
+    if (!isVolume) noMore = alsoAsk(async () => Number(await thread.call('volume', 'written', [])))
     return path === undefined ? volume : { ...volume, index: await volume.openIndex(path) }
   } catch (error) {
-    await thread.end()
+    await end()
     throw error
   }
 }

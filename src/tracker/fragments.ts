@@ -6,6 +6,7 @@ import type { Client } from '../client/client.ts'
 import { listPillar } from '../client/list.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
+import type { FloorOptions } from '../pillar/floors.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import { compose, uuid7 } from '../post/compose.ts'
 import type { Mail } from '../post/post.ts'
@@ -14,7 +15,7 @@ import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
 import { type Learning, textsFolder } from '../vault/learning.ts'
-import { openVault, type Vault } from '../vault/vault.ts'
+import { openVault, type Vault, type VaultParts } from '../vault/vault.ts'
 import type { View } from '../view/view.ts'
 import { distribution as newDistribution } from './distribution.ts'
 import { type Farewells, farewells as newFarewells } from './farewells.ts'
@@ -37,10 +38,14 @@ export interface FragmentParts {
   /** Of the vault as a pillar. */
   readonly state: State
   readonly retainMs: number
+  /** How much of them may be deleted or replaced in a day; the usual when absent. */
+  readonly floors?: FloorOptions
   /** It is to go, or is lost, as the operator says. */
   readonly leaves?: (pillar: string) => boolean
   /** A pillar that is away for longer does not count any more, milliseconds; a day when absent. */
   readonly graceMs?: number
+  /** The tracker before us may have come so far with its epochs. */
+  readonly epochFloor?: number
 }
 
 export interface FragmentCare {
@@ -49,6 +54,8 @@ export interface FragmentCare {
   connected(): void
   /** The owner has decided something new. */
   decided(): void
+  /** For pillars that ask, as JSON; undefined when another tracker acts, or nobody was ever registered. */
+  membership(collection: string): string | undefined
   readonly members: Members
   readonly vault: Vault
   readonly keeper: Keeper
@@ -73,8 +80,9 @@ export async function careForFragments(
   const members = await membersOf(client, parts, {
     superseded: () => void giveWay(),
     behind: (collection, pillar) => void reread(collection, pillar),
+    scarce: (collection) => keeper.look(collection),
   })
-  const fetch = await openFetching(client, view, disk)
+  const fetch = await openFetching(client, view, disk, members.astray)
   const farewells = newFarewells(world.clock)
   const distribution = newDistribution({
     ...client,
@@ -85,20 +93,13 @@ export async function careForFragments(
   const keeper = keeperFor(client, parts, {
     ...{ members, distribution, fetch, farewells },
     learning: () => vault.learning,
+    stopping: stop.signal,
   })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
     ...{ distribution, fetch, signal: stop.signal, present: members.present },
     counts: (pillar) => !parts.leaves?.(pillar),
-    onSafe({ collection, fragment }, row, slices) {
-      if (!row) return
-      const file = { hash: row.checksum, size: row.size, fragments: slices.length }
-      const message = compose<'FileInfoPublished'>(world, name, {
-        ...{ type: 'FileInfoPublished', conversation: uuid7(world), epoch: members.epoch() },
-        ...{ collection, files: [{ ...file, info: fragment.hash }] },
-      })
-      void client.line.post().send(client.topics.event('FileInfoPublished'), message)
-    },
+    onSafe: publisher(client, members),
   })
   const pillar: Pillar = await startPillar({
     ...client,
@@ -107,6 +108,7 @@ export async function careForFragments(
     store: vault,
     state: parts.state,
     retainMs: parts.retainMs,
+    ...(parts.floors ? { floors: parts.floors } : {}),
     dial: besideOurselves(name, serve, client.dial),
   })
   const learn = learner(client, vault, stop.signal)
@@ -146,11 +148,30 @@ export async function careForFragments(
     },
     connected,
     decided: members.decided,
+    membership: (collection) => toldOf(members, collection),
     async stop() {
       await giveWay()
       await members.stop()
     },
   }
+}
+
+/** Tells all of a file that is safe. */
+const publisher =
+  ({ world, name, line, topics }: Client, members: Members): NonNullable<VaultParts['onSafe']> =>
+  ({ collection, fragment }, row, slices) => {
+    if (!row) return
+    const file = { hash: row.checksum, size: row.size, fragments: slices.length }
+    const message = compose<'FileInfoPublished'>(world, name, {
+      ...{ type: 'FileInfoPublished', conversation: uuid7(world), epoch: members.epoch() },
+      ...{ collection, files: [{ ...file, info: fragment.hash }] },
+    })
+    void line.post().send(topics.event('FileInfoPublished'), message)
+  }
+
+function toldOf(members: Members, collection: string): string | undefined {
+  const known = members.isActing() ? members.membership(collection) : undefined
+  return known && JSON.stringify(known)
 }
 
 interface KeeperGround {
@@ -159,6 +180,7 @@ interface KeeperGround {
   readonly fetch: Fetch
   readonly farewells: Farewells
   learning(): Learning
+  readonly stopping: AbortSignal
 }
 
 function keeperFor(
@@ -167,16 +189,20 @@ function keeperFor(
   ground: KeeperGround,
 ): Keeper {
   const { world, directory } = client
-  const { members, distribution, fetch, farewells, learning } = ground
+  const { members, distribution, fetch, farewells, learning, stopping } = ground
   const trim = trimmer({ client, view, farewells, epoch: members.epoch })
-  const unwantedBefore = forgetting({
-    ...{ clock: world.clock, directory, members, graceMs },
+  const forgets = forgetting({
+    ...{ clock: world.clock, directory, members, view, graceMs },
     knows: (collection, pillar) => learning().knows(collection, pillar),
   })
+  void forgets
+    .watch(stopping)
+    .catch((error) => world.log.error('forgetting.failed', { why: String(error) }))
   const keeper = startKeeper({
     ...{ world, directory, view, members, distribution, fetch },
     balancing: {
-      ...{ world, view, members, distribution, fetch, unwantedBefore },
+      ...{ world, view, members, distribution, fetch },
+      unwantedBefore: forgets.before,
       async trim(collection, pillar, surplus, options) {
         const trimmed = await trim(collection, pillar, surplus, options)
         if (trimmed.isScarce) keeper.look(collection)
@@ -191,13 +217,14 @@ function keeperFor(
 
 function membersOf(
   client: Client,
-  { view, graceMs, leaves }: FragmentParts,
-  heard: Pick<MembersParts, 'superseded' | 'behind'>,
+  { view, graceMs, leaves, epochFloor }: FragmentParts,
+  heard: Pick<MembersParts, 'superseded' | 'behind' | 'scarce'>,
 ): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({
     ...{ ...heard, world, name, directory, view, graceMs, inventory: inventory(client, view) },
     ...(leaves ? { leaves } : {}),
+    ...(epochFloor === undefined ? {} : { epochFloor }),
     say: async (event, retain = false) =>
       void (await line.post().send(topics.event(event.type), event, retain)),
     alarm(alarmCode, alarmText) {

@@ -8,7 +8,7 @@ import { listPillar } from '../client/list.ts'
 import { common } from '../client/pages.ts'
 import { compose } from '../post/compose.ts'
 import { fragmentOfFileId } from '../protocol/fragments.ts'
-import type { Holding, KnownFragment, View, ViewChange } from '../view/view.ts'
+import type { Holding, View, ViewChange } from '../view/view.ts'
 
 export interface Reconciled {
   /** What the pillar says of itself afterwards; equal to the view's if nothing happened meanwhile. */
@@ -29,8 +29,7 @@ export type Inventory = (
 ) => Promise<Reconciled>
 
 const atOnceMax = 16_384
-const pageSize = 1_000
-const changesMax = 500
+const changesMax = 2_000
 
 /** Beginnings of hashes, of which each has so few fragments that they fit into memory. */
 export function partsOf(files: number): string[] {
@@ -56,7 +55,7 @@ export function inventory(client: Client, view: View): Inventory {
     const sum = { held: 0, lost: 0, strangers: 0, texts: 0 }
     for (const part of partsOf(Math.max(before.files, said.files))) {
       // First what the view says: what comes to the pillar meanwhile is then not taken for lost.
-      const absent = await heldBy(view, collection, pillar, part)
+      const absent = new Set(await view.held(collection, pillar, part))
       const changes: ViewChange[] = []
       for (const prefix of prefixesOf(part)) {
         const query = prefix === '' ? {} : { prefix }
@@ -88,27 +87,6 @@ export function inventory(client: Client, view: View): Inventory {
       while (changes.length > 0) await view.change(changes.splice(0, changesMax))
     }
     return { ...sum, said: await statusOf(client, collection, pillar, signal) }
-  }
-}
-
-/** Hashes of one part that this pillar holds, as the view has it. */
-async function heldBy(
-  view: View,
-  collection: string,
-  pillar: string,
-  part: string,
-): Promise<Set<string>> {
-  const held = new Set<string>()
-  const first = Number.parseInt(part || '0', 16)
-  let after = first === 0 ? '' : (first - 1).toString(16).padStart(part.length, '0').padEnd(64, 'f')
-  for (;;) {
-    const page: KnownFragment[] = await view.fragments({ collection, after, limit: pageSize })
-    for (const { hash, holders } of page) {
-      if (!hash.startsWith(part)) return held
-      if (holders.some((holder) => holder.pillar === pillar)) held.add(hash)
-      after = hash
-    }
-    if (page.length < pageSize) return held
   }
 }
 

@@ -14,7 +14,7 @@ import type { Teller } from './members-telling.ts'
 export type Joins = ReturnType<typeof joining>
 
 const algorithm = 'sha256'
-const attemptsMax = 1_000
+const attemptsMax = 10_000
 const attemptsPerPillarMax = 4
 
 interface Attempt {
@@ -104,7 +104,9 @@ export function joining(
         Infinity,
       ),
     async time(): Promise<void> {
-      for (const attempt of [...attempts.values()]) await step(attempt, { is: 'time' })
+      const now = clock.monotonic()
+      for (const attempt of [...attempts.values()])
+        if (joinDueAt(attempt.join) <= now) await step(attempt, { is: 'time' })
     },
   }
 }

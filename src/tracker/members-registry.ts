@@ -31,13 +31,13 @@ export interface Registry {
   notice(presence: MessageOf<'Presence'>): Promise<void>
   /** It goes, on purpose. */
   leaves(goodbye: MessageOf<'ClientGoodbye'>): Promise<void>
-  /** Durable when it resolves, and so are the memberships that changed with it. */
+  /** Durable when it resolves, and so are the memberships that changed with it; others follow a while later. */
   register(request: MessageOf<'ClientJoinRequested'>): Promise<Membership[]>
   /** Room that it may still promise, as it says by the way. */
   noteOpen(pillar: string, bytesOpen: number): Promise<Membership[]>
-  /** When somebody will have been away for too long, monotonic milliseconds. */
+  /** When somebody will have been away for too long, or who has come is to be weighed, monotonic milliseconds. */
   dueAt(): number
-  /** Who was away for too long is gone now, and the document may have changed. */
+  /** Who was away for too long is gone now, who has come is weighed, and the document may have changed. */
   review(): Promise<Membership[]>
   /** It is gone, without any time of grace; it counts again once it joins. */
   lose(pillar: string): Promise<Membership[]>
@@ -106,7 +106,7 @@ export async function openRegistry(parts: RegistryParts): Promise<Registry> {
       [...members.values()].reduce(
         (first, { pillar, state }) =>
           state === 'registered' ? Math.min(first, presences.goneAt(pillar, graceMs)) : first,
-        Infinity,
+        roster.dueAt(),
       ),
     review() {
       const gone = [...members.values()].filter(

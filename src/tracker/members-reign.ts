@@ -9,9 +9,10 @@ export type Reigning = Awaited<ReturnType<typeof openReign>>
 /** How long a starting tracker listens for the hello of another. */
 const listenMs = 2_000
 
-export async function openReign({ world, name, view, say, alarm, superseded }: MembersParts) {
+export async function openReign(parts: MembersParts) {
+  const { world, name, view, say, alarm, superseded, epochFloor = 0 } = parts
   const { clock, log } = world
-  let reign: Reign = starting(name, Number((await view.fact('epoch')) ?? 0))
+  let reign: Reign = starting(name, Math.max(Number((await view.fact('epoch')) ?? 0), epochFloor))
   let kept = 0
   let connectedAt: number | undefined
   let helloAt = Number.NEGATIVE_INFINITY

@@ -5,6 +5,14 @@ import type { View, ViewChange, ViewMember } from '../view/view.ts'
 import type { World } from '../world/world.ts'
 import { type Candidate, reweigh, type Weighing } from './members-weights.ts'
 
+/**
+ * Between two looks at the weights: whoever joins meanwhile comes with the same version. A thousand boards that come back
+ * at once are not weighed a thousand times.
+ */
+const weighMsMin = 1_000
+/** Weighing takes no more than this part of the time. */
+const weighPart = 20
+
 export interface RosterParts {
   readonly world: World
   readonly directory: Directory
@@ -14,7 +22,7 @@ export interface RosterParts {
 
 const membershipKey = (collection: string): string => `membership ${collection}`
 
-export async function openRoster({ directory, view, leaves }: RosterParts) {
+export async function openRoster({ world: { clock }, directory, view, leaves }: RosterParts) {
   const members = new Map((await view.members()).map((one) => [one.pillar, one]))
   const weighings = openWeighings(view)
   const policies = () =>
@@ -34,12 +42,8 @@ export async function openRoster({ directory, view, leaves }: RosterParts) {
       const member = members.get(pillar)
       return member?.state === 'registered' ? [member] : []
     })
-  async function candidate({
-    pillar,
-    bytesTotal,
-    bytesOpen,
-    site,
-  }: ViewMember): Promise<Candidate> {
+  async function candidate(member: ViewMember): Promise<Candidate> {
+    const { pillar, bytesTotal, bytesOpen, site } = member
     let held = 0
     for (const collection of collectionsOf(pillar))
       held += (await view.holding(collection, pillar)).bytes
@@ -56,6 +60,7 @@ export async function openRoster({ directory, view, leaves }: RosterParts) {
     }
     return fresh
   }
+  const turn = inTurns(clock)
   return {
     members: members as ReadonlyMap<string, ViewMember>,
     collectionsOf,
@@ -72,7 +77,9 @@ export async function openRoster({ directory, view, leaves }: RosterParts) {
     unusable: (collection: string): ReadonlyMap<string, number> =>
       new Map(Object.entries(weighings.weighing(collection)?.fair?.unusable ?? {})),
     memberships: () => policies().flatMap(({ name }) => weighings.get(name) ?? []),
-    /** Gives the memberships that follow from it, and are new. */
+    /** When what has changed is weighed, monotonic milliseconds. */
+    dueAt: turn.dueAt,
+    /** Gives the memberships that follow from it, and are new; none while the last are fresh, then those of `dueAt`. */
     async change(
       next: readonly ViewMember[],
       leaving: readonly string[] = [],
@@ -81,7 +88,7 @@ export async function openRoster({ directory, view, leaves }: RosterParts) {
       for (const member of next) members.set(member.pillar, member)
       for (const pillar of leaving) members.delete(pillar)
       try {
-        const fresh = await weighed()
+        const fresh = await turn.take(weighed)
         await view.change([
           ...next.map((member): ViewChange => ({ do: 'member', member })),
           ...leaving.map((pillar): ViewChange => ({ do: 'leave', pillar })),
@@ -93,6 +100,26 @@ export async function openRoster({ directory, view, leaves }: RosterParts) {
         for (const [pillar, member] of before) members.set(pillar, member)
         throw error
       }
+    },
+  }
+}
+
+/** Work that gives nothing while what it gave last is fresh; then it is due later. */
+function inTurns({ monotonic }: World['clock']) {
+  /** Monotonic milliseconds. */
+  let freshUntil = Number.NEGATIVE_INFINITY
+  let isDue = false
+  return {
+    dueAt: (): number => (isDue ? freshUntil : Infinity),
+    async take<T>(work: () => Promise<T[]>): Promise<T[]> {
+      const began = monotonic()
+      isDue = true
+      if (began < freshUntil) return []
+      const done = await work()
+      isDue = false
+      const least = done.length > 0 ? weighMsMin : 0
+      freshUntil = monotonic() + Math.max(least, weighPart * (monotonic() - began))
+      return done
     },
   }
 }

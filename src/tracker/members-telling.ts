@@ -87,7 +87,7 @@ export function teller({ world, name, say }: MembersParts, registry: Registry, r
 function inMessages(memberships: readonly Membership[]): Membership[][] {
   const found: Membership[][] = [[]]
   let bytes = 0
-  for (const one of memberships) {
+  for (const one of memberships.map(short)) {
     const more = bytesOf(JSON.stringify(one)) + 1
     if (bytes > 0 && bytes + more > limits.pageBytesMax) {
       found.push([])
@@ -98,3 +98,16 @@ function inMessages(memberships: readonly Membership[]): Membership[][] {
   }
   return found
 }
+
+/** Everybody hears every message: hundreds of members are fetched once by each pillar instead. */
+function short(membership: Membership): Membership {
+  const known = shortened.get(membership)
+  if (known) return known
+  const isShort = bytesOf(JSON.stringify(membership)) <= limits.membershipSaidBytesMax
+  const { members } = membership
+  const said = isShort ? membership : { ...membership, members: [], count: members.length }
+  shortened.set(membership, said)
+  return said
+}
+
+const shortened = new WeakMap<Membership, Membership>()

@@ -55,7 +55,7 @@ export function reweigh(
   const same = known?.membership.copies === copies && isSame(known, members)
   if (same && known.fair && isSame(known.fair, empty)) return undefined
   const version = (known?.membership.version ?? 0) + 1
-  const versionOf = (some: typeof members) => {
+  const fitted = (some: typeof members) => {
     const { membership, unusable } = fit(version, copies, some)
     return {
       membership: { collection, version, copies, members: [...membership.members] },
@@ -63,8 +63,10 @@ export function reweigh(
       unusable: Object.fromEntries([...unusable].filter(([, bytes]) => bytes > 0)),
     }
   }
-  const { membership, capacities } = versionOf(members)
-  return { membership, capacities, fair: versionOf(empty) }
+  const { membership, capacities, unusable } = fitted(members)
+  const isSameEmpty = members.every(({ capacity }, n) => empty[n]?.capacity === capacity)
+  const fair = isSameEmpty ? { membership, capacities, unusable } : fitted(empty)
+  return { membership, capacities, fair }
 }
 
 const steady = (usable: number, before: number | undefined): number =>

@@ -15,6 +15,8 @@ import { type Alarms, openAlarms } from './alarms.ts'
 import { type Caring, caring } from './caring.ts'
 import { careForFragments, type FragmentCare, type FragmentParts } from './fragments.ts'
 import { type Debt, type Ledger, ledger } from './ledger.ts'
+import { epochFloor, type Recovery, type RecoveryParts } from './recovery.ts'
+import { type Remembering, remembering } from './remembering.ts'
 import type { RepairOptions } from './repair.ts'
 import { telling } from './telling.ts'
 import { type Upkeep, upkeep } from './upkeep.ts'
@@ -30,6 +32,10 @@ export interface TrackerParts
   /** The owner has sent a newer archive document: to be kept where it is looked for at the next start. */
   keepDocument?(sealed: Uint8Array): void
   readonly repair?: RepairOptions
+  /** What pillars are to keep for the day on which this machine is lost. */
+  readonly recovery?: RecoveryParts
+  /** What the operator is to know beside, in sentences. */
+  notes?(): string[]
 }
 
 export interface Tracker {
@@ -40,6 +46,8 @@ export interface Tracker {
   isConnected(): boolean
   presence(pillar: string): 'online' | 'offline' | 'unknown'
   owed(): Promise<Debt[]>
+  /** Undefined where nothing is kept for it. */
+  readonly recovery: Recovery | undefined
   /** There is a newer archive document: everybody is told. */
   announce(): void
   stop(): Promise<void>
@@ -56,15 +64,12 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   const debts = ledger(state)
   const alarms = await openAlarms(world, name, state)
   const words = await openWords(state)
-  const { leaves } = words
-  const presence = presenceOf(parts, words, await nextSession(world, state))
-  const { fragments } = parts
+  const recovery = remembering(parts)
+  const presence = presenceOf(parts, words, await nextSession(world, state), recovery)
   const care: Caring = caring(
     world.log,
     directory,
-    fragments &&
-      (async () =>
-        careForFragments(client, parts.version, { ...(await fragments()), leaves }, serve)),
+    carer(parts, words, () => ({ client, serve })),
   )
 
   async function mail(mail: Mail): Promise<void> {
@@ -73,7 +78,7 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
     if (from.role !== 'client') await care.hear(mail)
     // We ask ourselves, too: the command on the tracker's own machine.
     if (from.role === 'client' || from.name === name)
-      await answerTo(message, { client, alarms, debts, keeping, told })
+      await answerTo(message, { client, alarms, debts, keeping, told, recovery })
   }
   const client: Client = await startClient({
     ...parts,
@@ -95,26 +100,30 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
   })
   const keeping: Upkeep = upkeep({
     ...{ client, ledger: debts, state, options: parts.repair ?? repairDefaults },
-    ...{ signal: stop.signal, hear: alarms.hear, leaves },
+    ...{ signal: stop.signal, hear: alarms.hear, leaves: words.leaves },
   })
-  const expiring = expire(parts, stop.signal)
+  const expiring = expire(parts, stop.signal, recovery)
   const say = (online: boolean): Promise<unknown> =>
     client.line.post().send(topics.trackerState(), presence(online), true)
   const announce = (): void => {
     void say(true)
     keeping.decided()
     void care.look().catch(() => undefined)
+    void recovery.look()
   }
   const told = telling({ client, words, care: care.now, changed: announce })
   const newDocument = (): void => {
     parts.keepDocument?.(directory.sealed())
     announce()
   }
-  const shelf = benchBeside(name, client.bench, spool)
-  const serve = exchange({ ...parts, identity: name, shelf, relay: true, newDocument })
+  const membership = (collection: string): string | undefined => care.now()?.membership(collection)
+  const ours = { ...parts, identity: name, membership, relay: true, newDocument }
+  const serve = recovery.over(exchange({ ...ours, shelf: benchBeside(name, client.bench, spool) }))
   await care.look()
+  await recovery.begin({ words, care: care.now, changed: announce })
   return {
     serve,
+    recovery: recovery.now(),
     care: care.now,
     isConnected: () => client.line.isConnected(),
     presence: (pillar) => client.line.presence(pillar),
@@ -129,6 +138,22 @@ export async function startTracker(parts: TrackerParts): Promise<Tracker> {
       await expiring
     },
   }
+}
+
+/** Undefined where there is no disk for collections in fragments. */
+function carer(
+  { fragments: open, state, version }: TrackerParts,
+  { leaves }: Words,
+  ground: () => { client: Client; serve: Serve },
+): (() => Promise<FragmentCare>) | undefined {
+  return (
+    open &&
+    (async () => {
+      const own = { ...(await open()), leaves, epochFloor: await epochFloor(state) }
+      const { client, serve } = ground()
+      return careForFragments(client, version, own, serve)
+    })
+  )
 }
 
 function sayNotUnderstood({ world, name, line }: Client, head: Head, why: string): void {
@@ -160,6 +185,7 @@ async function answerTo(
     debts: Ledger
     keeping: Upkeep
     told: ReturnType<typeof telling>
+    recovery: Remembering
   },
 ): Promise<void> {
   const { client, alarms, debts, keeping, told } = ours
@@ -169,7 +195,11 @@ async function answerTo(
       return void (await line.post().send(message.replyTo, await alarms.answer(message)))
     case 'GetRepairsRequest': {
       const answer = await keeping.answer(message)
-      const more = { leaving: await told.leaving(), unusable: told.unusable() }
+      const notes = ours.recovery.notes()
+      const more = {
+        ...{ leaving: await told.leaving(), unusable: told.unusable() },
+        ...(notes.length > 0 ? { notes } : {}),
+      }
       return void (await line.post().send(message.replyTo, { ...answer, ...more }))
     }
     case 'SayOfPillarRequest':
@@ -198,7 +228,12 @@ async function answerTo(
 }
 
 const presenceOf =
-  ({ world, name, version, directory }: TrackerParts, words: Words, session: number) =>
+  (
+    { world, name, version, directory }: TrackerParts,
+    words: Words,
+    session: number,
+    recovery: Remembering,
+  ) =>
   (online: boolean): MessageOf<'Presence'> =>
     compose<'Presence'>(world, name, {
       type: 'Presence',
@@ -207,6 +242,7 @@ const presenceOf =
       session,
       version,
       document: directory.document().version,
+      ...(recovery.version() === undefined ? {} : { recovery: recovery.version() }),
       leaving: words.leaving(),
     })
 
@@ -224,10 +260,15 @@ const urlsOf = (directory: TrackerParts['directory'], name: string): string[] =>
     .exchanges.filter(({ identity }) => identity === name)
     .flatMap(({ urls }) => urls)
 
-async function expire({ world, spool }: TrackerParts, signal: AbortSignal): Promise<void> {
+async function expire(
+  { world, spool }: TrackerParts,
+  signal: AbortSignal,
+  recovery: Remembering,
+): Promise<void> {
   while (!signal.aborted) {
     await world.clock.sleep(expireEveryMs, signal)
     if (signal.aborted) return
+    await recovery.look()
     const count = await spool.expire()
     if (count > 0) world.log.info('spool.expired', { objects: count })
   }

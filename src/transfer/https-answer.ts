@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { limits } from '../limits.ts'
 import type { World } from '../world/world.ts'
 import { discard, exactly, plainText, promisedBytes, serveFailed } from './body.ts'
 import { incoming, plainHeaders, written } from './https-message.ts'
@@ -17,11 +19,13 @@ export interface Answering {
   readonly serve: Serve
   readonly world: Pick<World, 'log'>
   readonly lingerMs: number
+  /** How long this refusal is to be held back, milliseconds: whoever is refused often waits for it. */
+  pause(): number
 }
 
 /** Answers one request by the Serve function; never rejects. */
 export async function answer(
-  { peer, serve, world, lingerMs }: Answering,
+  { peer, serve, world, lingerMs, pause }: Answering,
   req: IncomingMessage,
   res: ServerResponse,
   exchange: Exchange,
@@ -37,6 +41,8 @@ export async function answer(
   try {
     const request = requestOf(req, res, exchange)
     const response = 'status' in request ? request : await served(request)
+    const ms = refusals.has(response.status) ? pause() : 0
+    if (ms > 0) await sleep(ms)
     if (gone.signal.aborted) discard(response.body)
     else await respond(req, res, response, exchange)
   } catch (error) {
@@ -58,6 +64,9 @@ export async function answer(
   }
 }
 
+/** Nobody of ours is told these in the course of things. */
+const refusals: ReadonlySet<number> = new Set([400, 403, 405, 413, 431, 505])
+
 /** What the peer asks, or the refusal of what nobody of ours would ask. */
 function requestOf(
   req: IncomingMessage,
@@ -65,6 +74,9 @@ function requestOf(
   exchange: Exchange,
 ): Request | Response {
   const { url: path = '', method = '' } = req
+  if (req.httpVersion !== '1.1') return plainText(505, 'HTTP/1.1 is spoken here')
+  if (req.rawHeaders.length > 2 * limits.headersMax)
+    return plainText(431, `at most ${limits.headersMax} fields in the head of a request`)
   if (!/^\/[^?#]*$/.test(path)) return plainText(400, 'a path without a query is wanted')
   const headers = plainHeaders(req)
   if (method === 'PATCH') return { method, path, headers, body: bodyOf(req, res, exchange) }

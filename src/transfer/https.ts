@@ -2,6 +2,8 @@ import { constants, X509Certificate } from 'node:crypto'
 import { Agent, createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { createSecureContext, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { allowances } from '../door/allowance.ts'
+import { boundHandshakes, type HandshakeLimits } from '../door/flood.ts'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
 import { identityOf, keyIn, type Pem } from '../trust/keys.ts'
@@ -9,6 +11,7 @@ import type { PublicKey } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
 import { answer, type Exchange } from './https-answer.ts'
 import { attempt, type Pool } from './https-call.ts'
+import { cutDawdlers } from './https-dawdle.ts'
 import { type DoorLimits, type DoorOptions, door } from './https-door.ts'
 import { openLines } from './https-lines.ts'
 import { Cut, type Dial, Unreachable } from './transfer.ts'
@@ -38,8 +41,18 @@ export interface Serving extends DoorOptions {
 }
 
 export type ServeLimits = DoorLimits &
+  HandshakeLimits &
   Record<
-    'keepAliveMs' | 'handshakeMs' | 'headersMs' | 'headerBytesMax' | 'lingerMs' | 'transferIdleMs',
+    | 'keepAliveMs'
+    | 'handshakeMs'
+    | 'headersMs'
+    | 'headerBytesMax'
+    | 'lingerMs'
+    | 'transferIdleMs'
+    | 'dawdleMs'
+    | 'dawdleBytesMin'
+    | 'refusalsBurst'
+    | 'refusalsPerSecond',
     number
   >
 
@@ -155,10 +168,15 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     maxHeaderSize: bounds.headerBytesMax,
   })
   server.timeout = bounds.transferIdleMs
+  // All of them are read, or none: what lies beyond a bound would be left out without a word.
+  server.maxHeadersCount = 0
+  boundHandshakes(server, world, bounds)
   const sockets = new Set<Socket>()
   const secured = new Set<TLSSocket>()
   const exchanges = new Map<Socket, Exchange>()
   const entrance = door(serving, bounds)
+  const paces = allowances(bounds.refusalsBurst, bounds.refusalsPerSecond)
+  const dawdling = cutDawdlers(exchanges, bounds)
 
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -166,8 +184,10 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   })
   server.on('secureConnection', (socket) => {
     if (!entrance.opens(socket)) return void socket.destroy()
+    const { peer = '' } = entrance.guest(socket) ?? {}
     secured.add(socket)
-    socket.once('close', () => secured.delete(socket))
+    paces.enter(peer)
+    socket.once('close', () => secured.delete(socket) && paces.leave(peer))
   })
   server.on('timeout', (socket: Socket) => {
     const exchange = exchanges.get(socket)
@@ -185,7 +205,8 @@ export async function httpsServe(serving: Serving): Promise<Served> {
       res.once('close', () => {
         if (exchanges.get(socket) === exchange) exchanges.delete(socket)
       })
-      void answer({ ...guest, world, lingerMs: bounds.lingerMs }, req, res, exchange)
+      const pause = () => paces.take(guest.peer)
+      void answer({ ...guest, world, lingerMs: bounds.lingerMs, pause }, req, res, exchange)
     })
   }
 
@@ -201,6 +222,7 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
+        clearInterval(dawdling)
         for (const socket of sockets) socket.destroy()
       }),
   }

@@ -36,12 +36,7 @@ export function readCode(text: string): Code {
   const address = text.slice(0, Math.max(0, slash)).trim().toLowerCase()
   if (!/^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/.test(address))
     throw new Error('a code begins with the address of the tracker, like tracker.example.org/…')
-  const typed = text
-    .slice(slash + 1)
-    .toUpperCase()
-    .replace(/[\s-]/g, '')
-    .replace(/O/g, '0')
-    .replace(/[IL]/g, '1')
+  const typed = asTyped(text.slice(slash + 1))
   if (typed.length !== lettersAll)
     throw new Error(
       `the code is mistyped: after the address come ${lettersAll} letters and digits, here are ${typed.length}`,
@@ -60,11 +55,15 @@ export function readCode(text: string): Code {
   }
 }
 
+/** As it was meant, whatever case, gaps, and letters that look like digits. */
+export const asTyped = (text: string): string =>
+  text.toUpperCase().replace(/[\s-]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1')
+
 /**
  * CRC-15 (the polynomial of CAN, 0x4599) over address and letters: finds every error within 15 bits, so each letter that
  * is wrong and any two neighbours that were swapped; of others one in 32 768 is missed.
  */
-function checkOf(address: string, body: string): string {
+export function checkOf(address: string, body: string): string {
   let crc = 0x7fff
   const take = (value: number, bits: number): void => {
     for (let bit = bits - 1; bit >= 0; bit--) {
@@ -78,14 +77,14 @@ function checkOf(address: string, body: string): string {
   return [10, 5, 0].map((shift) => letters[(crc >> shift) & 31]).join('')
 }
 
-/** Both are a multiple of 40 bits: eight letters for five bytes. */
-function toLetters(bytes: Uint8Array): string {
+/** A multiple of 40 bits: eight letters for five bytes. */
+export function toLetters(bytes: Uint8Array): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('')
   const fives = bits.match(/.{5}/g) ?? []
   return fives.map((five) => letters[Number.parseInt(five, 2)]).join('')
 }
 
-function fromLetters(text: string): Buffer {
+export function fromLetters(text: string): Buffer {
   const fives = [...text].map((letter) => letters.indexOf(letter).toString(2).padStart(5, '0'))
   const bytes = fives.join('').match(/.{8}/g) ?? []
   return Buffer.from(bytes.map((byte) => Number.parseInt(byte, 2)))

@@ -18,3 +18,9 @@ export interface Keys {
   /** False for any wrong signature, key or algorithm; never throws. */
   verify(algorithm: string, key: PublicKey, bytes: Uint8Array, signature: Uint8Array): boolean
 }
+
+/** Hides bytes from everybody who has not the key; undefined, and nothing else, for what was not sealed by it. */
+export interface Sealing {
+  seal(bytes: Uint8Array): Uint8Array
+  open(sealed: Uint8Array): Uint8Array | undefined
+}

@@ -2,7 +2,7 @@
  * Catalogue and view from what pillars have: each pillar is read once. A tracker that lost its disk knows by it again of
  * names, sizes, times, versions and deletions; for a new one there is nothing to learn. What is newer here stays.
  */
-import { type Change, foldPath } from '../index/index.ts'
+import { type Change, foldPath, type StoredFile } from '../index/index.ts'
 import { type Fragment, fragmentOfFileId } from '../protocol/fragments.ts'
 import { audited } from '../store/incoming.ts'
 import { pathAside, pathOf } from '../store/names.ts'
@@ -46,11 +46,14 @@ const actor = { actor: 'rebuild', conversation: '' }
 /** Texts fetched at a time. */
 const textsAtATime = 64
 
-export function learning(parts: VaultParts, { alone, isHere }: Settling): Learning {
-  const { world, view, volume, directory } = parts
+export function learning(parts: VaultParts, work: Settling): Learning {
+  const { world, view, directory } = parts
   const known = new Set<string>()
   const { knows, doubt } = whoIsRead(view, known)
   let learntAt: number | undefined
+  const read = reading(parts, work, () => {
+    learntAt = world.clock.now()
+  })
   void load().catch((error) => world.log.error('vault.notLoaded', { why: String(error) }))
 
   async function load(): Promise<void> {
@@ -58,41 +61,6 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
     for (const { name, fragments, pillars } of directory.document().collections)
       for (const pillar of fragments ? pillars : []) await knows(name, pillar)
     if (value !== undefined) learntAt ??= Number(value)
-  }
-  /** True when it was news. */
-  async function adopt(told: Told, entry: Entry): Promise<boolean> {
-    const old = await view.entry(told.collection, told.id)
-    if (old && old.version >= told.version) return false
-    const [row] = await volume.stored(told.collection, [told.id])
-    // Put here and not told of yet: it gets a version above this one.
-    if (!row || !(await isHere(row))) await catalogue(parts, told)
-    const slices = told.slices.map((slice) => ({ ...slice, kind: 'slice' as const }))
-    const changes: ViewChange[] = [{ do: 'entry', entry, at: world.clock.now() }]
-    if (told.state === 'stored') changes.unshift({ do: 'file', file: fileOf(told), slices })
-    await view.change(changes)
-    learntAt = world.clock.now()
-    return true
-  }
-  async function read(
-    collection: string,
-    fragments: readonly Fragment[],
-    texts: (fragments: readonly Fragment[]) => Promise<ReadonlyMap<string, string>>,
-  ): Promise<number> {
-    let news = 0
-    const unknown: Fragment[] = []
-    for (const fragment of fragments) {
-      const old = await view.fragment(collection, fragment.hash)
-      if (!old || old.wanted === 0) unknown.push(fragment)
-    }
-    for (let at = 0; at < unknown.length; at += textsAtATime)
-      for (const [hash, text] of await texts(unknown.slice(at, at + textsAtATime))) {
-        const fragment = unknown.find((one) => one.hash === hash)
-        const told = understood(text)
-        if (!fragment || told?.collection !== collection || digestOf(world, text) !== hash) continue
-        const { id, version } = told
-        if (await alone(() => adopt(told, { collection, id, version, text, fragment }))) news++
-      }
-    return news
   }
   return {
     knows,
@@ -112,7 +80,7 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
         const named = fragmentOfFileId(id)
         if (named?.kind === 'info' && named.hash === checksum) infos.push({ ...named, size })
       }
-      const news = await read(collection, infos, texts)
+      const news = await read(collection, turned(pillar, infos), texts)
       const now = world.clock.now()
       const key = readFact(collection, pillar)
       const facts: ViewChange[] = [{ do: 'fact', key, value: `${now}` }]
@@ -121,6 +89,70 @@ export function learning(parts: VaultParts, { alone, isHere }: Settling): Learni
       known.add(key)
       world.log.info('vault.learnt', { collection, pillar, files: news })
     },
+  }
+}
+
+/** Reads what is not known yet of these, some at a time, and tells of news at once; gives how many there were. */
+function reading(parts: VaultParts, { alone, isHere }: Settling, told: () => void) {
+  const { world, view, volume, index } = parts
+  /** How many were news. */
+  async function adopt(collection: string, all: readonly Learnt[]): Promise<number> {
+    const fresh: Learnt[] = []
+    for (const one of newest(all)) {
+      const old = await view.entry(collection, one.told.id)
+      if (!old || old.version < one.told.version) fresh.push(one)
+    }
+    const rows = await volume.stored(
+      collection,
+      fresh.map(({ told }) => told.id),
+    )
+    const rewrite: Change[] = []
+    const changes: ViewChange[] = []
+    const taken = new Map<string, string>()
+    for (const [n, { told, entry }] of fresh.entries()) {
+      const row = rows[n]
+      // Put here and not told of yet: it gets a version above this one.
+      if (!row || !(await isHere(row))) rewrite.push(...(await catalogue(parts, told, row, taken)))
+      const slices = told.slices.map((slice) => ({ ...slice, kind: 'slice' as const }))
+      if (told.state === 'stored') changes.push({ do: 'file', file: fileOf(told), slices })
+      changes.push({ do: 'entry', entry, at: world.clock.now() })
+    }
+    if (rewrite.length > 0) await index.commit(rewrite)
+    if (changes.length > 0) await view.change(changes)
+    if (fresh.length > 0) told()
+    return fresh.length
+  }
+  async function isUnknown(collection: string, { hash }: Fragment): Promise<boolean> {
+    const old = await view.fragment(collection, hash)
+    return !old || old.wanted === 0
+  }
+  return async (
+    collection: string,
+    fragments: readonly Fragment[],
+    texts: (fragments: readonly Fragment[]) => Promise<ReadonlyMap<string, string>>,
+  ): Promise<number> => {
+    let news = 0
+    let at = 0
+    while (at < fragments.length) {
+      const unknown = new Map<string, Fragment>()
+      for (; at < fragments.length && unknown.size < textsAtATime; at++) {
+        const fragment = fragments[at]
+        if (fragment && (await isUnknown(collection, fragment)))
+          unknown.set(fragment.hash, fragment)
+      }
+      if (unknown.size === 0) break
+      const learnt: Learnt[] = []
+      for (const [hash, text] of await texts([...unknown.values()])) {
+        const fragment = unknown.get(hash)
+        const about = understood(text)
+        if (!fragment || about?.collection !== collection || digestOf(world, text) !== hash)
+          continue
+        const { id, version } = about
+        learnt.push({ told: about, entry: { collection, id, version, text, fragment } })
+      }
+      news += await alone(() => adopt(collection, learnt))
+    }
+    return news
   }
 }
 
@@ -140,24 +172,52 @@ function whoIsRead(view: VaultParts['view'], known: Set<string>) {
   }
 }
 
-/** What was told becomes what the index says. */
-async function catalogue({ world, index, volume }: VaultParts, told: Told): Promise<void> {
+interface Learnt {
+  readonly told: Told
+  readonly entry: Entry
+}
+
+/** Of each id the one of the greatest version. */
+function newest(all: readonly Learnt[]): Learnt[] {
+  const found = new Map<string, Learnt>()
+  for (const one of all) {
+    const other = found.get(one.told.id)
+    if (!other || other.told.version < one.told.version) found.set(one.told.id, one)
+  }
+  return [...found.values()]
+}
+
+/** Begun elsewhere for each pillar: those that are read at the same time do not all bring the same. */
+function turned<T>(pillar: string, all: readonly T[]): readonly T[] {
+  const salt = [...pillar].reduce((sum, one) => (sum * 31 + one.charCodeAt(0)) % 65_521, 7)
+  const begin = Math.floor((salt / 65_521) * all.length)
+  return [...all.slice(begin), ...all.slice(0, begin)]
+}
+
+/** What was told becomes what the index says; `taken` are the places of those that are learnt with it. */
+async function catalogue(
+  { world, index, volume }: VaultParts,
+  told: Told,
+  row: StoredFile | undefined,
+  taken: Map<string, string>,
+): Promise<Change[]> {
   const { collection, id, size, checksum, mtime, state } = told
-  const [row] = await volume.stored(collection, [id])
   const same = row?.checksum === checksum && row.mtime === mtime
   const now = world.clock.now()
   const changes: Change[] = []
   if (state === 'stored' ? !same : await unburied(volume, told)) {
     const plain = pathOf(world, id)
-    const taken = await index.atPath(collection, foldPath(plain))
-    const path = taken === undefined || taken === id ? plain : pathAside(world, id)
+    const place = foldPath(plain)
+    const by = taken.get(place) ?? (await index.atPath(collection, place))
+    const path = by === undefined || by === id ? plain : pathAside(world, id)
+    taken.set(place, id)
     const file = { collection, id, size, checksum, mtime, path, provenAt: 0 }
     changes.push({ do: 'store', file, now })
     changes.push(audited(world, file, actor, 'recovery', 'learnt from pillars'))
   }
   if (state === 'deleted' && (row || changes.length > 0))
     changes.push({ do: 'remove', collection, id, now })
-  await index.commit(changes)
+  return changes
 }
 
 async function unburied(volume: VaultParts['volume'], told: Told): Promise<boolean> {

@@ -63,6 +63,11 @@ export function fragmentQueries(database: DatabaseSync, sets: Sets, numberOf: Nu
       AND hash > ? AND unwanted_since < ? ORDER BY hash LIMIT ?`,
   )
   const scarce = scarceQuery(database, sets)
+  const ofSet = database.prepare(
+    `SELECT hash FROM fragments INDEXED BY fragments_held
+      WHERE holders = ? AND hash >= ? AND hash < ? ORDER BY hash`,
+  )
+  ofSet.setReturnArrays(true)
   const fragment = (collection: string, hash: string): KnownFragment | undefined => {
     const number = numberOf(collection)
     const row = number === undefined ? undefined : one.get(number, blobOf(hash))
@@ -82,6 +87,14 @@ export function fragmentQueries(database: DatabaseSync, sets: Sets, numberOf: Nu
           ? walk.all(number, after, query.limit)
           : unwanted.all(number, after, query.unwantedBefore, query.limit)
       return found.map((row) => knownOf(fragmentRow(row, sets)))
+    },
+    held(collection: string, pillar: string, part: string): string[] {
+      const number = numberOf(collection)
+      const [from, to] = [blobOf(part.padEnd(64, '0')), blobOf(`${part.padEnd(64, 'f')}ff`)]
+      return (number === undefined ? [] : sets.all(number))
+        .filter(({ holders }) => holders.some((one) => one.pillar === pillar))
+        .flatMap((set) => ofSet.all(set.number, from, to))
+        .map((row) => hexOf(Object.values(row)[0]))
     },
     histogram(
       collection: string,
@@ -110,7 +123,7 @@ export function fragmentQueries(database: DatabaseSync, sets: Sets, numberOf: Nu
 function scarceQuery(database: DatabaseSync, sets: Sets) {
   const walk = fragmentStatement(database, 'WHERE collection = ? AND hash > ? ORDER BY hash')
   const ofSet = database.prepare(
-    `SELECT hash FROM fragments INDEXED BY fragments_wanted
+    `SELECT hash FROM fragments INDEXED BY fragments_held
       WHERE holders = ? AND wanted > 0 AND hash > ? AND hash < ? ORDER BY hash LIMIT ?`,
   )
   ofSet.setReturnArrays(true)

@@ -55,4 +55,8 @@ export const viewUpgrades: readonly string[] = [
 
   CREATE TABLE members (pillar TEXT PRIMARY KEY, about TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+
+  // What one pillar holds is asked of its sets, also of what nobody wants.
+  `DROP INDEX fragments_wanted;
+  CREATE INDEX fragments_held ON fragments (holders, hash);`,
 ]

@@ -29,12 +29,27 @@ export interface Sets {
   all(collection: number): HolderSet[]
 }
 
-const keyOf = (collection: number, holders: readonly Holder[]): string =>
-  JSON.stringify([collection, ...holders.map(({ pillar, stage }) => [pillar, stage])])
+/** Each holder is there once, with a number: of a thousand pillars there are half a million sets. */
+function sharedHolders() {
+  const known = new Map<string, { readonly holder: Holder; readonly number: number }>()
+  const share = ({ pillar, stage }: Holder) => {
+    const key = `${pillar} ${stage}`
+    const found = known.get(key) ?? { holder: { pillar, stage }, number: known.size }
+    known.set(key, found)
+    return found
+  }
+  return {
+    all: (holders: readonly Holder[]): Holder[] => holders.map((one) => share(one).holder),
+    keyOf: (collection: number, holders: readonly Holder[]): string =>
+      [collection, ...holders.map((one) => share(one).number)].join(' '),
+  }
+}
 
 export function holderSets(database: DatabaseSync): Sets {
   const write = database.prepare('INSERT OR REPLACE INTO sets VALUES (?, ?, ?, ?, ?)')
   const remove = database.prepare('DELETE FROM sets WHERE number = ?')
+  const shared = sharedHolders()
+  const { keyOf } = shared
   const byNumber = new Map<number, HolderSet>()
   const byKey = new Map<string, HolderSet>()
   const touched = new Set<HolderSet>()
@@ -49,7 +64,7 @@ export function holderSets(database: DatabaseSync): Sets {
     know({
       number: Number(row.number),
       collection: Number(row.collection),
-      holders: JSON.parse(String(row.holders)) as Holder[],
+      holders: shared.all(JSON.parse(String(row.holders)) as Holder[]),
       fragments: Number(row.fragments),
       wanted: Number(row.wanted),
     })
@@ -66,7 +81,10 @@ export function holderSets(database: DatabaseSync): Sets {
     },
     of: (collection, holders) =>
       byKey.get(keyOf(collection, holders)) ??
-      know({ number: last + 1, collection, holders, fragments: 0, wanted: 0 }),
+      know({
+        ...{ number: last + 1, collection, fragments: 0, wanted: 0 },
+        holders: shared.all(holders),
+      }),
     count(set, sign, wanted) {
       set.fragments += sign
       if (wanted) set.wanted += sign

@@ -48,6 +48,8 @@ export function openView(path: string): View {
       told(() => counted.fragments.holders(collection, hashes)),
     fragment: async (collection, hash) => told(() => counted.fragments.fragment(collection, hash)),
     fragments: async (query) => told(() => counted.fragments.fragments(query)),
+    held: async (collection, pillar, part) =>
+      told(() => counted.fragments.held(collection, pillar, part)),
     holding: async (collection, pillar) => counted.writer.holding(collection, pillar),
     histogram: async (collection, pillars, heldBy) =>
       counted.fragments.histogram(collection, pillars, heldBy),

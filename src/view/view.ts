@@ -19,6 +19,8 @@ export interface View {
   fragment(collection: string, hash: string): Promise<KnownFragment | undefined>
   /** Fragments in the order of their hashes, after one hash. */
   fragments(query: FragmentQuery): Promise<KnownFragment[]>
+  /** Hashes of what this pillar holds, also for the time being, that begin with these digits; in no order. */
+  held(collection: string, pillar: string, part: string): Promise<string[]>
   /** Of one pillar and collection: equal to what the pillar says of itself when the view is right. */
   holding(collection: string, pillar: string): Promise<Holding>
   /**

@@ -3,7 +3,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { type AllowOptions, checkAllow } from '../../src/cli/allow.ts'
 import { type CollectionOptions, planned } from '../../src/cli/collection.ts'
+import { given } from '../../src/cli/members.ts'
 import type { ArchiveDocument } from '../../src/protocol/document.ts'
 import { readDocument } from '../../src/setup/archive.ts'
 import { decide } from '../../src/setup/found.ts'
@@ -86,6 +88,39 @@ t.test('what can not be is refused, with a hint', async (t) => {
   t.match(refused({}, 'No Name'), { message: /no name for a collection/ })
 })
 
+t.test('[APR-1] two people, and who may be the second', async (t) => {
+  const two = planned(document, 'home', old, { approvals: 2 })
+  t.equal(two.approvals, 2)
+  t.equal(planned(document, 'home', two, { copiesMin: 1 }).approvals, 2, 'it stays')
+  t.equal(planned(document, 'home', two, { approvals: 1 }).approvals, undefined)
+  t.throws(() => planned(document, 'home', old, { approvals: 3 }), /at most two people/)
+  const approver = given(document, 'ann', 'home', 'approver')
+  t.same(approver.approvers, [{ identity: 'ann', collection: 'home' }])
+  t.equal(approver.permissions, undefined, 'what she may do beside that stays as it was')
+  const curator = given(approver, 'ann', 'home', 'curator')
+  t.same(curator.approvers, approver.approvers)
+  const none = given(curator, 'ann', 'home', 'none')
+  t.same(none.approvers, [])
+  t.notOk(none.permissions?.some(({ collection }) => collection === 'home'))
+})
+
+t.test('[MASS-2] leave is given to one client, for a number and a time', async (t) => {
+  const asked = (options: AllowOptions) => {
+    try {
+      return checkAllow(options)
+    } catch (error) {
+      return error
+    }
+  }
+  t.equal(asked({ member: 'ann', changes: 500 }), undefined)
+  t.equal(asked({ member: 'ann', end: true }), undefined)
+  t.match(asked({ changes: 500 }), { message: /say whom/ })
+  t.match(asked({ member: 'ann' }), { message: /--changes, or --end/ })
+  t.match(asked({ member: 'ann', changes: 5, end: true }), { message: /or --end/ })
+  const long = { member: 'ann', changes: 5, for: 32 * 24 * 3_600_000 }
+  t.match(asked(long), { message: /31 days at most/ })
+})
+
 t.test('the owner adds and changes collections, and nobody else does', async (t) => {
   const archive = await makeArchive(t)
   const { home } = archive
@@ -111,6 +146,12 @@ t.test('the owner adds and changes collections, and nobody else does', async (t)
   writeFileSync(join(home, 'photo'), 'a photo')
   const put = await (await archive.colonnade(['put', 'photos', join(home, 'photo')])).ended
   t.match(put, { code: 0, output: /1 file stored/ }, put.errors)
+  t.equal((await run('set', 'photos', '--retain', '90d', ...owner)).code, 0)
+  const leave = ['--member', 'client', '--changes', '500', '--for', '2h']
+  t.match(await run('allow', 'photos', ...leave, ...owner), {
+    code: 0,
+    output: /client may change 500 files of photos a day until 20/,
+  })
   // Configured once, no option is needed.
   const config = join(home, 'client', 'client.toml')
   changeConfig(config, { 'owner-key': join(home, 'archive', 'owner.key') })
@@ -118,7 +159,10 @@ t.test('the owner adds and changes collections, and nobody else does', async (t)
   await archive.tracker.kill('SIGKILL')
   archive.tracker.start()
   await archive.tracker.ready()
-  t.match(await run('show', 'photos'), { code: 0, output: /safe at 3 copies/ })
+  t.match(await run('show', 'photos'), {
+    code: 0,
+    output: /kept for 90 days +safe at 3 copies.*\nclient may change 500 files a day until 20/,
+  })
   // And the founder's tools go on from there.
   decide(home, { name: 'music', pillars: [...pillarNames], copiesMin: 1, algorithm: 'sha256' })
   const { document } = readDocument(join(home, 'archive'))

@@ -26,6 +26,7 @@ import { type Disk, DiskError } from '../../src/disk/disk.ts'
 import { nodeDisk } from '../../src/disk/node.ts'
 import type { Change } from '../../src/index/index.ts'
 import { limits } from '../../src/limits.ts'
+import { timeText } from '../../src/protocol/scalars.ts'
 import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { digestOf } from '../../src/world/world.ts'
@@ -274,6 +275,70 @@ t.test(
     const again = await put({ changed: 'replace' })
     t.same([again.code, outcomes(again)], [0, { diary: 'known', poem: 'known' }])
     t.equal((await fleet.boards[0]?.index.retained({ limit: 9 }))?.length, 1, 'kept aside')
+  },
+)
+
+t.test(
+  '[MASS-3] a folder that was encrypted for ransom does not get into the archive',
+  async (t) => {
+    const { write, put, fleet, run } = await story(t, { pillars: 1, copiesMin: 1 })
+    const count = 115
+    const all = (text: string, mtime = day) => {
+      for (let n = 0; n < count; n++) write(`${n}.doc`, `${text} ${n}`, mtime)
+    }
+    /** What a new run would know. */
+    const hear = () =>
+      run(async ({ client }) => {
+        await client.refresh()
+        return { code: 0 }
+      })
+    const sums = async () =>
+      (await fleet.boards[0]?.index.list({ collection: 'home', limit: 999 }))?.files
+        .map(({ checksum }) => checksum)
+        .join()
+    const heard: string[] = []
+    fleet.broker.connectAs('bob')({
+      ...{ clientId: 'bob.ears', persistent: false, subscriptions: ['colonnade/alarms'] },
+      receive: (_topic, payload) => void heard.push(new TextDecoder().decode(payload)),
+      connected: () => undefined,
+      closed: () => undefined,
+    })
+    await put()
+    const before = await sums()
+    all('written')
+    await put()
+    const known = await sums()
+    t.not(known, before)
+    // Only touched: that is none that changed, and each is read once.
+    all('written', day + 60)
+    const touched = await put({ changed: 'replace' })
+    t.equal(touched.code, 0, touched.said)
+    t.equal(touched.read.length, count)
+    all('ransom!', day + 120)
+    const sentence = /^115 files of the 115 in home would be replaced; nothing was changed$/
+    await t.rejects(put({ changed: 'replace' }), {
+      message: sentence,
+      hint: /collection allow home --member ann --changes 115/,
+    })
+    await t.rejects(
+      put({ changed: 'replace', changes: 115 }),
+      { message: sentence },
+      'the owner has a say in it',
+    )
+    t.equal(await sums(), known)
+    await fleet.time.advance(2_000)
+    t.match(heard, [/put on ann: 115 files/, /put on ann: 115 files/])
+    const until = timeText(fleet.time.clock.now() + 3_600_000)
+    const leave = { identity: 'ann', collection: 'home', files: 115, until }
+    await fleet.publish((document) => ({ ...document, massChanges: [leave] }))
+    await fleet.time.advance(5_000)
+    await hear()
+    const hint = await put({ changed: 'replace', changes: 100 }).catch((error) => error.hint)
+    t.match(hint, /--changes 115/, 'and so has who types')
+    const meant = await put({ changed: 'replace', changes: 115 })
+    t.equal(meant.code, 0, meant.said)
+    t.not(await sums(), known)
+    t.equal(heard.length, 3)
   },
 )
 

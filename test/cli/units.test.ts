@@ -278,6 +278,19 @@ t.test('versions are told when they differ, or when asked for', async (t) => {
   t.match(rows(upgraded), / version 0\.2\.0 OK: .*\n.* version 1 OK: /)
 })
 
+t.test(
+  'when files were proven, and what is written to a card, is told when asked for',
+  async (t) => {
+    const proofAges = [30, 90].map((days) => ({ days, files: 200 - days }))
+    const about = { proofAges, oldestProof: '2026-08-01T00:00:00.000Z' }
+    const one = seen('a', { ...about, wear: { bytes: 5 << 20, ms: 86_400_000 } })
+    const text = (verbose: boolean): string => rowsOf([one], { verbose }).join()
+    t.match(text(true), 'proven since 2026-08-01, 170 over 30 days, 110 over 90 days')
+    t.match(text(true), /5 MiB written outside its disks in \d+ (h|d)/)
+    t.notMatch(text(false), 'written outside')
+  },
+)
+
 t.test('a table lines up', async (t) => {
   t.same(table([]), [])
   t.same(

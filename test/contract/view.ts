@@ -223,6 +223,30 @@ function holding(t: Test, name: string, open: Open): void {
     t.equal((await view.holding('other', 'p')).files, 0)
   })
 
+  t.test(`${name}: [VIEW-3] what a pillar holds is found by beginnings of hashes`, async (t) => {
+    const view = await open(t)
+    t.strictSame(await view.held(c, 'p', ''), [])
+    const all = Array.from({ length: 40 }, (_, n) => slice(`${n}`))
+    await view.change([
+      filed('x', all.slice(0, 20)),
+      ...all.map((one) => hold(one, 'p')),
+      ...all.slice(10).map((one) => hold(one, 'q', 'temporary')),
+      ...all.slice(0, 5).map((one) => lose(one, 'p')),
+    ])
+    const of = async (pillar: string, part: string) => (await view.held(c, pillar, part)).sort()
+    t.strictSame(await of('p', ''), sorted(all.slice(5)))
+    t.strictSame(await of('q', ''), sorted(all.slice(10)), 'also for the time being')
+    t.strictSame(await of('r', ''), [])
+    t.strictSame(await view.held('other', 'p', ''), [])
+    const first = sorted(all.slice(5))[0] ?? ''
+    const last = sorted(all.slice(5)).at(-1) ?? ''
+    for (const part of [first.slice(0, 2), last.slice(0, 3), first])
+      t.strictSame(
+        await of('p', part),
+        sorted(all.slice(5)).filter((hash) => hash.startsWith(part)),
+      )
+  })
+
   t.test(`${name}: [VIEW-1] what is persisted stays so, whatever comes late`, async (t) => {
     const view = await open(t)
     await view.change([hold(a, 'q', 'temporary'), hold(a, 'p'), hold(a, 'p', 'temporary')])

@@ -2,6 +2,7 @@
 // 5 s, and nothing lands anywhere else.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -24,6 +25,7 @@ import {
   lab,
   missing,
   missingAfter,
+  openedHere,
   type Recorder,
   recorder,
   run,
@@ -226,6 +228,37 @@ t.test(
   },
 )
 
+t.test(
+  '[SCRUB-1] what is read from the medium leaves nothing in the memory of the system',
+  needs(t, [...basic, 'fincore'], true),
+  async (t) => {
+    const on = await lab(t, 'ext4')
+    const one = writer(t, on.root, 'a', [], 3_000_000)
+    await one.reached(4)
+    await one.kill('SIGTERM')
+    on.unmount()
+    on.mounted()
+    const paths = one.stored().map(({ stored }) => join(on.root, 'home/data', `${stored}`))
+    const inMemory = (): number =>
+      run('fincore', '--bytes', '--noheadings', '--output', 'RES', ...paths)
+        .split('\n')
+        .reduce((sum, bytes) => sum + Number(bytes), 0)
+    const store = await openedHere(on.root)
+    t.equal(inMemory(), 0, 'nobody has read them yet')
+    for (const { stored = '', checksum } of one.stored()) {
+      const [file] = await store.stored('home', [stored])
+      if (!file) return t.fail(`${stored} is not stored`)
+      const hash = createHash('sha256')
+      for await (const bytes of store.readMedium(file)) hash.update(bytes)
+      t.equal(hash.digest('hex'), checksum)
+    }
+    t.equal(inMemory(), 0)
+    for (const path of paths) readFileSync(path)
+    t.ok(inMemory() >= 4 * 3_000_000, 'as reading it otherwise does')
+    await store.close()
+  },
+)
+
 const nbd = [...basic, 'nbdkit', 'nbdfuse', 'fusermount3']
 
 /** A disk of NBD as a file, for a loop device; `serve` makes what is behind it. */
@@ -327,5 +360,55 @@ t.test(
     )
     await one.kill('SIGKILL')
     t.same(await missing(on.root, one.stored()), [])
+  },
+)
+
+t.test(
+  'R10 beside a disk that hangs another goes on, and nothing that was stored on either is lost',
+  needs(t, nbd, true),
+  async (t) => {
+    const { on, server } = await fragile(t)
+    const other = await lab(t, 'ext4', { volume: 'v2' })
+    const one = writer(t, `${on.root}:${other.root}`, 'a')
+    await one.reached(20)
+    process.kill(server, 'SIGSTOP')
+    await told(t, one, /volume v1 does not answer; the others go on/)
+    const [count, from] = [one.stored().length, performance.now()]
+    await one.reached(count + 20)
+    t.comment(`20 files on the other disk in ${Math.round(performance.now() - from)} ms`)
+    process.kill(server, 'SIGCONT')
+    await one.reached(one.stored().length + 40)
+    await one.kill('SIGTERM')
+    const lost = await Promise.all([on, other].map(({ root }) => missing(root, one.stored())))
+    const onNeither = lost[0]?.filter((what) => lost[1]?.includes(what))
+    t.same(onNeither, [])
+    t.ok(
+      lost.every((some) => some.length < one.stored().length),
+      'both have some',
+    )
+  },
+)
+
+t.test(
+  'R10 a lazy unmount is told, nothing lands below, and the other disk goes on',
+  needs(t, basic, true),
+  async (t) => {
+    const [on, other] = [await lab(t, 'ext4'), await lab(t, 'ext4', { volume: 'v2' })]
+    const one = writer(t, `${on.root}:${other.root}`, 'a')
+    await one.reached(20)
+    on.unmount('-l')
+    await told(t, one, /volume v1 is not there any more; the others go on/)
+    await one.reached(one.stored().length + 20)
+    t.same(readdirSync(on.mount), [])
+    on.mounted()
+    const there = (): number => readdirSync(join(on.root, 'home/data'), { recursive: true }).length
+    const before = there()
+    await until('it is written to again', () => there() > before)
+    await one.kill('SIGTERM')
+    const lost = await Promise.all([on, other].map(({ root }) => missing(root, one.stored())))
+    t.same(
+      lost[0]?.filter((what) => lost[1]?.includes(what)),
+      [],
+    )
   },
 )

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { askControl, serveControl } from '../../src/machine/control.ts'
 import { indexAgainstBag } from '../../src/machine/volume-checks.ts'
+import type { PillarKind } from '../../src/protocol/scalars.ts'
 
 /** A volume with two files that are listed, of which `there` are there. */
-function volume(t: Test, there: number) {
+function volume(t: Test, there: number, kind: PillarKind = 'file') {
   const mount = mkdtempSync(join(tmpdir(), 'colonnade-doctor-'))
   t.teardown(() => rmSync(mount, { recursive: true }))
   const bag = join(mount, 'colonnade/photos')
@@ -22,7 +23,9 @@ function volume(t: Test, there: number) {
   return {
     socket: join(mount, 'agent.sock'),
     look: (told: () => Promise<Readonly<Record<string, unknown>> | undefined>) =>
-      indexAgainstBag({ mount, pillar: 'attic', archive: 'home', reserveBytes: 0, told }),
+      indexAgainstBag({
+        ...{ mount, pillar: 'attic', archive: 'home', kind, reserveBytes: 0, told },
+      }),
   }
 }
 
@@ -55,4 +58,10 @@ t.test('what differs while it runs may follow; what is listed and lost is bad', 
 t.test('what another agent says of another volume is not believed of this one', async (t) => {
   const other = async () => ({ v7: [{ collection: 'photos', files: 99 }] })
   t.match(await volume(t, 2).look(other), { is: 'ok', text: /lists against files only/ })
+})
+
+t.test('of a pillar that keeps checksums only no file is missed', async (t) => {
+  const told = async () => ({ v1: [{ collection: 'photos', files: 2 }] })
+  t.match(await volume(t, 0, 'checksum').look(told), { is: 'ok' })
+  t.match(await volume(t, 0).look(told), { is: 'bad' })
 })

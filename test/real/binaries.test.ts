@@ -13,9 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { composeStory } from '../support/compose-story.ts'
 import { needs } from '../support/needs.ts'
 import { asksUps } from '../support/serial.ts'
 import { type CommandOf, tellStory } from '../support/story.ts'
+import { upgradeStory } from '../support/upgrade-story.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const base = mkdtempSync(join(tmpdir(), 'colonnade-binaries-'))
@@ -91,6 +93,11 @@ t.test('the x64 program speaks over a serial line', cable, (t) =>
   asksUps(t, native('agent'), join(base, 'x64-serial')),
 )
 
+// [PKG-2]
+t.test('a transfer goes on where it was when the program is upgraded', (t) =>
+  upgradeStory(t, join(dist, `${names.agent}-linux-x64`)),
+)
+
 const emulation = needs(t, ['qemu-aarch64-static', 'mmdebstrap', 'socat'])
 const sysroot = join(base, 'arm64-root')
 // Its loader and libraries are named, not `-L`: that would also lead the program's own paths into the root.
@@ -114,13 +121,18 @@ t.test('the arm64 programs do it together with x64 ones', emulation, async (t) =
   await asksUps(t, emulated('agent'), join(base, 'arm64-serial'))
 })
 
+/** A Debian where they were never installed; made once. */
+const system = join(base, 'system')
+t.before(() => {
+  if (installing.skip !== undefined) return
+  const include = '--include=systemd,udev,passwd,libstdc++6,init-system-helpers,mosquitto'
+  run('mmdebstrap', '--variant=minbase', include, 'bookworm', system)
+})
+
 const installing = needs(t, ['mmdebstrap', 'dpkg-deb', 'systemd-analyze', 'chroot'], true)
 
 // [PKG-3]
 t.test('the packages install, upgrade, and leave all data when they go', installing, async (t) => {
-  const system = join(base, 'system')
-  const include = '--include=systemd,udev,passwd,libstdc++6,init-system-helpers'
-  run('mmdebstrap', '--variant=minbase', include, 'bookworm', system)
   const inside = (...args: string[]): string => run('chroot', system, ...args)
   const install = (folder: string, ...packages: string[]): void => {
     for (const one of packages) {
@@ -179,3 +191,9 @@ t.test('the packages install, upgrade, and leave all data when they go', install
     t.ok(existsSync(join(system, path)), `${path} is left`)
   t.match(inside('getent', 'passwd', 'colonnade'), /nologin/)
 })
+
+const containers = needs(t, ['mmdebstrap', 'bwrap', 'setpriv', 'ip'], true)
+
+t.test('the services of the compose file do the work, confined as it says', containers, (t) =>
+  composeStory(t, { base: join(base, 'compose'), dist, image: system }),
+)

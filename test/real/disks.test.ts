@@ -80,7 +80,7 @@ t.test(
   '[VOL-3] [VOL-4] [VOL-7] disks are pulled out, come back elsewhere, and are ejected',
   needs(t, ['losetup', 'mkfs.ext4', 'mount'], true),
   async (t) => {
-    const { archive, a, b, second, colonnade, agent } = await ground(t)
+    const { archive, config, a, b, second, colonnade, agent } = await ground(t)
     const { home } = archive
     const source = join(home, 'source')
     await archive.start()
@@ -91,6 +91,16 @@ t.test(
     t.ok(filesAt(a).length >= 3 && filesAt(b).length >= 3, 'both are used')
     const listed = agent('disks', 'list', '--json')
     t.type(listed, 'string')
+    const looked = spawnSync(
+      process.execPath,
+      [join(root, 'src/agent.ts'), 'doctor', '--config', config],
+      { encoding: 'utf8' },
+    )
+    for (const at of [a, b]) {
+      t.match(looked.stdout, new RegExp(`ok +disk +volume \\S+ of pillar-1, at ${at}\n`))
+      t.match(looked.stdout, new RegExp(`ok +space +${at}: .* free of `))
+      t.match(looked.stdout, new RegExp(` index +${at}: `))
+    }
 
     const says = (what: RegExp) =>
       until(String(what), async () => {

@@ -1,6 +1,7 @@
 // R1: what a pillar with two disks has promised holds wherever the power is cut.
 
 import { test } from 'tap'
+import type { SimDisk } from '../../src/sim/disk.ts'
 import { ann, bytes } from '../store/kit.ts'
 import { type Rig, rig } from '../store/pool-kit.ts'
 import { chooserOf } from '../store/power.ts'
@@ -49,8 +50,19 @@ async function broken(on: Rig, promised: Promised): Promise<string[]> {
   return found
 }
 
-/** Cuts the power of both disks at their call of this number; false when the work ended before. */
-async function cutAt(call: number, how: string, found: string[]): Promise<boolean> {
+/** What a cut has shown. */
+interface Ended {
+  /** False when the work ended before. */
+  readonly cut: boolean
+  /** One way for each pair of disks that the ways could leave. */
+  readonly ways: readonly string[]
+}
+
+const both = (sims: readonly SimDisk[], how: string): string =>
+  sims.map((sim) => sim.foresee(chooserOf(how))).join('\0')
+
+/** Cuts the power of both disks at their call of this number. */
+async function cutAt(call: number, how: string, found: string[]): Promise<Ended> {
   const on = await rig(2)
   const promised: Promised = { accepted: false, answered: false, stored: new Set() }
   const sims = on.sticks.map(({ sim }) => sim)
@@ -63,6 +75,7 @@ async function cutAt(call: number, how: string, found: string[]): Promise<boolea
       for (const one of sims) one.cut()
     })
   await Promise.race([work(on, promised), sims[0]?.whenCut()])
+  const ends = new Map(hows.map((one) => [both(sims, one), one]))
   for (const sim of sims) {
     sim.onCall(undefined)
     if (isCut) sim.crash(chooserOf(how))
@@ -74,15 +87,33 @@ async function cutAt(call: number, how: string, found: string[]): Promise<boolea
     if ((await again.where(id)).length !== 1) wrong.push(`${id} could not be finished`)
   if ((await again.store.accepted()).length > 0) wrong.push('the request is still open')
   found.push(...wrong.map((one) => `${how} at ${call}: ${one}`))
-  return isCut
+  return { cut: isCut, ways: [...ends.values()] }
 }
 
-for (const how of ['lost', 'kept'])
-  test(`[VOL-2] two disks lose their power at any call, and what was not synced is ${how}`, async (t) => {
-    const found: string[] = []
-    let call = 1
-    while (await cutAt(call, how, found)) call++
-    t.comment(`${call} crash states of two volumes`)
-    t.ok(call > 30)
-    t.same(found.slice(0, 5), [])
-  })
+const last = 'kept'
+const hows = [
+  'lost',
+  'hollow',
+  'torn',
+  'scattered',
+  'reordered',
+  'nameless',
+  'seed 1',
+  'seed 2',
+  last,
+]
+
+test('[VOL-2] two disks lose their power at any call, and forget in any way', async (t) => {
+  const found: string[] = []
+  let [call, states] = [1, 0]
+  for (let isCut = true; isCut; call++) {
+    const first = await cutAt(call, last, found)
+    const others = first.ways.filter((how) => how !== last)
+    for (const how of others) await cutAt(call, how, found)
+    states += 1 + others.length
+    isCut = first.cut
+  }
+  t.comment(`${states} crash states of two volumes`)
+  t.ok(states > 100)
+  t.same(found.slice(0, 5), [])
+})

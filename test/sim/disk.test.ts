@@ -262,6 +262,29 @@ test('a durable file that is only ever renamed is never lost, whatever happens a
   )
 })
 
+test('what is foreseen of a crash is what it leaves, and nothing has happened yet', async () => {
+  const disks = new Map<string, string>()
+  await fc.assert(
+    fc.asyncProperty(steps, fc.nat(), async (calls, seed) => {
+      const sim = simDisk({ capacity: 1_000_000 })
+      for (const [, call] of calls) await outcome(call(sim.disk))
+      const chooser = (): Chooser => {
+        const random = simRandom(seed)
+        return (options) => random.int(options)
+      }
+      const before = said(sim)
+      const foreseen = sim.foresee(chooser())
+      if (said(sim) !== before) throw new Error(`${said(sim)} after ${before}`)
+      sim.crash(chooser())
+      if (sim.foresee(everything) !== foreseen) throw new Error(`${said(sim)}, not ${foreseen}`)
+      const left = said(sim)
+      if ((disks.get(foreseen) ?? left) !== left) throw new Error(`${left} is foreseen as another`)
+      disks.set(foreseen, left)
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('a crash under a seed leaves the same every time', async (t) => {
   const left = async (seed: number): Promise<string> => {
     const sim = simDisk({ capacity: 100_000 })

@@ -1,7 +1,9 @@
 // A pillar with several disks: where files go, and what happens when disks come, go, hang, or are not what they seem.
 
 import { test } from 'tap'
+import { asyncIndex, openIndex } from '../../src/index/sqlite.ts'
 import { limits } from '../../src/limits.ts'
+import { stamps } from '../../src/store/stamps.ts'
 import { ann, bytes } from './kit.ts'
 import { adopted, type Rig, rig, stick } from './pool-kit.ts'
 
@@ -203,6 +205,38 @@ test('[VOL-4] a disk that hangs for two minutes is told within 5 s, and stalls o
   await time.finish(time.clock.sleep(125_000))
   t.equal(two.store.away?.(), undefined)
   t.equal((await two.ids()).length, ids.length + 3)
+})
+
+test('[VOL-4] a long look through an index is no silence of its disk', async (t) => {
+  const before = await rig(2)
+  const [one] = before.sticks
+  if (!one) return
+  const { clock } = before.time
+  Object.assign(one.index, { inspect: () => clock.sleep(60_000) })
+  const two = await before.again()
+  await two.time.finish(two.store.inspect())
+  t.same(two.alarms(), [])
+  one.sim.faults.hang(20_000)
+  await two.time.finish(two.store.stored('home', ['x']))
+  t.match(two.alarms(), [/volume v1 does not answer/], 'and afterwards it is one again')
+})
+
+test('[VOL-1] a row that is mended has a time that no other volume has given', async (t) => {
+  const time = stamps({ now: () => 1_000 })
+  const [a, b] = [asyncIndex(openIndex(':memory:')), asyncIndex(openIndex(':memory:'))]
+  const [first, second] = [time.of(a), time.of(b)]
+  await time.share([a, b])
+  const file = (id: string) => ({
+    ...{ collection: 'home', id, path: id, size: 1, checksum: 'c', mtime: 0, provenAt: 0 },
+  })
+  for (const id of ['x', 'y', 'z'])
+    await first.commit([{ do: 'store', file: file(id), now: 1_000 }])
+  const says = { ...file('w'), timestamp: 1, sequence: 1 }
+  const row = { collection: 'home', id: 'w', says }
+  await second.commit([{ do: 'mend', row, file: file('w'), now: 1_000 }])
+  const { files } = await b.list({ collection: 'home', limit })
+  t.match(files, [{ id: 'w', timestamp: time.last() }])
+  t.equal(time.last(), 1_004, 'later than the three')
 })
 
 test('[VOL-5] what came twice while a disk was away stands once, and other bytes are alarmed', async (t) => {

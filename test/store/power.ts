@@ -10,6 +10,7 @@ import { type Chooser, type SimDisk, simDisk } from '../../src/sim/disk.ts'
 import { life, mortal } from '../../src/sim/mortal.ts'
 import { simRandom } from '../../src/sim/random.ts'
 import { simWorld } from '../../src/sim/world.ts'
+import type { State } from '../../src/state/state.ts'
 import { adoptVolume } from '../../src/store/identity.ts'
 import { partialOf } from '../../src/store/names.ts'
 import { retainedPath } from '../../src/store/removal.ts'
@@ -40,11 +41,15 @@ export interface Promises {
   readonly secured: Map<Original, number>
   readonly accepted: Set<string>
   readonly answered: Set<string>
+  /** Fragments that are noted before they come, and those that were said to be kept for good. */
+  readonly noted: Set<string>
+  readonly persisted: Set<string>
 }
 
 /** One program from its start to its end. */
 export interface Run {
   readonly store: Store
+  readonly state: State
   readonly collection: string
   readonly promises: Promises
 }
@@ -70,7 +75,7 @@ export interface Cut {
 }
 export const killed = 'killed'
 
-const world = simWorld(simClock().clock, simRandom('store'), 'p1')
+export const world = simWorld(simClock().clock, simRandom('store'), 'p1')
 
 export const fileOf = (collection: string, { id, bytes }: Original): NewFile => ({
   collection,
@@ -219,6 +224,8 @@ function alternating(known: (options: number, about: string) => number | undefin
 interface Board {
   readonly sim: SimDisk
   readonly index: SyncIndex
+  /** Of the pillar, beside its files. */
+  readonly state: Map<string, string>
   readonly collection: string
   readonly promises: Promises
   readonly lie: Lie
@@ -245,6 +252,7 @@ function board(lie: Lie): Board {
   return {
     sim: simDisk({ capacity: 10_000_000 }),
     ...drawer(),
+    state: new Map(),
     promises: {
       stored: new Map(),
       moving: new Map(),
@@ -254,6 +262,8 @@ function board(lie: Lie): Board {
       secured: new Map(),
       accepted: new Set(),
       answered: new Set(),
+      noted: new Set(),
+      persisted: new Set(),
     },
     lie,
   }
@@ -293,6 +303,26 @@ function powered({ sim, index, collection }: Board): Index {
   }
 }
 
+/** A change of it is whole or not at all, and ends with the power, as a commit of the index. */
+const poweredState = ({ sim, state }: Board): State => ({
+  get: (key) => sim.during('read', 'state', () => state.get(key)),
+  list: (prefix) =>
+    sim.during('read', 'state', () => [...state].filter(([key]) => key.startsWith(prefix))),
+  count: (prefix) =>
+    sim.during(
+      'read',
+      'state',
+      () => [...state.keys()].filter((key) => key.startsWith(prefix)).length,
+    ),
+  change: (entries) =>
+    sim.during('commit', 'state', () => {
+      for (const [key, value] of entries)
+        if (value === undefined) state.delete(key)
+        else state.set(key, value)
+    }),
+  close: async () => undefined,
+})
+
 /** An empty volume. */
 async function adopted(lie: Lie): Promise<Board> {
   const on = board(lie)
@@ -328,7 +358,7 @@ async function boot(
       await adoptVolume(mine, disk, { ...owner, volume: 'v1' })
     const options = { ...owner, reserveBytes: 0 }
     const store = await openVolume(mine, disk, mortal(own, powered(on)), options)
-    await program({ store, collection, promises })
+    await program({ store, state: mortal(own, poweredState(on)), collection, promises })
   }
   await Promise.race([start(), over])
   own.die()
@@ -342,7 +372,7 @@ function forget({ sim }: Board, how: string): void {
 }
 
 /** What is wrong now, compared with what was promised; nothing, one hopes. */
-function broken({ sim, index, collection, promises }: Board): string[] {
+function broken({ sim, index, state, collection, promises }: Board): string[] {
   const found: string[] = []
   const disk = sim.snapshot()
   for (const [id, bytes] of promises.stored) {
@@ -385,6 +415,14 @@ function broken({ sim, index, collection, promises }: Board): string[] {
     const same = partial?.length === length && Buffer.compare(partial, bytes.slice(0, length)) === 0
     if (row.safe < length || !same) found.push(`${length} bytes of ${id} were secured and are not`)
   }
+  const isNoted = (how: string, id: string): boolean =>
+    state.has(`fragment ${how} ${collection} ${id}`)
+  for (const id of promises.noted)
+    if (index.stored(collection, [id])[0] && !isNoted('temporary', id) && !isNoted('held', id))
+      found.push(`${id} is here and noted neither way`)
+  for (const id of promises.persisted)
+    if (isNoted('temporary', id) || !isNoted('held', id) || !index.stored(collection, [id])[0])
+      found.push(`${id} was said to be kept for good and is not`)
   const accepted = new Set(index.accepted().map(({ key }) => key))
   for (const key of promises.accepted)
     if (!accepted.has(key) && !index.answer(key)) found.push(`${key} was accepted and is forgotten`)
@@ -394,7 +432,10 @@ function broken({ sim, index, collection, promises }: Board): string[] {
 }
 
 /** What is wrong when all work is done and the manifest is up to date. */
-function unfinished({ sim, index, collection }: Board, originals: readonly Original[]): string[] {
+function unfinished(
+  { sim, index, state, collection }: Board,
+  originals: readonly Original[],
+): string[] {
   const found: string[] = []
   const disk = sim.snapshot()
   const textOf = (path: string): string => Buffer.from(disk.get(path) ?? '').toString()
@@ -406,6 +447,8 @@ function unfinished({ sim, index, collection }: Board, originals: readonly Origi
   if (files.length !== originals.length) found.push(`${files.length} files are stored`)
   if (index.allReceiving().length > 0) found.push('something is still being received')
   if (index.accepted().length > 0) found.push('a request is still open')
+  for (const key of state.keys())
+    if (key.startsWith('fragment temporary ')) found.push(`left for the time being: ${key}`)
   const aside = index.retained({ collection, limit: 9 }).map((row) => retainedPath(world, row))
   for (const path of aside) if (!disk.has(path)) found.push(`not kept aside: ${path}`)
   const stones = index.tombstones({ collection, limit: 9 }).tombstones.map(({ id }) => id)
@@ -439,22 +482,32 @@ function unfinished({ sim, index, collection }: Board, originals: readonly Origi
   return found
 }
 
+/** What a history is asked when one of its ends has come, before the disk forgets. */
+interface Asked {
+  /** Number of the cut. */
+  readonly cut: number
+  tell(sim: SimDisk): void
+}
+
 /**
  * One history: the work is done until the power is cut, then come starts that are cut themselves, then a whole one;
  * after each end and start everything promised is there. At last the work is finished, and stays so.
  */
-export async function history(work: Work, cuts: readonly Cut[], lie = honest): Promise<string[]> {
+async function history(
+  work: Work,
+  cuts: readonly Cut[],
+  lie: Lie,
+  asked?: Asked,
+): Promise<string[]> {
   const on = work.adopts ? board(lie) : await adopted(lie)
   const found: string[] = []
   const check = (when: string, some: readonly string[]): void => {
     found.push(...some.map((what) => `${work.name}: ${what} ${when} ${JSON.stringify(cuts)}`))
   }
-  const [first, ...later] = cuts
   try {
-    await boot(on, first, work.run)
-    forget(on, first?.how ?? 'lost')
-    for (const cut of later) {
-      await boot(on, cut, async () => undefined)
+    for (const [n, cut] of cuts.entries()) {
+      await boot(on, cut, n === 0 ? work.run : async () => undefined)
+      if (asked?.cut === n) asked.tell(on.sim)
       forget(on, cut.how)
     }
     await boot(on, undefined, async () => check('after recovery', broken(on)))
@@ -476,6 +529,56 @@ export async function history(work: Work, cuts: readonly Cut[], lie = honest): P
   return found
 }
 
+/** Histories that differ in how one cut ended. */
+export interface Ends {
+  readonly before?: readonly Cut[]
+  /** Where the power is cut, and the ways in which the disk forgets then; or `killed`. */
+  readonly at: number
+  readonly hows: readonly string[]
+  readonly later?: readonly Cut[]
+}
+
+/** What is explored: crash states, how many of them left a disk that no other left, and what was wrong. */
+export interface Explored {
+  states: number
+  distinct: number
+  readonly violations: string[]
+}
+
+/**
+ * Each end of that cut. Where two ways of forgetting leave the very same disk beside the very same index, what comes after
+ * is the same as well, and is lived through once.
+ */
+export async function eachEnd(
+  work: Work,
+  { before = [], at, hows, later = [] }: Ends,
+  lie = honest,
+): Promise<Explored> {
+  const live = (how: string, asked?: Asked): Promise<string[]> =>
+    history(work, [...before, { at, how }, ...later], lie, asked)
+  const violations: string[] = []
+  const ways = hows.filter((how) => how !== killed)
+  const left = new Map<string, string>()
+  const [first] = ways
+  if (first !== undefined) {
+    const tell = (sim: SimDisk): void => {
+      for (const how of ways) {
+        const disk = sim.foresee(chooserOf(how))
+        if (!left.has(disk)) left.set(disk, how)
+      }
+    }
+    violations.push(...(await live(first, { cut: before.length, tell })))
+  }
+  const others = [...left.values()].filter((how) => how !== first)
+  if (hows.includes(killed)) others.push(killed)
+  for (const how of others) violations.push(...(await live(how)))
+  return {
+    states: hows.length,
+    distinct: others.length + (first === undefined ? 0 : 1),
+    violations,
+  }
+}
+
 /** How many calls the work makes that change something; or, cut once, the start after it. */
 export async function callsOf(work: Work, cut?: Cut): Promise<number> {
   const on = work.adopts ? board(honest) : await adopted(honest)
@@ -484,6 +587,21 @@ export async function callsOf(work: Work, cut?: Cut): Promise<number> {
     forget(on, cut.how)
     calls = await boot(on, undefined, async () => undefined)
   }
-  on.index.close()
+  tidied(on)
   return calls
+}
+
+/** Leaves nothing in the index that another history would meet. */
+function tidied(on: Board): void {
+  const { index } = on
+  index.commit([
+    ...index.allReceiving().map(({ collection, id }) => ({ do: 'drop', collection, id }) as const),
+    ...index
+      .retained({ moving: true, limit: 99 })
+      .map((row) => ({ do: 'release', ...row }) as const),
+    ...index.accepted().map(({ key }) => {
+      return { do: 'answer', key, answer: { substance: '', answer: '', keepUntil: 0 } } as const
+    }),
+  ])
+  putBack(on)
 }

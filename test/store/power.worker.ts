@@ -3,10 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Disk } from '../../src/disk/disk.ts'
 import { simRandom } from '../../src/sim/random.ts'
 import {
-  type Cut,
   callsOf,
+  type Explored,
+  eachEnd,
   fileOf,
-  history,
   killed,
   type Lie,
   type Original,
@@ -18,6 +18,7 @@ import {
   take,
   type Work,
 } from './power.ts'
+import { fragments } from './power-fragments.ts'
 
 const random = simRandom('originals')
 const original = (id: string, size: number): Original => ({ id, bytes: random.bytes(size) })
@@ -104,6 +105,7 @@ const works: readonly Work[] = [
 ]
 
 const removals: readonly Work[] = [
+  fragments,
   {
     name: 'deleted',
     originals: large,
@@ -161,50 +163,57 @@ const removals: readonly Work[] = [
 ]
 
 const ways = [killed, 'lost', 'kept', 'hollow', 'torn', 'scattered', 'reordered', 'nameless']
-const seeds = Array.from({ length: 20 }, (_, n) => `seed ${n}`)
-
-/** Each call of the work, and the moment after the last, in each way. */
-async function* cuts(work: Work, hows: readonly string[]): AsyncGenerator<Cut> {
-  const calls = await callsOf(work)
-  for (let at = 1; at <= calls + 1; at++) for (const how of hows) yield { at, how }
-}
+const seeds = Array.from({ length: 60 }, (_, n) => `seed ${n}`)
 
 /** What is explored: every cut, with a second and a third cut of the starts after it, or every cut on a lying disk. */
 export type Exploration = { readonly every: 'cut' | 'start' } | { readonly lie: string }
 
-export interface Explored {
-  states: number
-  readonly violations: string[]
+const sumOf = (): Explored => ({ states: 0, distinct: 0, violations: [] })
+
+function add(sum: Explored, { states, distinct, violations }: Explored): void {
+  sum.states += states
+  sum.distinct += distinct
+  sum.violations.push(...violations)
 }
 
+/** Each call of the work, and the moment after the last, in each way. */
 async function explore(
   works: readonly Work[],
   hows: readonly string[],
   lie?: Lie,
 ): Promise<Explored> {
-  const explored: Explored = { states: 0, violations: [] }
-  for (const work of works)
-    for await (const cut of cuts(work, hows)) {
-      explored.violations.push(...(await history(work, [cut], lie)))
-      explored.states++
-    }
-  return explored
+  const sum = sumOf()
+  for (const work of works) {
+    const calls = await callsOf(work)
+    for (let at = 1; at <= calls + 1; at++) add(sum, await eachEnd(work, { at, hows }, lie))
+  }
+  return sum
 }
 
 /** The start after the cut is cut as well, at each of its calls; and so is the one after that, anywhere. */
 async function exploreStarts(hows: readonly string[]): Promise<Explored> {
-  const explored: Explored = { states: 0, violations: [] }
-  for (const work of [...works, ...removals])
-    for await (const first of cuts(work, hows)) {
-      const calls = await callsOf(work, first)
-      for (let at = 1; at <= calls; at++)
-        for (const how of ['lost', `again ${at}`]) {
-          const third = { at: 1 + ((first.at + at) % calls), how: 'lost' }
-          explored.violations.push(...(await history(work, [first, { at, how }, third])))
-          explored.states++
+  const sum = sumOf()
+  for (const work of [...works, ...removals]) {
+    const all = await callsOf(work)
+    for (let first = 1; first <= all + 1; first++)
+      for (const how of hows) {
+        const before = [{ at: first, how }]
+        const calls = await callsOf(work, before[0])
+        for (let at = 1; at <= calls; at++) {
+          const later = [{ at: 1 + ((first + at) % calls), how: 'lost' }]
+          add(
+            sum,
+            await eachEnd(work, {
+              before,
+              at,
+              hows: ['lost', 'kept', 'reordered', `again ${at}`],
+              later,
+            }),
+          )
         }
-    }
-  return explored
+      }
+  }
+  return sum
 }
 
 const syncsOnly =

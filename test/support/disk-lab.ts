@@ -54,6 +54,8 @@ export interface Lab {
 export interface LabOptions {
   readonly megabytes?: number
   readonly make?: readonly string[]
+  /** Its name; `v1` when absent. */
+  readonly volume?: string
   /** What is behind the loop device; a file when absent. */
   backing?(home: string): string | Promise<string>
 }
@@ -92,7 +94,8 @@ export async function lab(t: Test, system: FileSystem, options: LabOptions = {})
   one.mounted()
   mkdirSync(one.root)
   const disk = asyncDisk(nodeDisk(one.root))
-  await adoptVolume(systemWorld('p1', 'silent'), disk, { ...owner, volume: 'v1' })
+  const { volume = 'v1' } = options
+  await adoptVolume(systemWorld('p1', 'silent'), disk, { ...owner, volume })
   await disk.close()
   run('sync', '-f', mount)
   return one
@@ -213,8 +216,8 @@ export function writer(
   }
 }
 
-/** What was said to be stored and is not there, or is something else; of a volume that is opened as the agent does. */
-export async function missing(root: string, acknowledged: readonly Said[]): Promise<string[]> {
+/** A volume that is opened as the agent does, by whoever looks at it. */
+export async function openedHere(root: string): Promise<Store> {
   const world = systemWorld('p1', 'silent')
   const disk = asyncDisk(nodeDisk(root))
   const identity = await readIdentity(disk, owner)
@@ -222,7 +225,12 @@ export async function missing(root: string, acknowledged: readonly Said[]): Prom
     ...{ world, disk, identity, lost: () => undefined },
     open: async (path) => asyncIndex(openIndex(join(root, path))),
   })
-  const store: Store = await openVolume(world, disk, index, { ...owner, reserveBytes: 0 })
+  return openVolume(world, disk, index, { ...owner, reserveBytes: 0 })
+}
+
+/** What was said to be stored and is not there, or is something else. */
+export async function missing(root: string, acknowledged: readonly Said[]): Promise<string[]> {
+  const store = await openedHere(root)
   const wrong: string[] = []
   for (const { stored = '', checksum } of acknowledged) {
     const [row] = await store.stored('home', [stored])

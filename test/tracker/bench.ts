@@ -62,12 +62,14 @@ export interface JoinerOptions {
 
 const trackers = ['tracker', 'tracker-b']
 
-export async function joinBench(faults: BusFaults = {}) {
+export async function joinBench(
+  faults: BusFaults = {},
+  boards: readonly string[] = ['attic', 'cellar', 'friend'],
+) {
   const time = simClock()
   const random = simRandom('join')
   const broker = simBroker({ clock: time.clock, random: random.fork('bus'), faults })
   let lost: Loss = () => false
-  const boards = ['attic', 'cellar', 'friend']
   const document = (version: number, pillars: readonly string[]): Uint8Array => {
     const one: ArchiveDocument = {
       archive: 'test',

@@ -141,6 +141,23 @@ t.test('[JOIN-3] many join at once over a bus that loses, doubles and delays', a
   await tracker.stop()
 })
 
+t.test('[JOIN-5] hundreds join at once: a few versions, and each message is short', async (t) => {
+  const names = Array.from({ length: 110 }, (_, n) => `${'board-'.repeat(9)}${n}`)
+  const bench = await joinBench({}, names)
+  const tracker = await bench.tracker()
+  const all = names.map((name) => bench.pillar(name))
+  await bench.time.advance(10_000)
+  t.ok(all.every((one) => isRegistered(one)))
+  const { version = 0, members = [] } = tracker.members.membership(collection) ?? {}
+  t.equal(members.length, names.length, 'all are weighed')
+  t.ok(version <= 3, `${version} versions`)
+  const told = all[0]?.heard.filter((one) => one.type === 'ClientRegistered') ?? []
+  t.ok(told.every((one) => JSON.stringify(one).length < 10_000))
+  const last = told.flatMap(({ memberships }) => memberships).at(-1)
+  t.match(last, { version, count: names.length, members: [] }, 'it is to be fetched')
+  await tracker.stop()
+})
+
 t.test(
   '[JOIN-1] [JOIN-2] the tracker is started anew: a newer epoch, and all join again',
   async (t) => {

@@ -285,6 +285,33 @@ t.test('who dawdles with the head of a request is cut', async (t) => {
   t.ok(performance.now() - began < 2_000)
 })
 
+t.test('[HOST-7] who gives a body a byte at a time is cut, who is only slow is not', async (t) => {
+  const read: Serve = async (_, { body }) => {
+    for await (const _ of body ?? []);
+    return { status: 200, headers: {} }
+  }
+  const server = await served(t, read, { dawdleMs: 400, dawdleBytesMin: 600 })
+  const upload = async (bytes: number, everyMs: number) => {
+    const { socket, closed } = await raw(server.port)
+    socket.write('PATCH / HTTP/1.1\r\nhost: x\r\ncontent-length: 4000\r\nconnection: close\r\n\r\n')
+    const timer = setInterval(() => socket.write('x'.repeat(bytes)), everyMs)
+    const heard = await closed
+    clearInterval(timer)
+    return heard.slice(0, 12)
+  }
+  t.same(await Promise.all([upload(1, 20), upload(200, 50)]), ['', 'HTTP/1.1 200'])
+})
+
+t.test('[HOST-7] who is refused again and again waits for it', async (t) => {
+  const server = await served(t, done, { refusalsBurst: 2, refusalsPerSecond: 5 })
+  const dial = await dialling(t)
+  const began = performance.now()
+  for (let n = 0; n < 4; n++)
+    t.equal((await dial(server.to, { ...get, path: '/?' }, options)).status, 400)
+  t.ok(performance.now() - began > 350, 'two at once, and five a second')
+  t.equal((await dial(server.to, get, options)).status, 200)
+})
+
 t.test('who never begins a handshake is cut', async (t) => {
   const server = await served(t, done, { handshakeMs: 200 })
   const socket = new Socket().connect(server.port, '127.0.0.1')

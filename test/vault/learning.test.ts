@@ -14,9 +14,15 @@ async function* listing(held: ReadonlyMap<string, Uint8Array>): AsyncGenerator<L
   }
 }
 
-async function learn({ vault }: Kit, { held }: Pillars, pillar: string): Promise<void> {
+async function learn(
+  { vault }: Kit,
+  { held }: Pillars,
+  pillar: string,
+  fetching: (hashes: readonly string[]) => void = () => undefined,
+): Promise<void> {
   const some = held.get(pillar) ?? new Map<string, Uint8Array>()
   await vault.learning.learn(collection, pillar, listing(some), async (fragments) => {
+    fetching(fragments.map(({ hash }) => hash))
     const texts = fragments.map(({ hash }): [string, string] => [
       hash,
       Buffer.from(some.get(hash) ?? '').toString(),
@@ -26,7 +32,7 @@ async function learn({ vault }: Kit, { held }: Pillars, pillar: string): Promise
 }
 
 async function rows({ vault }: Kit) {
-  const { files } = await vault.list({ collection, limit: 100 })
+  const { files } = await vault.list({ collection, limit: 1_000 })
   return files
     .map(({ id, size, checksum, mtime }) => ({ id, size, checksum, mtime }))
     .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -118,3 +124,27 @@ t.test('[VAULT-9] puts wait until enough pillars were read that no file is unkno
   t.same(again.vault.learning.missing(), [])
   t.equal(again.vault.learning.learntAt(), fresh.vault.learning.learntAt())
 })
+
+t.test(
+  '[VAULT-9] many texts: some at a time, none twice, and puts wait from the first on',
+  async (t) => {
+    const old = await kit()
+    const ids = Array.from({ length: 150 }, (_, n) => `file ${n}`)
+    // Two of them under names that fold to the same place on the disk.
+    for (const id of [...ids, 'FILE 1', 'FILE 2']) await old.put(id, distinct(40, id))
+    const fresh = await kit(old.pillars)
+    const seen: string[] = []
+    const troubles = new Set<string | undefined>()
+    for (const pillar of ['p1', 'p2', 'p3'])
+      await learn(fresh, old.pillars, pillar, (hashes) => {
+        seen.push(...hashes)
+        troubles.add(fresh.vault.trouble())
+      })
+    t.same(await rows(fresh), await rows(old))
+    t.equal(seen.length, 152, 'each text is fetched')
+    t.equal(new Set(seen).size, 152, 'once')
+    t.ok(troubles.size >= 3, 'while the second page is read, too, it is said who must come')
+    t.equal(await fresh.read('FILE 2'), Buffer.from(distinct(40, 'FILE 2')).toString())
+    t.equal(await fresh.read('file 2'), Buffer.from(distinct(40, 'file 2')).toString())
+  },
+)

@@ -21,6 +21,7 @@ import { arrivals } from './delivery.ts'
 import { end } from './ending.ts'
 import { goneTelling } from './gone.ts'
 import { type JoinEvent, type Joining, type JoinWord, joinStep } from './joining.ts'
+import { membershipLists } from './lists.ts'
 import { nonces } from './nonces.ts'
 import { notes } from './notes.ts'
 import { promisedRoom } from './promised.ts'
@@ -34,6 +35,8 @@ export interface Fragments {
   resume(accepted: readonly AcceptedRequest[]): Promise<void>
   /** The bytes of this file were damaged, and are put aside. */
   gone(file: StoredFile): void
+  /** Somebody asked for it, and it is not here. */
+  missing(file: Pick<StoredFile, 'collection' | 'id'>): void
   /** Says that the pillar goes. */
   goodbye(): Promise<void>
   idle(): Promise<void>
@@ -65,7 +68,8 @@ export function fragments(parts: FragmentsParts): Fragments {
   const trims = trimming(bureau)
   const gone = goneTelling(bureau)
   const bell = newBell()
-  const membership = joining(parts, bureau, bell.ring)
+  const lists = membershipLists(bureau)
+  const membership = joining(parts, bureau, lists, bell.ring)
   // In the order in which it was said: what a distribution's end says is not overtaken by its start.
   const inOrder = lock()
   const ticking = tick(bureau, membership, bell)
@@ -73,7 +77,10 @@ export function fragments(parts: FragmentsParts): Fragments {
   async function handle({ message, line, key }: Mail): Promise<void> {
     switch (message.type) {
       case 'FragmentDistributionStarted':
-        return membership.isRegistered() ? apply(bureau, message) : undefined
+        if (!membership.isRegistered()) return
+        // By what is known; what is not, its message was lost.
+        await lists.heard(message.collection, message.membership)
+        return apply(bureau, message)
       case 'FragmentDistributionDelivered':
         // What comes of it may be left over.
         bell.ring()
@@ -102,6 +109,7 @@ export function fragments(parts: FragmentsParts): Fragments {
     connected: () => void inOrder(() => membership.connected()),
     resume: (accepted) => deliveries.resume(accepted),
     gone: gone.tell,
+    missing: gone.missing,
     async goodbye() {
       if (!membership.isRegistered()) return
       await say(
@@ -113,6 +121,7 @@ export function fragments(parts: FragmentsParts): Fragments {
     },
     async idle() {
       await ticking
+      await lists.idle()
       await deliveries.idle()
       await trims.idle()
       await gone.idle()
@@ -167,7 +176,12 @@ async function offer(bureau: Bureau): Promise<boolean> {
 }
 
 /** Drives the pure machine of joining. */
-function joining(parts: FragmentsParts, { desk, notes, nonces }: Bureau, changed: () => void) {
+function joining(
+  parts: FragmentsParts,
+  { desk, notes, nonces }: Bureau,
+  lists: Pick<ReturnType<typeof membershipLists>, 'heard'>,
+  changed: () => void,
+) {
   let state: Joining = { at: 'waiting' }
 
   async function step(event: JoinEvent): Promise<void> {
@@ -194,7 +208,10 @@ function joining(parts: FragmentsParts, { desk, notes, nonces }: Bureau, changed
   }
   async function applied(memberships: readonly Membership[]): Promise<boolean> {
     try {
-      await notes.noteMemberships(memberships.filter((one) => keeps(desk, one.collection)))
+      const named = memberships.filter(({ count }) => count === undefined)
+      await notes.noteMemberships(named.filter((one) => keeps(desk, one.collection)))
+      for (const { collection, version, count } of memberships)
+        if (count !== undefined) await lists.heard(collection, version)
       return true
     } catch (error) {
       desk.world.log.error('fragments.notJoined', { why: String(error) })

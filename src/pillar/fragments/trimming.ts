@@ -200,16 +200,42 @@ async function trimAll(bureau: Bureau, request: Trim, signer: string): Promise<F
       return keepsIt && desk.directory.identity(one.from)?.kind !== 'checksum' ? [one] : []
     }),
   }
-  const files: FileResult[] = []
-  for (const { id, kind, is, row } of await standingsOf(bureau, collection, request.fragments)) {
+  const judged: (Standing & { verdict: TrimVerdict })[] = []
+  for (const standing of await standingsOf(bureau, collection, request.fragments)) {
+    const { id, kind, is } = standing
     const verdict = judge(order, {
       ...{ id, is, needed: kind === 'info' ? copies + 1 : copies },
       isVowed: await vows.binds(collection, id),
       isFresh: nonces.isGood(nonce, collection, id),
     })
-    files.push(await done(bureau, request, signer, verdict, { id, row }))
+    judged.push({ ...standing, verdict })
+  }
+  const beyond = unwanted ? await countedOut(bureau, request, judged) : new Map<string, string>()
+  const files: FileResult[] = []
+  for (const { id, row, verdict } of judged) {
+    const why = beyond.get(id)
+    files.push(
+      why === undefined
+        ? await done(bureau, request, signer, verdict, { id, row })
+        : { id, code: 'FAILURE', text: why },
+    )
   }
   return files
+}
+
+/**
+ * That nobody needs them only the tracker says: counts what would go, before it does. Those that are too many, and why. Of
+ * what others have confirmed that they have it, nothing is counted.
+ */
+async function countedOut(
+  { desk }: Bureau,
+  { from, collection }: Trim,
+  judged: readonly (Standing & { readonly verdict: TrimVerdict })[],
+): Promise<Map<string, string>> {
+  const going = judged.filter(({ verdict }) => verdict.is === 'trim').map(({ id }) => id)
+  const wish = { by: from, collection, files: going.length, kind: 'drop' as const }
+  const { granted, why = '' } = await desk.floors.spend(wish)
+  return new Map(going.slice(granted).map((id) => [id, why]))
 }
 
 async function done(

@@ -1,9 +1,11 @@
 // The pillar's side of fragment distribution, by what it says on the wire and keeps on its disk.
 
 import t from 'tap'
+import { uuid7 } from '../../../src/post/compose.ts'
 import { fragmentFileId } from '../../../src/protocol/fragments.ts'
 import { timeText } from '../../../src/protocol/scalars.ts'
 import { simSigner } from '../../../src/sim/keys.ts'
+import { simWorld } from '../../../src/sim/world.ts'
 import { collection, first, membershipOf, type Rig, rig } from './rig.ts'
 
 const distribution = '00000000-0000-7000-8000-0000000000d1'
@@ -76,6 +78,53 @@ t.test('[FRG-1] the five steps of the seed, to the letter', async (t) => {
     ['pillar-3', fragment.hash],
   ])
 })
+
+t.test(
+  '[FRG-8] a membership that is too long for a message is fetched, by each once',
+  async (t) => {
+    const at = await rig('long membership')
+    const membership = membershipOf(at.fleet, 2)
+    await at.join(first, { ...membership, members: [], count: 3 })
+    const fragment = at.fragment(bytesOf(64 * 1024, 7))
+    await started(at, [fragment])
+    await at.pass(20_000)
+    t.same(at.heard('FragmentDistributionRequested'), [], 'nobody knows yet who is a member')
+    t.ok(at.told.asked >= 3, 'it is asked for')
+    at.told.membership = membership
+    await at.pass(60_000)
+    const { asked } = at.told
+    await started(at, [fragment])
+    await at.pass(60_000)
+    t.equal(at.heard('FragmentDistributionRequested').length, 3)
+    t.equal(at.told.asked, asked, 'and no more')
+  },
+)
+
+t.test(
+  '[FRG-8] whose message was lost is fetched; what is no membership is not taken',
+  async (t) => {
+    const at = await rig('lost membership')
+    await at.join()
+    const fragment = at.fragment(bytesOf(64 * 1024, 7))
+    const world = simWorld(at.fleet.time.clock, at.fleet.random.fork('test'), 'test')
+    const asks = async (version: number) => {
+      await at.say('FragmentDistributionStarted', {
+        ...{ conversation: uuid7(world), membership: version, round: 0 },
+        fragments: [{ ...fragment, copies: 2 }],
+        closesAt: timeText(at.fleet.time.clock.now() + 5_000),
+      })
+      const before = at.told.asked
+      await at.pass(30_000)
+      return at.told.asked - before
+    }
+    t.equal(await asks(1), 0, 'that one is known')
+    at.told.membership = { ...membershipOf(at.fleet, 2), collection: 'other', version: 2 }
+    t.ok((await asks(2)) >= 3, 'the other is asked for')
+    at.told.membership = { ...membershipOf(at.fleet, 2), version: 2 }
+    await at.pass(120_000)
+    t.equal(await asks(2), 0, 'it is known now')
+  },
+)
 
 t.test('[FRG-5] only candidates apply, and more of them in each round', async (t) => {
   const at = await rig('candidates', { pillars: 9 })

@@ -50,8 +50,10 @@ export interface Rig {
     conversation: string,
     more?: { readonly page?: number; readonly epoch?: Epoch; readonly offer?: boolean | 'slow' },
   ): Promise<void>
-  /** Registers all pillars, each with the same weight. */
-  join(epoch?: Epoch): Promise<void>
+  /** Registers all pillars, each with the same weight, or as is said. */
+  join(epoch?: Epoch, membership?: Membership): Promise<void>
+  /** What the exchange tells of the collection's membership, and how often it was asked. */
+  readonly told: { membership?: Membership; asked: number }
   pass(ms: number): Promise<void>
 }
 
@@ -87,10 +89,15 @@ export async function rig(
     fleet.sealed,
   )
   const shelf = newBench()
+  const told: Rig['told'] = { asked: 0 }
+  const membership = (): string | undefined => {
+    told.asked++
+    return told.membership && JSON.stringify(told.membership)
+  }
   fleet.net.serveAs(
     'tracker',
     url,
-    exchange({ world, identity: 'tracker', directory, keys, shelf, relay: true }),
+    exchange({ world, identity: 'tracker', directory, keys, shelf, relay: true, membership }),
   )
   let all: Message[] = []
   let up = (): void => undefined
@@ -186,8 +193,9 @@ export async function rig(
         transmission: { exchanges: [{ identity: 'tracker', urls: [url] }], token },
       })
     },
-    async join(epoch = first) {
-      const memberships = [membershipOf(fleet, copies)]
+    told,
+    async join(epoch = first, membership = membershipOf(fleet, copies)) {
+      const memberships = [membership]
       await say('TrackerHello', { epoch })
       await fleet.time.advance(2_000)
       for (const { name } of fleet.boards) {
