@@ -51,6 +51,11 @@ const link = {
     optional: true,
     doc: 'The most that goes over the internet: by the exchange of the tracker, both ways together. What is on the same network is not limited.',
   },
+  'link.windows': {
+    type: 'hours',
+    default: [],
+    doc: 'Hours of the machine\'s own time, e.g. "22:00-06:00", in which what is stored and repaired may go by the exchange of the tracker; at all hours when empty. What is fetched never waits.',
+  },
 } as const satisfies Shape
 
 const home = {
