@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
 import { type Controls, offerControl } from '../machine/control.ts'
 import { fileSystemId, mountOf, mountsIn, mountTable } from '../machine/mounts.ts'
+import { devicesOf, thermometer } from '../machine/temperature.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import type { Leave, Supply } from '../power/power.ts'
@@ -17,6 +18,7 @@ import type { World } from '../world/world.ts'
 import { volumeRoot } from './cold.ts'
 import { cry } from './cry.ts'
 import { openGround } from './ground.ts'
+import { keepRenewed } from './renewing.ts'
 
 export interface AgentParts {
   /** Takes the place of the bus that the configuration names. */
@@ -65,6 +67,10 @@ async function started(
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  // To be asked for its temperature wakes some disks, or puts their sleep off.
+  const sleeps = (store.sleeping?.workEveryMs() ?? 0) > 0
+  const renewing = new AbortController()
+  void keepRenewed(world, config, member, renewing.signal)
   const pillar = await startPillar({
     ...member,
     world,
@@ -79,12 +85,14 @@ async function started(
     },
     scrubMs: config['scrub.period'],
     ...{ synchronised, wear },
+    ...(sleeps ? {} : { celsius: thermometer(world.clock, () => disksOf(config)) }),
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
   const quiet = await offerControl(world, config, { ...ground.controls, ...controls })
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async (leave) => {
+    renewing.abort()
     await quiet()
     await pillar.stop(leave)
     member.dial.close()
@@ -92,6 +100,9 @@ async function started(
     world.log.info('agent.stopped', { pillar: name })
   }
 }
+
+const disksOf = (config: AgentConfig): string[] =>
+  devicesOf([config['volume.mount'], ...config['volume.mounts']], config['volume.search'])
 
 /**
  * Makes the folder `colonnade` on a mount and marks it as this pillar's volume. What is a volume of it already stays as it is,
