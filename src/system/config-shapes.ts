@@ -181,6 +181,11 @@ const power = {
     default: [],
     doc: 'Program and arguments that switch the machine off; without it the agent waits, and goes on when the mains are back.',
   },
+  'power.cut': {
+    type: 'duration',
+    optional: true,
+    doc: 'With q1 and power.shutdown: the UPS is told to cut its output so long after, 12s to 10min, and to give it again when there are mains, so that the board starts. When absent it is told nothing.',
+  },
 } as const satisfies Shape
 
 const floor = {
