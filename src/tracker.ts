@@ -152,12 +152,14 @@ program
 const words = {
   retire: {
     word: 'retired',
-    about: 'a pillar is to go: its copies are moved away first, and it gets nothing new',
+    about:
+      'a pillar will go, as planned: its copies are moved first, and it gets nothing new; it stays trusted, unlike revoke',
     undo: 'it stays after all',
   },
   lost: {
     word: 'lost',
-    about: 'a pillar is gone for good: what it had is repaired now, without any time of grace',
+    about:
+      'a pillar is gone for good: what it had is repaired now; if somebody else may have it, revoke it',
     undo: 'it is not lost; so says its return, too',
   },
 } as const
