@@ -28,11 +28,12 @@ t.test('[RCP-1] a pillar signs what it keeps, and of what it has not nothing', a
   })
   const client = await fleet.client('ann')
   await fleet.time.advance(60_000)
-  const items = Array.from({ length: 150 }, (_, n) =>
-    memoryItem(fleet.random, fleet, `folder "${n}"/${'x'.repeat(200)}`, 10 + n),
+  const items = Array.from({ length: 100 }, (_, n) =>
+    // What is a text in a text needs four bytes for each of these.
+    memoryItem(fleet.random, fleet, `${'"'.repeat(250)}/${'"'.repeat(250)}/${n}`, 10 + n),
   )
-  for (let at = 0; at < items.length; at += 50)
-    await fleet.time.finish(putBatch(client, 'home', items.slice(at, at + 50), { signal }))
+  for (let at = 0; at < items.length; at += 20)
+    await fleet.time.finish(putBatch(client, 'home', items.slice(at, at + 20), { signal }))
   const ids = items.map(({ id }) => id)
   const open = (pillar: string, sealed: string): Receipt => {
     const { publicKey } = simSigner(pillar)
