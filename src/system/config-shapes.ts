@@ -311,7 +311,7 @@ export const trackerShape = {
   'owner-key': {
     type: 'path',
     optional: true,
-    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited.',
+    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited. `$CREDENTIALS_DIRECTORY/owner.key` when systemd gives it to the service.',
   },
 } as const satisfies Shape
 
