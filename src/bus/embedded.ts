@@ -53,6 +53,8 @@ export interface EmbeddedBroker {
   drop(identity: string): void
   /** Asks `admit` again about everybody who is connected, and cuts those who are not admitted any more. */
   recheck(): void
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: string): void
   close(): Promise<void>
 }
 
@@ -100,9 +102,7 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
       const keeps = client === null || peers.get(client.conn) === ourselves
       if (packet.retain && !keeps && options.mayRetain?.(packet.topic) === false)
         Object.assign(packet, { retain: false })
-      const ms = client ? paces.take(nameOf(peers, client)) : 0
-      if (ms === 0) done(null)
-      else setTimeout(done, ms, null)
+      later(client ? paces.take(nameOf(peers, client)) : 0, done)
     },
     authorizeSubscribe(client, subscription, done) {
       const fits = client === null || filtersOf(client) < limits.filtersPerLinkMax
@@ -131,7 +131,7 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
   return {
     port: server.port,
     take: attach,
-    connectLocal: mqttOver({ dials: [() => localStream(attach)], protocolVersion: 4, world }),
+    connectLocal: mqttOver({ dial: () => localStream(attach), protocolVersion: 4, world }),
     drop(identity) {
       for (const stream of open) if (peers.get(stream) === identity) stream.destroy()
     },
@@ -139,11 +139,17 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
       for (const [stream, key] of keys)
         if (!(options.admit?.(String(peers.get(stream)), key) ?? true)) stream.destroy()
     },
+    certify: server.certify,
     async close() {
       await new Promise<void>((resolve) => broker.close(resolve))
       await server.close()
     },
   }
+}
+
+function later(ms: number, done: (error: null) => void): void {
+  if (ms === 0) done(null)
+  else setTimeout(done, ms, null)
 }
 
 const ourselves = Symbol('ourselves')
@@ -156,17 +162,13 @@ const nameOf = (peers: Peers, client: Client): string => {
   return typeof peer === 'string' ? peer : ''
 }
 
-interface Listening {
-  readonly port: number
-  close(): Promise<void>
-}
-
 /** TLS 1.3 with a certificate from both sides, or no connection. */
 async function listen(
   options: EmbeddedBrokerOptions,
   attach: (stream: Duplex, identity: string, key: PublicKey) => void,
-): Promise<Listening> {
-  if (options.port === 'none') return { port: 0, close: async () => undefined }
+): Promise<Pick<EmbeddedBroker, 'port' | 'certify' | 'close'>> {
+  if (options.port === 'none')
+    return { port: 0, certify: () => undefined, close: async () => undefined }
   const { log } = options.world
   const server = createServer({
     ...options.tls,
@@ -198,6 +200,7 @@ async function listen(
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
+    certify: (cert) => server.setSecureContext({ ...options.tls, cert, minVersion: 'TLSv1.3' }),
     async close() {
       const closed = once(server, 'close')
       server.close()

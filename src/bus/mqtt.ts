@@ -18,10 +18,11 @@ const handshakeMs = 3 * limits.connectMs
 const versionRefusals = [1, 132]
 
 export interface MqttOptions {
-  /** `mqtts://host:port`, `wss://host:port/mqtt` (in a WebSocket), or `mqtt://host:port` without TLS. */
-  readonly url: string
-  /** Another way to the same broker, tried in turn with the first while there is no connection. */
-  readonly otherwise?: string
+  /**
+   * `mqtts://host:port`, `wss://host:port/mqtt` (in a WebSocket), or `mqtt://host:port` without TLS. Of several, the next when one
+   * does not let us in.
+   */
+  readonly url: string | (() => readonly string[])
   /** Whom the broker's certificate must prove, whatever host is dialled. */
   readonly identity: string
   /** PEM. Needed for `mqtts:`. */
@@ -33,53 +34,47 @@ export interface MqttOptions {
 
 /** The bus on an MQTT broker, by TLS 1.3 with both sides proved. Throws when URL, certificates or key are unusable. */
 export const mqttBus = (options: MqttOptions): ConnectBus =>
-  mqttOver({
-    ...options,
-    dials: [options.url, ...(options.otherwise === undefined ? [] : [options.otherwise])].map(
-      (url) => dialler({ ...options, url }),
-    ),
-  })
+  mqttOver({ ...options, dial: dialler(options) })
 
-/** The same on any stream of bytes; each of `dials` opens a new one to the broker at each call. */
+/** The same on any stream of bytes; `dial` opens a new one to the broker at each call. */
 export const mqttOver =
   (options: {
-    readonly dials: readonly (() => Duplex)[]
+    /** `failed`: what was dialled last did not let us in. */
+    readonly dial: (failed: boolean) => Duplex
     readonly protocolVersion?: 4 | 5
     readonly world: MqttOptions['world']
   }): ConnectBus =>
   (link) =>
-    keepConnected(options.dials, link, options.world, options.protocolVersion ?? 5)
+    keepConnected(options.dial, link, options.world, options.protocolVersion ?? 5)
 
 /**
  * Opens one MQTT session after the other until left. Each gets a client of its own, so that nothing which
  * MQTT.js had stored is ever sent again: the outbox above is the only one who repeats.
  */
 function keepConnected(
-  dials: readonly (() => Duplex)[],
+  dial: (failed: boolean) => Duplex,
   link: Link,
   world: MqttOptions['world'],
   firstVersion: 4 | 5,
 ): Bus {
   const leaving = new AbortController()
   let version = firstVersion
-  /** Attempts that came to nothing. */
-  let vain = 0
   let session: Session | undefined
 
   async function run(): Promise<void> {
     let delayMs = 0
+    let failed = false
     while (!leaving.signal.aborted) {
-      const dial = dials[vain % dials.length]
-      if (dial === undefined) return
-      session = openSession(dial, link, version, world, leaving.signal)
+      const before = failed
+      session = openSession(() => dial(before), link, version, world, leaving.signal)
       const { reason, versionRefused, lastedMs } = await session.ended
+      failed = lastedMs === 0 && !versionRefused
       session = undefined
       if (leaving.signal.aborted) return
       if (versionRefused && version === 5) {
         version = 4
         continue
       }
-      if (lastedMs === 0) vain++
       guarded(world, 'closed', () => link.closed(reason))
       delayMs = nextDelayMs(delayMs, lastedMs)
       await world.clock.sleep(jittered(world, delayMs), leaving.signal)
@@ -265,7 +260,29 @@ function guarded({ log }: Pick<World, 'log'>, handler: string, call: () => void)
   }
 }
 
-function dialler({ url, identity, tls }: MqttOptions): () => Duplex {
+function dialler({ url, ...how }: MqttOptions): (failed: boolean) => Duplex {
+  const urls = typeof url === 'string' ? () => [url] : url
+  const diallers = new Map<string, () => Duplex>()
+  let known = ''
+  let at = 0
+  const current = (): (() => Duplex) => {
+    const all = urls()
+    // There is a newer address: it is tried first.
+    if (known !== all.join(' ')) at = 0
+    known = all.join(' ')
+    const one = all[at % all.length] ?? ''
+    const found = diallers.get(one) ?? diallerTo(one, how)
+    diallers.set(one, found)
+    return found
+  }
+  current()
+  return (failed) => {
+    if (failed) at++
+    return current()()
+  }
+}
+
+function diallerTo(url: string, { identity, tls }: Omit<MqttOptions, 'url'>): () => Duplex {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   // Nagle's algorithm and delayed acknowledgements together cost 40 ms a conversation.
@@ -274,15 +291,24 @@ function dialler({ url, identity, tls }: MqttOptions): () => Duplex {
   if (protocol !== 'mqtts:' && protocol !== 'wss:')
     throw new Error(`${url}: a broker is named by mqtts://host:port or wss://host:port/path`)
   if (tls === undefined) throw new Error(`${url}: certificate and key are missing`)
-  const secureContext = createSecureContext({ ...tls, minVersion: 'TLSv1.3' })
   const to = Number(port || (protocol === 'wss:' ? 443 : 8883))
+  const made = { cert: tls.cert, context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }) }
+  const contextNow = () => {
+    // It may have been renewed.
+    if (made.cert !== tls.cert)
+      Object.assign(made, {
+        cert: tls.cert,
+        context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }),
+      })
+    return made.context
+  }
   const secure = (spoken: string) => {
     const proxy = proxyFor(host, to)
     return connectTls({
       socket: proxy ? tunnelled(proxy, host, to) : tcp(to),
       servername: identity,
       rejectUnauthorized: true,
-      secureContext,
+      secureContext: contextNow(),
       minVersion: 'TLSv1.3',
       // RFC 7301: where HTTPS is spoken on the same port, too.
       ALPNProtocols: [spoken],

@@ -31,15 +31,9 @@ async function onePort(t: Test) {
     await served.close()
   })
   const at = (scheme: string, path = '') => `${scheme}://127.0.0.1:${served.port}${path}`
-  async function member(t: Test, name: string, url: string, otherwise?: string) {
+  async function member(t: Test, name: string, ...urls: string[]) {
     const tls = await pki.credentialsOf(name)
-    const how = {
-      url,
-      identity: 'tracker',
-      tls,
-      world,
-      ...(otherwise === undefined ? {} : { otherwise }),
-    }
+    const how = { url: () => urls, identity: 'tracker', tls, world }
     const one = join(mqttBus(how), { clientId: name, subscriptions: ['x'] })
     t.teardown(() => one.bus.close())
     return one

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { setAddress } from '../../src/setup/address.ts'
 import { init } from '../../src/setup/found.ts'
 import { confirmKit, kitFault, makeKit, restoreArchive } from '../../src/setup/kit.ts'
 import { waitingIn } from '../../src/setup/signing.ts'
@@ -104,5 +105,18 @@ t.test(
     t.equal(values['broker.listen'], 'exchange')
     t.equal(values['exchange.listen'], '0.0.0.0:443')
     t.equal(values['broker.url'], config()['broker.url'])
+  },
+)
+
+t.test(
+  '[KIT-3] [DOOR-1] a tracker that moves takes its broker along, to the one port',
+  async (t) => {
+    const { path, config } = await founded(t, { exchangePort: '8443' })
+    const moved = setAddress(path, config(), { address: 'new.example.org:443' })
+    t.match(moved, { broker: 'mqtts://new.example.org:443', restart: true })
+    t.match(config(), { 'broker.listen': 'exchange', 'exchange.listen': '0.0.0.0:443' })
+    const apart = setAddress(path, config(), { address: 'new.example.org', brokerPort: '8883' })
+    t.match(apart, { broker: 'mqtts://new.example.org:8883', restart: true })
+    t.match(config(), { 'broker.listen': '0.0.0.0:8883', 'exchange.listen': '0.0.0.0:443' })
   },
 )
