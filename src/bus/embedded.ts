@@ -129,7 +129,7 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
   const server = await listen(options, attach)
 
   return {
-    port: server.port,
+    ...server,
     take: attach,
     connectLocal: mqttOver({ dial: () => localStream(attach), protocolVersion: 4, world }),
     drop(identity) {
@@ -139,7 +139,6 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
       for (const [stream, key] of keys)
         if (!(options.admit?.(String(peers.get(stream)), key) ?? true)) stream.destroy()
     },
-    certify: server.certify,
     async close() {
       await new Promise<void>((resolve) => broker.close(resolve))
       await server.close()
@@ -162,11 +161,13 @@ const nameOf = (peers: Peers, client: Client): string => {
   return typeof peer === 'string' ? peer : ''
 }
 
+type Listening = Pick<EmbeddedBroker, 'port' | 'certify' | 'close'>
+
 /** TLS 1.3 with a certificate from both sides, or no connection. */
 async function listen(
   options: EmbeddedBrokerOptions,
   attach: (stream: Duplex, identity: string, key: PublicKey) => void,
-): Promise<Pick<EmbeddedBroker, 'port' | 'certify' | 'close'>> {
+): Promise<Listening> {
   if (options.port === 'none')
     return { port: 0, certify: () => undefined, close: async () => undefined }
   const { log } = options.world

@@ -19,8 +19,8 @@ const versionRefusals = [1, 132]
 
 export interface MqttOptions {
   /**
-   * `mqtts://host:port`, `wss://host:port/mqtt` (in a WebSocket), or `mqtt://host:port` without TLS. Of several, the next when one
-   * does not let us in.
+   * `mqtts://host:port`, `wss://host:port/mqtt` (in a WebSocket), or `mqtt://host:port` without TLS. Of several ways to the same
+   * broker, the next when one does not let us in.
    */
   readonly url: string | (() => readonly string[])
   /** Whom the broker's certificate must prove, whatever host is dialled. */
@@ -291,7 +291,6 @@ function diallerTo(url: string, { identity, tls }: Omit<MqttOptions, 'url'>): ()
   if (protocol !== 'mqtts:' && protocol !== 'wss:')
     throw new Error(`${url}: a broker is named by mqtts://host:port or wss://host:port/path`)
   if (tls === undefined) throw new Error(`${url}: certificate and key are missing`)
-  const to = Number(port || (protocol === 'wss:' ? 443 : 8883))
   const made = { cert: tls.cert, context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }) }
   const contextNow = () => {
     // It may have been renewed.
@@ -302,6 +301,7 @@ function diallerTo(url: string, { identity, tls }: Omit<MqttOptions, 'url'>): ()
       })
     return made.context
   }
+  const to = Number(port || (protocol === 'wss:' ? 443 : 8883))
   const secure = (spoken: string) => {
     const proxy = proxyFor(host, to)
     return connectTls({

@@ -7,6 +7,7 @@ import { Stopped } from '../client/line.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { clientShape } from '../system/config-shapes.ts'
 import { systemWorld } from '../system/world.ts'
+import { formatDuration } from '../world/units.ts'
 import type { Desk } from './desk.ts'
 import { linkMemory } from './forecast.ts'
 import { Complaint, type ExitCode, exitCodes, type Output, output } from './output.ts'
@@ -102,6 +103,11 @@ async function run(
     world,
     { ...values, 'link.limit': limit },
     {
+      onClosed: once((ms) =>
+        out.note(
+          `link.windows: what goes over the internet waits ${formatDuration(ms)} for the next window`,
+        ),
+      ),
       ...more,
       ...(idleTimeout === undefined ? {} : { idleMs: idleTimeout }),
     },
@@ -117,6 +123,15 @@ async function run(
   } finally {
     await opened.close()
     for (const signal of signals) process.off(signal, interrupt)
+  }
+}
+
+/** The same for every pillar and file: said once. */
+function once(tell: (ms: number) => void): (ms: number) => void {
+  let told = false
+  return (ms) => {
+    if (!told) tell(ms)
+    told = true
   }
 }
 

@@ -51,6 +51,11 @@ const link = {
     optional: true,
     doc: 'The most that goes over the internet: by the exchange of the tracker, both ways together. What is on the same network is not limited.',
   },
+  'link.windows': {
+    type: 'hours',
+    default: [],
+    doc: 'Hours of the machine\'s own time, e.g. "22:00-06:00", in which what is stored and repaired may go by the exchange of the tracker; at all hours when empty. What is fetched never waits.',
+  },
 } as const satisfies Shape
 
 const home = {
@@ -65,19 +70,38 @@ const bay = {
   'bay.index': {
     type: 'path',
     optional: true,
-    doc: 'Folder on another medium for the index of the disk; with it, the disk sleeps while nothing is asked of it.',
+    doc: 'Folder on another medium for the indexes of the disks; with it, those that are named here sleep while nothing is asked of them.',
   },
   'bay.controller': {
     type: 'path',
     optional: true,
-    doc: 'Serial line of the controller that switches its power: /dev/serial/by-id/...; when absent the disk stops by a timer of its own.',
+    doc: 'Serial line of the controller that switches their power: /dev/serial/by-id/...; when absent the disks stop by timers of their own.',
   },
   'bay.baud': { type: 'number', default: 9600, doc: 'Speed of that line.' },
-  'bay.slot': { type: 'number', default: 0, doc: 'Which bay it is in, counted from 0.' },
+  'bay.slot': {
+    type: 'number',
+    default: 0,
+    doc: 'Which bay the disk at volume.mount is in, counted from 0.',
+  },
+  'bay.slots': {
+    type: 'list',
+    default: [],
+    doc: 'The bays of the disks at volume.mounts, in their order; one without a bay does not sleep.',
+  },
+  'bay.on-max': {
+    type: 'number',
+    optional: true,
+    doc: 'So many disks may have power at a time; when absent, as many as the controller allows.',
+  },
   'bay.linger': {
     type: 'duration',
     default: '3min',
-    doc: 'It sleeps when nothing was asked of it for so long.',
+    doc: 'A disk sleeps when nothing was asked of it for so long.',
+  },
+  'bay.stop': {
+    type: 'list',
+    default: [],
+    doc: 'Without a controller: program and arguments that are run to stop a disk when it is to sleep; the place where it is mounted is added. When absent, it stops by its own timer.',
   },
   'bay.work-every': {
     type: 'duration',
@@ -156,6 +180,11 @@ const power = {
     type: 'list',
     default: [],
     doc: 'Program and arguments that switch the machine off; without it the agent waits, and goes on when the mains are back.',
+  },
+  'power.cut': {
+    type: 'duration',
+    optional: true,
+    doc: 'With q1 and power.shutdown: the UPS is told to cut its output so long after, 12s to 10min, and to give it again when there are mains, so that the board starts. When absent it is told nothing.',
   },
 } as const satisfies Shape
 

@@ -5,16 +5,19 @@ import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
 import { webSocketPath } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
+import { timeValue } from '../protocol/scalars.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import { type Dialler, httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
+import { type Windows, windowsOf } from '../transfer/windows.ts'
 import { type Directory, documentBytesMax, documentTag, openDirectory } from '../trust/directory.ts'
 import { nodeKeys, nodeSigner } from '../trust/keys.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { minutesEast } from './clock.ts'
 import type { Values } from './config.ts'
 import type { clientShape } from './config-shapes.ts'
 
@@ -33,7 +36,9 @@ type CommonKey =
 
 /** Where the archive document is fetched, and how fast; the tracker itself needs none. */
 export type TrackerAddress = Partial<
-  Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit'>>
+  Values<
+    Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit' | 'link.windows'>
+  >
 >
 
 export interface Member {
@@ -46,6 +51,8 @@ export interface Member {
   readonly topics: Topics
   readonly dial: Dial & Dialler
   readonly connect: ConnectBus
+  /** When what can wait may go by the tracker's exchange. */
+  readonly windows: Windows
   /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
   refresh(): Promise<number | undefined>
   /** Where the tracker may be, for who has no certificate that counts. */
@@ -84,10 +91,16 @@ export async function openMember(
     connect:
       connect ??
       mqttBus({
-        url: () =>
-          brokersOf(directory, config['broker.url']).flatMap((one) => waysTo(one, directory)),
+        url: () => brokersOf(directory, config),
         ...{ identity: config['broker.identity'], tls, world },
       }),
+    windows: windowsOf({
+      spans: config['link.windows'] ?? [],
+      clock: world.clock,
+      minutesEast,
+      earliest: () => timeValue(directory.document().issuedAt),
+      counts: ({ identity }) => identity === config['tracker.identity'],
+    }),
     refresh,
     trackers: () => trackerAt(config, directory),
     certify(cert) {
@@ -95,18 +108,6 @@ export async function openMember(
       dial.certify(cert)
     },
   }
-}
-
-/** Where broker and exchange share a port, there is MQTT in WebSockets for networks that look at what is spoken. */
-function waysTo(broker: string, directory: Directory): string[] {
-  const url = new URL(broker)
-  const isShared = directory
-    .document()
-    .exchanges.flatMap(({ urls }) => urls.map((one) => URL.parse(one)))
-    .some((one) => one?.hostname === url.hostname && (one.port || '443') === url.port)
-  return url.protocol === 'mqtts:' && isShared
-    ? [broker, `wss://${url.host}${webSocketPath}`]
-    : [broker]
 }
 
 /** What goes to and from the tracker's exchange passes the internet; a client's own is on the same network. */
@@ -150,10 +151,22 @@ export function keepBeside(
 }
 
 /** The newest first, once the tracker has moved; what the configuration says is never forgotten. */
-function brokersOf(directory: Directory, configured: string): string[] {
-  const { brokers = [] } = directory.document()
+function brokersOf(directory: Directory, config: MemberConfig & TrackerAddress): string[] {
+  const { brokers = [], exchanges } = directory.document()
   const usable = brokers.filter((one) => one.startsWith('mqtts:') && URL.canParse(one))
-  return [...new Set([...usable, configured])]
+  const trackers = [...exchanges.flatMap(({ urls }) => urls), config['tracker.url'] ?? '']
+  const all = [...usable, config['broker.url']].flatMap((one) => [one, ...otherWay(one, trackers)])
+  return [...new Set(all)]
+}
+
+/** Where broker and exchange share a port, there is MQTT in WebSockets for networks that look at what is spoken. */
+function otherWay(broker: string, trackers: readonly string[]): string[] {
+  const one = URL.parse(broker)
+  const isShared = trackers.some((tracker) => {
+    const other = URL.parse(tracker)
+    return one?.hostname === other?.hostname && one?.port === (other?.port || '443')
+  })
+  return one?.protocol === 'mqtts:' && isShared ? [`wss://${one.host}${webSocketPath}`] : []
 }
 
 /** Where the tracker may be: once it has moved, as the owner says, and then as the configuration does. */
@@ -204,7 +217,7 @@ async function fetchFrom(
   for await (const bytes of response.body ?? []) {
     size += bytes.length
     if (size > documentBytesMax) throw new Error('the archive document is too long')
-    parts.push(bytes)
+    parts.push(Uint8Array.from(bytes))
   }
   await directory.accept(Buffer.concat(parts))
   return time
