@@ -70,6 +70,8 @@ export interface PillarParts {
   refresh(): Promise<number | undefined>
   /** Whether the system says that its clock is set by others who know the time. */
   synchronised?(): boolean
+  /** How warm the warmest disk is, where that is known. */
+  celsius?(): number | undefined
   /** Bytes that were written outside the volumes, as far as the system tells, in the milliseconds since the start. */
   wear?(): Promise<{ readonly bytes: number; readonly ms: number }>
 }

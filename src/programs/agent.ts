@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import type { ConnectBus } from '../bus/bus.ts'
 import { type Controls, offerControl } from '../machine/control.ts'
 import { fileSystemId, mountOf, mountsIn, mountTable } from '../machine/mounts.ts'
+import { devicesOf, thermometer } from '../machine/temperature.ts'
 import { startPillar } from '../pillar/pillar.ts'
 import { uuid7 } from '../post/compose.ts'
 import type { Leave, Supply } from '../power/power.ts'
@@ -66,6 +67,8 @@ async function started(
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  // To be asked for its temperature wakes some disks, or puts their sleep off.
+  const sleeps = (store.sleeping?.workEveryMs() ?? 0) > 0
   const renewing = new AbortController()
   void keepRenewed(world, config, member, renewing.signal)
   const pillar = await startPillar({
@@ -82,6 +85,7 @@ async function started(
     },
     scrubMs: config['scrub.period'],
     ...{ synchronised, wear },
+    ...(sleeps ? {} : { celsius: thermometer(world.clock, () => disksOf(config)) }),
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })
@@ -96,6 +100,9 @@ async function started(
     world.log.info('agent.stopped', { pillar: name })
   }
 }
+
+const disksOf = (config: AgentConfig): string[] =>
+  devicesOf([config['volume.mount'], ...config['volume.mounts']], config['volume.search'])
 
 /**
  * Makes the folder `colonnade` on a mount and marks it as this pillar's volume. What is a volume of it already stays as it is,

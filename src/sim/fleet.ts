@@ -58,6 +58,8 @@ export interface Board {
   /** Each disk, with its index; the first is that of above. */
   readonly volumes: readonly SimVolume[]
   readonly state: State
+  /** How warm its disk is. */
+  celsius: number | undefined
   /** Of a fleet with UPSes. */
   readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
@@ -188,7 +190,10 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
 
   /** Gives what stops it. */
   async function open(own: Life, part: Living, supply?: Supply) {
-    const begun = await openPillar(ground, name, { own, part, volumes: volumes(), options, supply })
+    const begun = await openPillar(ground, name, {
+      ...{ own, part, volumes: volumes(), options, supply },
+      celsius: () => board.celsius,
+    })
     if (!own.dead()) pillar = begun
     return {
       async stop(leave?: Leave): Promise<void> {
@@ -234,8 +239,8 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
         ),
       )
   }
-  return {
-    ...{ name, clock, start, crash, power },
+  const board: Board = {
+    ...{ name, clock, start, crash, power, celsius: undefined },
     get disk() {
       return ours.disk
     },
@@ -261,6 +266,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
       current.die()
     },
   }
+  return board
 }
 
 type Living = ReturnType<typeof alive>
@@ -274,9 +280,10 @@ async function openPillar(
     readonly volumes: readonly SimVolume[]
     readonly options: BoardOptions
     readonly supply: Supply | undefined
+    celsius(): number | undefined
   },
 ): Promise<Pillar> {
-  const { own, part, supply } = board
+  const { own, part, supply, celsius } = board
   const { power, floors } = board.options
   const { world, connect, dial } = part
   const { store, state, end } = await openStored(world, name, board)
@@ -295,6 +302,7 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    celsius,
     ...(floors ? { floors } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })
