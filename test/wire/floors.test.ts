@@ -179,6 +179,23 @@ t.test(
   },
 )
 
+t.test('[FLR-1] of two that are brought at once the floor lets one through', async (t) => {
+  const floors = { changes: 1, changesAll: 9, unwantedPercent: 5 }
+  const { fleet, items } = await setting(t, 2, { floors })
+  const client = await fleet.client('ann')
+  await fleet.time.advance(1_000)
+  const both = items.map(({ id, checksum }) => {
+    const item = memoryItem(fleet.random, fleet, id, 99)
+    return replaceFile(client, 'home', checksum, item, ['pillar-1'], { signal })
+  })
+  const results = (await fleet.time.finish(Promise.all(both))).flat()
+  t.same(results.map(({ is }) => is).sort(), ['done', 'refused'])
+  t.match(
+    results.find(({ is }) => is === 'refused'),
+    { why: /no more than 1 file/ },
+  )
+})
+
 t.test('[FLR-3] the document makes bytes stay longer, and never shorter', async (t) => {
   const { fleet, ann, items, erase } = await setting(t, 2, {})
   const [board] = fleet.boards
