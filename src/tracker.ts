@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
 import { inviteCommands, revokeCommand } from './programs/invite.ts'
-import { kitCommands, writeKit } from './programs/kit.ts'
+import { addressCommand, kitCommands, writeKit } from './programs/kit.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { sayWord, trackerStatus } from './programs/tracker-status.ts'
@@ -118,6 +118,7 @@ Examples:
   })
 inviteCommands(program)
 kitCommands(program)
+addressCommand(program)
 revokeCommand(program)
 program
   .command('run')

@@ -9,7 +9,7 @@ import type { Leave, Supply } from '../power/power.ts'
 import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
 import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
-import { openMember } from '../system/member.ts'
+import { keepBeside, openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import { wear } from '../system/wear.ts'
@@ -52,6 +52,7 @@ async function started(
   const { store, state, sleeper } = ground
   const { name } = config
   const member = await openMember(world, config, state, connect)
+  member.directory.watch(() => keepBeside(world, config, member.directory))
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))

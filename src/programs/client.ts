@@ -1,11 +1,10 @@
 /** A client of an archive, put together from its configuration; what the command line and the box both use. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { type Client, type ClientParts, startClient } from '../client/client.ts'
 import type { Disk } from '../disk/disk.ts'
 import { openState } from '../state/sqlite.ts'
 import type { ClientConfig } from '../system/config-shapes.ts'
-import { documentBeside, type Member, openMember } from '../system/member.ts'
+import { keepBeside, type Member, openMember } from '../system/member.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import { httpsServe } from '../transfer/https.ts'
 import { isPrivate } from '../transfer/route.ts'
@@ -58,15 +57,7 @@ async function renewDocument(world: World, config: ClientConfig, member: Member)
     .refresh()
     .catch((error) => world.log.info('document.notFetched', { why: String(error) }))
   if (directory.document().version === before) return
-  const path = documentBeside(config)
-  const draft = `${path}.${Buffer.from(world.random.bytes(6)).toString('hex')}`
-  try {
-    writeFileSync(draft, directory.sealed(), { flush: true })
-    renameSync(draft, path)
-  } catch (error) {
-    world.log.info('document.notKept', { path, why: String(error) })
-    rmSync(draft, { force: true })
-  }
+  keepBeside(world, config, directory)
 }
 
 /** Opens our own exchange as the configuration says. */

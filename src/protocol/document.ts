@@ -76,6 +76,8 @@ export const ArchiveDocument = v.object({
   collections: v.array(Collection),
   /** Exchanges that are not a client's own: who, and where to dial. */
   exchanges: v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
+  /** Where the broker is dialled, since the tracker has moved: the newest first; as the configuration says when absent. */
+  brokers: v.optional(v.array(v.string())),
 })
 export type ArchiveDocument = v.InferOutput<typeof ArchiveDocument>
 
@@ -140,6 +142,27 @@ export function withoutMember(
       ? { massChanges: document.massChanges.filter(({ identity }) => identity !== name) }
       : {}),
     collections,
+  }
+}
+
+/** So many addresses are tried one after the other. */
+const addressesMax = 3
+
+/** The tracker has moved: members try the new address first, and those before as long as that does not answer. */
+export function withAddress(
+  document: ArchiveDocument,
+  exchange: string,
+  brokers: { readonly now: string; readonly before: string },
+): ArchiveDocument {
+  const newest = (all: readonly string[]): string[] => [...new Set(all)].slice(0, addressesMax)
+  const trackers = document.identities.filter(({ role }) => role === 'tracker')
+  const isTracker = (identity: string): boolean => trackers.some(({ name }) => name === identity)
+  return {
+    ...document,
+    exchanges: document.exchanges.map((one) =>
+      isTracker(one.identity) ? { ...one, urls: newest([exchange, ...one.urls]) } : one,
+    ),
+    brokers: newest([brokers.now, ...(document.brokers ?? []), brokers.before]),
   }
 }
 
