@@ -12,6 +12,7 @@ import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
 import { objectName } from '../../src/transfer/objects.ts'
 import { rig } from '../pillar/fragments/rig.ts'
+import { cutAt } from './cut.ts'
 import { topics, type Wire, wire } from './wire.ts'
 
 const { signal } = new AbortController()
@@ -127,6 +128,46 @@ t.test(
       alarmText:
         /^ann wants too many files to be changed: ann would change more than 100 files of home/,
     })
+  },
+)
+
+t.test(
+  '[FLR-1] the power goes at any moment, and no more goes than the floor allows',
+  async (t) => {
+    const floors = { changes: 2, changesAll: 9, unwantedPercent: 5 }
+    let cuts = 0
+    for (let n = 1; n < 30; n++) {
+      const on = await setting(t, 4, { seed: n, floors })
+      const { fleet, ann, items } = on
+      const [board] = fleet.boards
+      if (!board) throw new Error('no board')
+      const ids = items.map(({ id }) => id)
+      const versions = await board.index.versions('home', ids)
+      const files = items.map(({ id, checksum }, at) => ({
+        id,
+        checksum,
+        version: versions[at] ?? 0,
+      }))
+      const type = 'DeleteFileRequest' as const
+      const request = ann.make<typeof type>({ type, to: ['pillar-1'], files })
+      const isCut = await cutAt(fleet, board, n, async () => {
+        await ann.say(requests, request)
+        await fleet.time.advance(5_000)
+      })
+      // Said again, and asked anew.
+      await ann.say(requests, request)
+      await fleet.time.advance(5_000)
+      for (const { id, checksum } of items) {
+        const [version = 0] = await board.index.versions('home', [id])
+        const again = [{ id, checksum, version }]
+        await ann.say(requests, ann.make<typeof type>({ type, to: ['pillar-1'], files: again }))
+        await fleet.time.advance(1_000)
+      }
+      t.ok((await on.stored()) >= 2, `cut at ${n}`)
+      if (!isCut) break
+      cuts++
+    }
+    t.ok(cuts > 5, `${cuts} cuts`)
   },
 )
 
