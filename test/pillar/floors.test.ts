@@ -40,6 +40,7 @@ t.test('[FLR-1] neither a restart nor a clock that jumps brings a day back', asy
   const { time, clock, start, alarms } = ground({ changes: 10 })
   let here = start()
   t.same(await here.spend(change(7)), { granted: 7 })
+  here = start()
   const beyond = await here.spend(change(7))
   t.equal(beyond.granted, 3)
   t.match(beyond.why, /^attic changes no more than 10 files a day for ann, whatever it is told$/)
