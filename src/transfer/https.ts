@@ -1,9 +1,11 @@
 import { constants, X509Certificate } from 'node:crypto'
-import { Agent, createServer } from 'node:https'
+import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { allowances } from '../door/allowance.ts'
 import { boundHandshakes, type HandshakeLimits } from '../door/flood.ts'
+import { proxiedAgent } from '../door/proxy.ts'
+import { webSockets } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
 import { identityOf, keyIn, type Pem } from '../trust/keys.ts'
@@ -59,6 +61,8 @@ export interface Served {
   readonly port: number
   /** Breaks the connections of those who would not be let in any more. */
   recheck(): void
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: Pem): void
   /** Breaks what is open; resolves once no connection is left. */
   close(): Promise<void>
 }
@@ -73,12 +77,18 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
     noDelay: true,
   }) as const
 
+export interface Dialler {
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: Pem): void
+  close(): void
+}
+
 /**
  * Dials over a bounded pool of kept connections for each address and identity. A kept connection that turns out to
  * be dead is replaced, as long as nothing of the body was sent.
  */
-export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): void } {
-  const agent = new Agent({
+export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
+  const agent = proxiedAgent({
     ...tlsOptions(tls),
     keepAlive: true,
     scheduling: 'lifo',
@@ -110,7 +120,8 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): vo
     for (const call of pool.open) call.end(new Cut('this dialler was closed'))
     agent.destroy()
   }
-  return Object.assign(dial, { close })
+  const certify = (cert: Pem): void => void Object.assign(agent.options, { cert })
+  return Object.assign(dial, { close, certify })
 }
 
 /**
@@ -132,15 +143,11 @@ function notNamed(
     : undefined
 }
 
-/**
- * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
- * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
- */
-export async function httpsServe(serving: Serving): Promise<Served> {
-  const { world } = serving
-  const bounds: ServeLimits = { ...limits, ...serving.limits }
+/** Listens to nobody yet. */
+function newServer(serving: Serving, bounds: ServeLimits): Server {
   const server = createServer({
     ...tlsOptions(serving.tls),
+    ...(serving.mqtt ? { ALPNProtocols: ['mqtt', 'http/1.1'] } : {}),
     requestCert: true,
     // Where strangers are answered, a wrong certificate is turned away by the door, before anything is read.
     rejectUnauthorized: serving.strangers === undefined,
@@ -157,7 +164,17 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   server.timeout = bounds.transferIdleMs
   // All of them are read, or none: what lies beyond a bound would be left out without a word.
   server.maxHeadersCount = 0
-  boundHandshakes(server, world, bounds)
+  return server
+}
+
+/**
+ * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
+ * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
+ */
+export async function httpsServe(serving: Serving): Promise<Served> {
+  const { world } = serving
+  const bounds: ServeLimits = { ...limits, ...serving.limits }
+  const server = newServer(serving, bounds)
   const sockets = new Set<Socket>()
   const secured = new Set<TLSSocket>()
   const exchanges = new Map<Socket, Exchange>()
@@ -169,13 +186,29 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
+  // Node.js would begin to read HTTP before the door has decided, and whatever is spoken.
+  const toHttp = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
   server.on('secureConnection', (socket) => {
     if (!entrance.opens(socket)) return void socket.destroy()
-    const { peer = '' } = entrance.guest(socket) ?? {}
+    const { peer = '', key } = entrance.guest(socket) ?? {}
     secured.add(socket)
     paces.enter(peer)
     socket.once('close', () => secured.delete(socket) && paces.leave(peer))
+    if (socket.alpnProtocol !== 'mqtt') for (const begin of toHttp) begin.call(server, socket)
+    else if (key === undefined) socket.destroy()
+    else serving.mqtt?.(socket, peer, key)
   })
+  boundHandshakes(server, world, bounds)
+  const { mqtt } = serving
+  if (mqtt) {
+    const isMember = (socket: TLSSocket) => entrance.guest(socket)?.key !== undefined
+    const upgrade = webSockets(isMember, (stream, socket) => {
+      const { peer = '', key = '' } = entrance.guest(socket) ?? {}
+      mqtt(stream, peer, key)
+    })
+    server.on('upgrade', (request, socket, head) => upgrade(request, socket as TLSSocket, head))
+  }
   server.on('timeout', (socket: Socket) => {
     const exchange = exchanges.get(socket)
     if (exchange === undefined || exchange.waiting) socket.destroy()
@@ -206,6 +239,7 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     recheck() {
       for (const socket of secured) if (!entrance.guest(socket)) socket.destroy()
     },
+    certify: (cert) => server.setSecureContext(tlsOptions({ ...serving.tls, cert })),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
