@@ -127,6 +127,9 @@ export const limits = {
   confirmWaitMs: 10_000,
   confirmMsMin: 1_000,
   confirmMsMax: 15_000,
+  /** A certificate is renewed when it holds for less than this, which is 5 years of 20; it is looked at so often. */
+  renewAheadMs: 5 * 365 * 24 * 3600_000,
+  renewLookMs: 24 * 3600_000,
   /** Between two tries of a pillar to reach the tracker about its recovery. */
   safekeepingMsMax: 60_000,
   /** Without the owner's leave one identity changes no more files of a collection in a day than the greater of these two. */

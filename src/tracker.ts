@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
 import { inviteCommands, revokeCommand } from './programs/invite.ts'
-import { kitCommands, writeKit } from './programs/kit.ts'
+import { addressCommand, kitCommands, writeKit } from './programs/kit.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
 import { runTracker } from './programs/tracker.ts'
 import { sayWord, trackerStatus } from './programs/tracker-status.ts'
@@ -118,6 +118,7 @@ Examples:
   })
 inviteCommands(program)
 kitCommands(program)
+addressCommand(program)
 revokeCommand(program)
 program
   .command('run')
@@ -149,12 +150,14 @@ program
 const words = {
   retire: {
     word: 'retired',
-    about: 'a pillar is to go: its copies are moved away first, and it gets nothing new',
+    about:
+      'a pillar will go, as planned: its copies are moved first, and it gets nothing new; it stays trusted, unlike revoke',
     undo: 'it stays after all',
   },
   lost: {
     word: 'lost',
-    about: 'a pillar is gone for good: what it had is repaired now, without any time of grace',
+    about:
+      'a pillar is gone for good: what it had is repaired now; if somebody else may have it, revoke it',
     undo: 'it is not lost; so says its return, too',
   },
 } as const

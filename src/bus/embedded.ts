@@ -50,6 +50,8 @@ export interface EmbeddedBroker {
   drop(identity: string): void
   /** Asks `admit` again about everybody who is connected, and cuts those who are not admitted any more. */
   recheck(): void
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: string): void
   close(): Promise<void>
 }
 
@@ -135,6 +137,7 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
       for (const [stream, key] of keys)
         if (!(options.admit?.(String(peers.get(stream)), key) ?? true)) stream.destroy()
     },
+    certify: server.certify,
     async close() {
       await new Promise<void>((resolve) => broker.close(resolve))
       await server.close()
@@ -156,7 +159,7 @@ const nameOf = (peers: Peers, client: Client): string => {
 async function listen(
   options: EmbeddedBrokerOptions,
   attach: (stream: Duplex, identity: string, key: PublicKey) => void,
-): Promise<{ port: number; close(): Promise<void> }> {
+): Promise<Pick<EmbeddedBroker, 'port' | 'certify' | 'close'>> {
   const { log } = options.world
   const server = createServer({
     ...options.tls,
@@ -188,6 +191,7 @@ async function listen(
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
+    certify: (cert) => server.setSecureContext({ ...options.tls, cert, minVersion: 'TLSv1.3' }),
     async close() {
       const closed = once(server, 'close')
       server.close()

@@ -16,8 +16,8 @@ const handshakeMs = 3 * limits.connectMs
 const versionRefusals = [1, 132]
 
 export interface MqttOptions {
-  /** `mqtts://host:port`, or `mqtt://host:port` without TLS. */
-  readonly url: string
+  /** `mqtts://host:port`, or `mqtt://host:port` without TLS. Of several, the next when one does not let us in. */
+  readonly url: string | (() => readonly string[])
   /** Whom the broker's certificate must prove, whatever host is dialled. */
   readonly identity: string
   /** PEM. Needed for `mqtts:`. */
@@ -34,7 +34,8 @@ export const mqttBus = (options: MqttOptions): ConnectBus =>
 /** The same on any stream of bytes; `dial` opens a new one to the broker at each call. */
 export const mqttOver =
   (options: {
-    readonly dial: () => Duplex
+    /** `failed`: what was dialled last did not let us in. */
+    readonly dial: (failed: boolean) => Duplex
     readonly protocolVersion?: 4 | 5
     readonly world: MqttOptions['world']
   }): ConnectBus =>
@@ -46,7 +47,7 @@ export const mqttOver =
  * MQTT.js had stored is ever sent again: the outbox above is the only one who repeats.
  */
 function keepConnected(
-  dial: () => Duplex,
+  dial: (failed: boolean) => Duplex,
   link: Link,
   world: MqttOptions['world'],
   firstVersion: 4 | 5,
@@ -57,9 +58,12 @@ function keepConnected(
 
   async function run(): Promise<void> {
     let delayMs = 0
+    let failed = false
     while (!leaving.signal.aborted) {
-      session = openSession(dial, link, version, world, leaving.signal)
+      const before = failed
+      session = openSession(() => dial(before), link, version, world, leaving.signal)
       const { reason, versionRefused, lastedMs } = await session.ended
+      failed = lastedMs === 0 && !versionRefused
       session = undefined
       if (leaving.signal.aborted) return
       if (versionRefused && version === 5) {
@@ -251,7 +255,29 @@ function guarded({ log }: Pick<World, 'log'>, handler: string, call: () => void)
   }
 }
 
-function dialler({ url, identity, tls }: MqttOptions): () => Duplex {
+function dialler({ url, ...how }: MqttOptions): (failed: boolean) => Duplex {
+  const urls = typeof url === 'string' ? () => [url] : url
+  const diallers = new Map<string, () => Duplex>()
+  let known = ''
+  let at = 0
+  const current = (): (() => Duplex) => {
+    const all = urls()
+    // There is a newer address: it is tried first.
+    if (known !== all.join(' ')) at = 0
+    known = all.join(' ')
+    const one = all[at % all.length] ?? ''
+    const found = diallers.get(one) ?? diallerTo(one, how)
+    diallers.set(one, found)
+    return found
+  }
+  current()
+  return (failed) => {
+    if (failed) at++
+    return current()()
+  }
+}
+
+function diallerTo(url: string, { identity, tls }: Omit<MqttOptions, 'url'>): () => Duplex {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   // Nagle's algorithm and delayed acknowledgements together cost 40 ms a conversation.
@@ -260,13 +286,22 @@ function dialler({ url, identity, tls }: MqttOptions): () => Duplex {
   if (protocol === 'mqtt:') return () => tcp(1883)
   if (protocol !== 'mqtts:') throw new Error(`${url}: a broker is named by mqtts://host:port`)
   if (tls === undefined) throw new Error(`${url}: certificate and key are missing`)
-  const secureContext = createSecureContext({ ...tls, minVersion: 'TLSv1.3' })
+  const made = { cert: tls.cert, context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }) }
+  const contextNow = () => {
+    // It may have been renewed.
+    if (made.cert !== tls.cert)
+      Object.assign(made, {
+        cert: tls.cert,
+        context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }),
+      })
+    return made.context
+  }
   return () =>
     connectTls({
       socket: tcp(8883),
       servername: identity,
       rejectUnauthorized: true,
-      secureContext,
+      secureContext: contextNow(),
       minVersion: 'TLSv1.3',
     })
 }

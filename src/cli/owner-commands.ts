@@ -121,7 +121,7 @@ function memberCommands(program: Command, command: Make, { list }: Parsers): voi
 
   command(
     'revoke <member>',
-    'The owner turns a pillar or a client out: nothing it says counts any more.',
+    'A pillar or a client is not to be trusted any more: it is shut out at once; says what it could read.',
     'colonnade revoke laptop --owner-key owner.key',
   )
     .option('--owner-key <file>', "the owner's private key, which signs it", typedPath)

@@ -123,7 +123,10 @@ async function deliver(
   row: StoredFile | undefined,
 ): Promise<FileResult> {
   const { id, offset = 0 } = wanted
-  if (!row) return { id, ...notFound(desk) }
+  if (!row) {
+    desk.missing({ collection: run.request.collection, id })
+    return { id, ...notFound(desk) }
+  }
   if (wanted.checksum !== undefined && wanted.checksum !== row.checksum)
     return { id, code: 'EXISTING_FILE_CHECKSUM_FAILURE', text: 'the file here has other bytes' }
   const { size, checksum } = row

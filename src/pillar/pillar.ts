@@ -95,6 +95,8 @@ export interface Desk extends Omit<PillarParts, 'floors'> {
   suspect(file: StoredFile): void
   /** They were, and are put aside: the file is not stored here any more. */
   gone(file: StoredFile): void
+  /** Somebody asked for it, and it is not stored here. */
+  missing(file: Pick<StoredFile, 'collection' | 'id'>): void
 }
 
 export interface Pillar {
@@ -111,6 +113,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
     post: () => post,
     suspect: (file) => scrubbing.suspect(file),
     gone: (file) => pieces.gone(file),
+    missing: (file) => pieces.missing(file),
   })
   const listings = results(desk)
   const work = {
@@ -136,12 +139,7 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
       identity: name,
       clientId: parts.clientId ?? name,
       persistent: true,
-      subscriptions: [
-        topics.pillarRequests(name),
-        topics.allCollectionRequests(),
-        topics.trackerState(),
-        ...trackerEvents.map(topics.event),
-      ],
+      subscriptions: subscriptionsOf(parts),
       presence: (state, now) => presenceOf(parts, now, state, leaving),
     },
     {
@@ -187,6 +185,13 @@ export async function startPillar(parts: PillarParts): Promise<Pillar> {
   }
 }
 
+const subscriptionsOf = ({ name, topics }: PillarParts): string[] => [
+  topics.pillarRequests(name),
+  topics.allCollectionRequests(),
+  topics.trackerState(),
+  ...trackerEvents.map(topics.event),
+]
+
 /** Said with everything, so that nobody takes what it confirms for a copy. */
 const kindOf = ({ kind }: Store): { kind?: Store['kind'] } => (kind === 'file' ? {} : { kind })
 
@@ -214,7 +219,11 @@ function deskFor(
     post,
     suspect,
     gone,
-  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<Desk, 'suspect' | 'gone'>,
+    missing,
+  }: { post(): Pick<Present, 'send' | 'session' | 'isConnected'> } & Pick<
+    Desk,
+    'suspect' | 'gone' | 'missing'
+  >,
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
   const estimated = estimate(world.clock, parts.sleeper)
@@ -229,7 +238,7 @@ function deskFor(
     void untilHeard(parts, stopping, () => post().send(topics.alarms(), alarm))
   })
   return {
-    ...{ ...parts, stopping, suspect, gone, supply, alarm },
+    ...{ ...parts, stopping, suspect, gone, missing, supply, alarm },
     floors: floorsOf(parts, alarm),
     estimate: estimated,
     inHand: inHand(supply, estimated, stopping),

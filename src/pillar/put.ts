@@ -151,7 +151,7 @@ function refused(id: string, standing: Standing, otherwise: ResponseCode): FileR
     return {
       id,
       code: otherwise,
-      text: `no room: ${standing.bytesFree} bytes may still be promised`,
+      text: standing.why ?? `no room: ${standing.bytesFree} bytes may still be promised`,
     }
   return {
     id,

@@ -154,6 +154,10 @@ async function receive(
   try {
     if (desk.stopping.aborted) return { id: file.id, code: 'FILE_TRANSFER_FAILURE' }
     halted.throwIfAborted()
+    if (await desk.store.storeTwin?.(file, actorOf(course))) {
+      course.at = file.size
+      return settled(desk, file, 'stored')
+    }
     incoming = await desk.store.incoming(file.collection, file.id, file.replaces)
     before = course.at = incoming.at()
     await fetch(desk, course, incoming, halted)

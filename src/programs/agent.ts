@@ -10,7 +10,7 @@ import type { Leave, Supply } from '../power/power.ts'
 import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
 import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
-import { openMember } from '../system/member.ts'
+import { keepBeside, openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
 import { wear } from '../system/wear.ts'
@@ -18,6 +18,7 @@ import type { World } from '../world/world.ts'
 import { cry } from './cry.ts'
 import { volumeRoot } from './disks.ts'
 import { openGround } from './ground.ts'
+import { keepRenewed } from './renewing.ts'
 
 /**
  * Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. `connect` takes
@@ -53,9 +54,12 @@ async function started(
   const { store, state, sleeper } = ground
   const { name } = config
   const member = await openMember(world, config, state, connect)
+  member.directory.watch(() => keepBeside(world, config, member.directory))
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  const renewing = new AbortController()
+  void keepRenewed(world, config, member, renewing.signal)
   const pillar = await startPillar({
     ...member,
     world,
@@ -78,6 +82,7 @@ async function started(
   const quiet = await listen(world, config, ground.controls)
   world.log.info('agent.started', { pillar: name, volume: store.volume })
   return async (leave) => {
+    renewing.abort()
     await quiet()
     await pillar.stop(leave)
     member.dial.close()

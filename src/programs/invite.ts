@@ -86,7 +86,9 @@ Examples:
 export function revokeCommand(program: Command): void {
   program
     .command('revoke <name>')
-    .description('turn a member out, at once and everywhere: nothing it says counts any more')
+    .description(
+      'a member is not to be trusted any more (its key may be in wrong hands): it is shut out at once; see also retire, lost',
+    )
     .option('--config <file>', "the tracker's configuration", trackerConfigHere())
     .addHelpText('after', '\nExample:\n  colonnade-tracker revoke attic')
     .action(async (name: string, options: { config: string }) => {

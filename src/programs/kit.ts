@@ -2,6 +2,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from '../machine/computer.ts'
+import { setAddress } from '../setup/address.ts'
 import { confirmKit, kitFault, makeKit, restoreArchive } from '../setup/kit.ts'
 import type { Command } from '../system/commands.ts'
 import { type TrackerConfig, trackerShape } from '../system/config-shapes.ts'
@@ -63,6 +64,29 @@ export function kitCommands(program: Command): void {
       '\nExample:\n  colonnade-tracker restore /media/stick/home-kit.txt /var/lib/colonnade-tracker',
     )
     .action(restore)
+}
+
+export function addressCommand(program: Command): void {
+  program
+    .command('set-address <address>')
+    .description(
+      'the tracker moves to another name or port: all members are told, and try the old one as long as the new one does not answer',
+    )
+    .option('--config <file>', "the tracker's configuration", trackerConfigHere())
+    .option('--broker-port <port>', 'of the embedded broker, if it is another')
+    .addHelpText('after', '\nExample:\n  colonnade-tracker set-address archive.example.org:443')
+    .action((address: string, options: { config: string; brokerPort?: string }) => {
+      const { brokerPort } = options
+      const config = read(options.config, trackerShape)
+      const to = { address: address.toLowerCase(), ...(brokerPort ? { brokerPort } : {}) }
+      const { exchange, broker, restart } = setAddress(options.config, config, to)
+      giveTo(thisComputer, 'colonnade-tracker', resolve(config.ca, '..'))
+      tell(`the tracker is at ${exchange} and ${broker}; if it runs, all who are there hear it now`)
+      if (restart) tell('then start it anew: it listens on the old ports until then')
+      tell('leave the old name to lead here until every pillar was there once')
+      const fault = kitFault(read(options.config, trackerShape))
+      if (fault !== undefined) tell(`attention: ${fault}`)
+    })
 }
 
 async function restore(

@@ -14,6 +14,8 @@ export const Identity = v.object({
   publicKey: v.string(),
   /** PEM. */
   certificate: v.optional(v.string()),
+  /** Earlier ones of the same key, which was certified anew before they ended. */
+  earlier: v.optional(v.array(v.string())),
 })
 export type Identity = v.InferOutput<typeof Identity>
 
@@ -53,6 +55,7 @@ export const Revocation = v.object({
   publicKey: v.string(),
   /** PEM, for lists of revoked certificates. */
   certificate: v.optional(v.string()),
+  earlier: v.optional(v.array(v.string())),
   at: Time,
 })
 export type Revocation = v.InferOutput<typeof Revocation>
@@ -76,6 +79,8 @@ export const ArchiveDocument = v.object({
   collections: v.array(Collection),
   /** Exchanges that are not a client's own: who, and where to dial. */
   exchanges: v.array(v.object({ identity: Name, urls: v.array(v.string()) })),
+  /** Where the broker is dialled, since the tracker has moved: the newest first; as the configuration says when absent. */
+  brokers: v.optional(v.array(v.string())),
 })
 export type ArchiveDocument = v.InferOutput<typeof ArchiveDocument>
 
@@ -101,12 +106,13 @@ export function withMember(
 }
 
 export const revocationOf = (
-  { name, publicKey, certificate }: Identity,
+  { name, publicKey, certificate, earlier }: Identity,
   at: string,
 ): Revocation => ({
   name,
   publicKey,
   at,
+  ...(earlier === undefined ? {} : { earlier }),
   ...(certificate === undefined ? {} : { certificate }),
 })
 
@@ -140,6 +146,45 @@ export function withoutMember(
       ? { massChanges: document.massChanges.filter(({ identity }) => identity !== name) }
       : {}),
     collections,
+  }
+}
+
+/** So many earlier certificates of one key are remembered: they are 15 years apart. */
+const earlierMax = 4
+
+/** With another certificate for a member's key; the same document when that has changed meanwhile. */
+export function withCertificate(
+  document: ArchiveDocument,
+  { name, publicKey }: Pick<Identity, 'name' | 'publicKey'>,
+  certificate: string,
+): ArchiveDocument {
+  const renewed = (one: Identity): Identity => {
+    if (one.name !== name || one.publicKey !== publicKey) return one
+    const earlier = [...(one.certificate === undefined ? [] : [one.certificate])]
+    earlier.push(...(one.earlier ?? []))
+    return { ...one, certificate, earlier: earlier.slice(0, earlierMax) }
+  }
+  return { ...document, identities: document.identities.map(renewed) }
+}
+
+/** So many addresses are tried one after the other. */
+const addressesMax = 3
+
+/** The tracker has moved: members try the new address first, and those before as long as that does not answer. */
+export function withAddress(
+  document: ArchiveDocument,
+  exchange: string,
+  brokers: { readonly now: string; readonly before: string },
+): ArchiveDocument {
+  const newest = (all: readonly string[]): string[] => [...new Set(all)].slice(0, addressesMax)
+  const trackers = document.identities.filter(({ role }) => role === 'tracker')
+  const isTracker = (identity: string): boolean => trackers.some(({ name }) => name === identity)
+  return {
+    ...document,
+    exchanges: document.exchanges.map((one) =>
+      isTracker(one.identity) ? { ...one, urls: newest([exchange, ...one.urls]) } : one,
+    ),
+    brokers: newest([brokers.now, ...(document.brokers ?? []), brokers.before]),
   }
 }
 

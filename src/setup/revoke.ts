@@ -1,8 +1,15 @@
 /** Turning a member out: the next archive document does not have it, and the list of revoked certificates does. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type ArchiveDocument, parseDocument, withoutMember } from '../protocol/document.ts'
+import {
+  type ArchiveDocument,
+  type Collection,
+  parseDocument,
+  withoutMember,
+} from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
+import type { RequestMessage } from '../protocol/messages.ts'
+import { forbidden } from '../protocol/permissions.ts'
 import { documentBytesMax, sealDocument } from '../trust/directory.ts'
 import { lockNow, type Signing, signingKeys } from './signing.ts'
 
@@ -47,7 +54,10 @@ export async function writeRevoked(
   { revoked = [], version }: Pick<ArchiveDocument, 'revoked' | 'version'>,
 ): Promise<void> {
   const { revocationList } = await import('../trust/certificates.ts')
-  const certificates = revoked.flatMap(({ certificate }) => certificate ?? [])
+  const certificates = revoked.flatMap(({ certificate, earlier = [] }) => [
+    ...(certificate === undefined ? [] : [certificate]),
+    ...earlier,
+  ])
   write(join(home, revokedList), await revocationList(authority, certificates, version))
 }
 
@@ -57,24 +67,46 @@ function write(path: string, bytes: string | Uint8Array): void {
 }
 
 /** What was open to a member; the owner has to know what is out of his hands. */
-export function couldRead({ identities, collections }: ArchiveDocument, name: string): string[] {
+export function couldRead(document: ArchiveDocument, name: string): string[] {
+  const { identities, collections } = document
   const identity = identities.find((one) => one.name === name)
+  if (identity?.role !== 'pillar') return clientCould(document, name)
   const kept = collections.filter(({ pillars }) => pillars.includes(name))
-  const names = (of: typeof collections): string => of.map((one) => one.name).join(', ') || 'none'
-  if (identity?.role !== 'pillar')
-    return [
-      `${name} could fetch every file of: ${names(collections)}`,
-      'what it has fetched, and its key, stay with whoever has it; nothing it says counts any more',
-    ]
   if (identity.kind === 'checksum')
-    return [`${name} has names, sizes and checksums of: ${names(kept)}; no contents`]
+    return [`${name} has names, sizes and checksums of: ${namesOf(kept)}; no contents`]
   const whole = kept.filter(({ fragments }) => fragments === undefined)
   const pieces = kept.filter(({ fragments }) => fragments !== undefined)
   return [
-    `its disk has every file of: ${names(whole)}`,
+    `its disk has every file of: ${namesOf(whole)}`,
+    ...(whole.length > 0
+      ? ['and what was deleted or replaced there, as long as it is kept aside']
+      : []),
     ...(pieces.length > 0
-      ? [`and fragments of: ${names(pieces)}, with the names of the files they belong to`]
+      ? [`and fragments of: ${namesOf(pieces)}, with the names of the files they belong to`]
       : []),
     'whoever has that disk can read this, for it is not encrypted; nothing that board says counts any more',
   ]
 }
+
+/** By its role in each collection, as pillars judge it. */
+function clientCould(document: ArchiveDocument, name: string): string[] {
+  const may = (type: RequestMessage['type']) =>
+    document.collections.filter((one) => forbidden(document, name, one.name, type) === undefined)
+  const read = may('GetFileRequest')
+  const listed = may('GetFileIDsRequest').filter((one) => !read.includes(one))
+  const changed = may('DeleteFileRequest')
+  return [
+    `${name} could fetch every file of: ${namesOf(read)}`,
+    ...(listed.length > 0 ? [`and see names, sizes and checksums of: ${namesOf(listed)}`] : []),
+    'and hear on the broker which files others asked for, with names and sizes, in all collections',
+    'what it has fetched, and its key, stay with whoever has it; nothing it says counts any more',
+    ...(changed.length > 0
+      ? [
+          `it could replace and delete in: ${namesOf(changed)}; \`colonnade history\` says what it did, \`undelete\` brings back what is kept aside`,
+        ]
+      : []),
+  ]
+}
+
+const namesOf = (of: readonly Collection[]): string =>
+  of.map(({ name }) => name).join(', ') || 'none'

@@ -36,7 +36,12 @@ export type Standing =
   | { readonly is: 'absent' | 'otherBytes' | 'newer' }
   /** The id would be a folder of another, or has another as its folder. */
   | { readonly is: 'conflict'; readonly with: string }
-  | { readonly is: 'noSpace'; readonly bytesFree: number }
+  | {
+      readonly is: 'noSpace'
+      readonly bytesFree: number
+      /** A sentence, where room is more than what is free here. */
+      readonly why?: string
+    }
 
 export interface Space {
   readonly bytesFree: number
@@ -97,6 +102,11 @@ export interface Receiving {
   accept(request: AcceptedRequest, files: readonly NewFile[]): Promise<Standing[]>
   /** Opens a file that was accepted; what is safe of it already stays. All of it when it was stored meanwhile. */
   incoming(collection: string, id: string, replaces?: Replaced): Promise<Incoming>
+  /**
+   * Bytes that are kept safely under another id already, and not by this store itself: an accepted file is stored without
+   * bringing them. False when they must come.
+   */
+  storeTwin?(file: NewFile, by: Actor): Promise<boolean>
   /** The request is over: what it did not finish stays as partial, but no longer keeps other bytes away. */
   release(files: readonly Pick<NewFile, 'collection' | 'id'>[]): void
   /** Gives up partials that nobody came back for since `before` (milliseconds since 1970). */

@@ -274,6 +274,11 @@ export const trackerShape = {
     default: '1min',
     doc: 'How long a difference between pillars must stand before it is repaired: most heal themselves.',
   },
+  'renewal.grace': {
+    type: 'duration',
+    default: '730d',
+    doc: 'For so long after the end of its certificate a member that is not revoked may still get a new one.',
+  },
   'owner-key': {
     type: 'path',
     optional: true,

@@ -134,6 +134,18 @@ export function writeConfig<S extends Shape>(
   renameSync(draft, path)
 }
 
+/** Writes it again with other values for some keys; what else it says stays, but for the comments of its owner. */
+export function rewriteConfig<S extends Shape>(
+  path: string,
+  shape: S,
+  changes: { readonly [K in keyof S]?: Written },
+): void {
+  const found = flattened(parsedFile(path))
+  found.delete('config')
+  const before = Object.fromEntries(found) as { readonly [K in keyof S]?: Written }
+  writeConfig(path, shape, { ...before, ...changes })
+}
+
 /** The keys as a table in Markdown, for the README. */
 export function configTable(shape: Shape): string {
   const rows = Object.entries(shape).map(([name, { type, default: value, optional, doc }]) => {

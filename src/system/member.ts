@@ -1,12 +1,12 @@
 /** What every program of ours needs to take part: keys, certificates, the directory, ways to dial. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
 import { limits } from '../limits.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
-import { httpsDial } from '../transfer/https.ts'
+import { type Dialler, httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
@@ -37,15 +37,20 @@ export type TrackerAddress = Partial<
 
 export interface Member {
   readonly name: string
+  /** `cert` is another after `certify`. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
   readonly keys: Keys
-  readonly signer: Signer
+  readonly signer: Signer & { readonly publicKey: string }
   readonly directory: Directory
   readonly topics: Topics
-  readonly dial: Dial & { close(): void }
+  readonly dial: Dial & Dialler
   readonly connect: ConnectBus
   /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
   refresh(): Promise<number | undefined>
+  /** Where the tracker may be, for who has no certificate that counts. */
+  trackers(): Address[]
+  /** From now on this is our certificate, of the same key. */
+  certify(certificate: string): void
 }
 
 /** Reads key and certificates and opens the directory, with the document that lies beside them or a newer one. */
@@ -77,8 +82,16 @@ export async function openMember(
     dial,
     connect:
       connect ??
-      mqttBus({ url: config['broker.url'], identity: config['broker.identity'], tls, world }),
+      mqttBus({
+        url: () => brokersOf(directory, config['broker.url']),
+        ...{ identity: config['broker.identity'], tls, world },
+      }),
     refresh,
+    trackers: () => trackerAt(config, directory),
+    certify(cert) {
+      tls.cert = cert
+      dial.certify(cert)
+    },
   }
 }
 
@@ -90,7 +103,7 @@ function limited(
 ): Member['dial'] {
   if (limit === undefined) return dial
   const slow = pacedDial(dial, paceOf(clock, limit), ({ identity }) => identity === tracker)
-  return Object.assign(slow, { close: () => dial.close() })
+  return Object.assign(slow, { close: dial.close, certify: dial.certify })
 }
 
 /** The document that came with key and certificate; a newer one is kept in the state. */
@@ -105,15 +118,62 @@ function firstDocument(config: MemberConfig): Uint8Array | undefined {
   }
 }
 
+/** Keeps a newer document beside the keys: the next run may find no tracker, or no disk. */
+export function keepBeside(
+  { random, log }: Pick<World, 'random' | 'log'>,
+  config: Pick<MemberConfig, 'ca'>,
+  { sealed }: Directory,
+): void {
+  const path = documentBeside(config)
+  const draft = `${path}.${Buffer.from(random.bytes(6)).toString('hex')}`
+  try {
+    writeFileSync(draft, sealed(), { flush: true })
+    renameSync(draft, path)
+  } catch (error) {
+    log.info('document.notKept', { path, why: String(error) })
+    rmSync(draft, { force: true })
+  }
+}
+
+/** The newest first, once the tracker has moved; what the configuration says is never forgotten. */
+function brokersOf(directory: Directory, configured: string): string[] {
+  const { brokers = [] } = directory.document()
+  const usable = brokers.filter((one) => one.startsWith('mqtts:') && URL.canParse(one))
+  return [...new Set([...usable, configured])]
+}
+
+/** Where the tracker may be: once it has moved, as the owner says, and then as the configuration does. */
+function trackerAt(config: TrackerAddress, directory: Directory): Address[] {
+  const { 'tracker.url': url, 'tracker.identity': identity } = config
+  if (url === undefined || identity === undefined) return []
+  const { exchanges, brokers } = directory.document()
+  const said = exchanges.find((one) => one.identity === identity)?.urls ?? []
+  const all = brokers === undefined ? [url] : [...said, url]
+  return [...new Set(all)].map((one) => ({ identity, url: one }))
+}
+
 /** Whoever hands the document over need not be trusted: only a newer one by the owner is taken. */
 async function fetchDocument(
   dial: Dial,
   config: TrackerAddress,
   directory: Directory,
 ): Promise<number | undefined> {
-  const { 'tracker.url': url, 'tracker.identity': identity } = config
-  if (url === undefined || identity === undefined) return undefined
-  const from: Address = { identity, url }
+  let failure: unknown
+  for (const from of trackerAt(config, directory))
+    try {
+      return await fetchFrom(dial, from, directory)
+    } catch (error) {
+      failure = error
+    }
+  if (failure !== undefined) throw failure
+  return undefined
+}
+
+async function fetchFrom(
+  dial: Dial,
+  from: Address,
+  directory: Directory,
+): Promise<number | undefined> {
   const headers = { 'if-none-match': documentTag(directory) }
   const request = { method: 'GET', path: '/archive-document', headers } as const
   const response = await dial(from, request, {

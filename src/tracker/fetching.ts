@@ -24,6 +24,8 @@ export async function openFetching(
   client: Client,
   view: Pick<View, 'holders'>,
   disk: Disk,
+  /** This pillar has not got something that it should have. */
+  astray: (collection: string, pillar: string) => void,
 ): Promise<Fetch> {
   for (const { name } of await disk.list(folder)) await disk.remove(`${folder}/${name}`)
   await disk.mkdir(folder)
@@ -31,6 +33,10 @@ export async function openFetching(
   const patient: Client = { ...client, idleMs: Math.min(client.idleMs, silentMs) }
   let turn = 0
 
+  async function missed(collection: string, pillar: string, hash: string): Promise<void> {
+    const [holders = []] = await view.holders(collection, [hash])
+    if (holders.some((one) => one.pillar === pillar)) astray(collection, pillar)
+  }
   async function fetchFrom(
     pillar: string,
     collection: string,
@@ -47,6 +53,7 @@ export async function openFetching(
       })
       if (got?.outcome === 'fetched') return landed.offer
       await landed.offer.discard()
+      if (got?.outcome === 'notFound') await missed(collection, pillar, hash)
       return `${pillar}: ${got?.why ?? got?.outcome}`
     } catch (error) {
       await landed.offer.discard()

@@ -15,7 +15,7 @@ import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
 import { type Learning, textsFolder } from '../vault/learning.ts'
-import { openVault, type Vault } from '../vault/vault.ts'
+import { openVault, type Vault, type VaultParts } from '../vault/vault.ts'
 import type { View } from '../view/view.ts'
 import { distribution as newDistribution } from './distribution.ts'
 import { type Farewells, farewells as newFarewells } from './farewells.ts'
@@ -80,8 +80,9 @@ export async function careForFragments(
   const members = await membersOf(client, parts, {
     superseded: () => void giveWay(),
     behind: (collection, pillar) => void reread(collection, pillar),
+    scarce: (collection) => keeper.look(collection),
   })
-  const fetch = await openFetching(client, view, disk)
+  const fetch = await openFetching(client, view, disk, members.astray)
   const farewells = newFarewells(world.clock)
   const distribution = newDistribution({
     ...client,
@@ -92,20 +93,13 @@ export async function careForFragments(
   const keeper = keeperFor(client, parts, {
     ...{ members, distribution, fetch, farewells },
     learning: () => vault.learning,
+    stopping: stop.signal,
   })
   const vault = openVault({
     ...{ world, disk, index: parts.index, volume: parts.volume, view, directory },
     ...{ distribution, fetch, signal: stop.signal, present: members.present },
     counts: (pillar) => !parts.leaves?.(pillar),
-    onSafe({ collection, fragment }, row, slices) {
-      if (!row) return
-      const file = { hash: row.checksum, size: row.size, fragments: slices.length }
-      const message = compose<'FileInfoPublished'>(world, name, {
-        ...{ type: 'FileInfoPublished', conversation: uuid7(world), epoch: members.epoch() },
-        ...{ collection, files: [{ ...file, info: fragment.hash }] },
-      })
-      void client.line.post().send(client.topics.event('FileInfoPublished'), message)
-    },
+    onSafe: publisher(client, members),
   })
   const pillar: Pillar = await startPillar({
     ...client,
@@ -140,6 +134,7 @@ export async function careForFragments(
     members.connected()
     distribution.connected()
   }
+  // It may have been before there was anybody to tell.
   if (client.line.isConnected()) connected()
   return {
     ...{ members, vault, keeper, view },
@@ -161,6 +156,19 @@ export async function careForFragments(
   }
 }
 
+/** Tells all of a file that is safe. */
+const publisher =
+  ({ world, name, line, topics }: Client, members: Members): NonNullable<VaultParts['onSafe']> =>
+  ({ collection, fragment }, row, slices) => {
+    if (!row) return
+    const file = { hash: row.checksum, size: row.size, fragments: slices.length }
+    const message = compose<'FileInfoPublished'>(world, name, {
+      ...{ type: 'FileInfoPublished', conversation: uuid7(world), epoch: members.epoch() },
+      ...{ collection, files: [{ ...file, info: fragment.hash }] },
+    })
+    void line.post().send(topics.event('FileInfoPublished'), message)
+  }
+
 function toldOf(members: Members, collection: string): string | undefined {
   const known = members.isActing() ? members.membership(collection) : undefined
   return known && JSON.stringify(known)
@@ -172,6 +180,7 @@ interface KeeperGround {
   readonly fetch: Fetch
   readonly farewells: Farewells
   learning(): Learning
+  readonly stopping: AbortSignal
 }
 
 function keeperFor(
@@ -180,16 +189,20 @@ function keeperFor(
   ground: KeeperGround,
 ): Keeper {
   const { world, directory } = client
-  const { members, distribution, fetch, farewells, learning } = ground
+  const { members, distribution, fetch, farewells, learning, stopping } = ground
   const trim = trimmer({ client, view, farewells, epoch: members.epoch })
-  const unwantedBefore = forgetting({
-    ...{ clock: world.clock, directory, members, graceMs },
+  const forgets = forgetting({
+    ...{ clock: world.clock, directory, members, view, graceMs },
     knows: (collection, pillar) => learning().knows(collection, pillar),
   })
+  void forgets
+    .watch(stopping)
+    .catch((error) => world.log.error('forgetting.failed', { why: String(error) }))
   const keeper = startKeeper({
     ...{ world, directory, view, members, distribution, fetch },
     balancing: {
-      ...{ world, view, members, distribution, fetch, unwantedBefore },
+      ...{ world, view, members, distribution, fetch },
+      unwantedBefore: forgets.before,
       async trim(collection, pillar, surplus, options) {
         const trimmed = await trim(collection, pillar, surplus, options)
         if (trimmed.isScarce) keeper.look(collection)
@@ -205,7 +218,7 @@ function keeperFor(
 function membersOf(
   client: Client,
   { view, graceMs, leaves, epochFloor }: FragmentParts,
-  heard: Pick<MembersParts, 'superseded' | 'behind'>,
+  heard: Pick<MembersParts, 'superseded' | 'behind' | 'scarce'>,
 ): Promise<Members> {
   const { world, name, directory, topics, line } = client
   return openMembers({

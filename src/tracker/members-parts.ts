@@ -21,6 +21,8 @@ export interface MembersParts {
   superseded?(): void
   /** This pillar has texts that the view does not know: there are files that we do not know. */
   behind?(collection: string, pillar: string): void
+  /** Some pillar has less than was thought: there is something to repair. */
+  scarce?(collection: string): void
   /** Away for so long, a pillar is gone: what it holds does not count any more. Milliseconds; a day when absent. */
   readonly graceMs?: number | undefined
   /** Our epoch is above it: the tracker before us may have come so far. */

@@ -4,6 +4,7 @@ import type { Holding, View } from '../view/view.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import type { Inventory } from './members-inventory.ts'
+import type { MembersParts } from './members-parts.ts'
 
 export interface Surveys {
   /** A pillar has joined, and says this of its collections. */
@@ -29,7 +30,7 @@ export function surveys(
   inventory: Inventory,
   stopping: AbortSignal,
   done: () => void,
-  behind: (collection: string, pillar: string) => void = () => undefined,
+  { behind, scarce }: Pick<MembersParts, 'behind' | 'scarce'> = {},
 ): Surveys {
   const right = new Set<string>()
   const courses = inTurn(log, stopping)
@@ -54,7 +55,8 @@ export function surveys(
     const { said, ...sum } = await inventory(collection, pillar, signal)
     const ours = await view.holding(collection, pillar)
     log.info('view.compared', { collection, pillar, ...sum, equal: ours.digest === said.digest })
-    if (sum.texts > 0) behind(collection, pillar)
+    if (sum.texts > 0) behind?.(collection, pillar)
+    if (sum.lost > 0) scarce?.(collection)
     if (ours.digest === said.digest) return true
     if (sum.strangers === 0 || sum.held + sum.lost > 0) return false
     const value = `${said.digest} ${ours.digest}`

@@ -54,7 +54,7 @@ export async function openMembers(parts: MembersParts): Promise<Members> {
   const tell = teller(parts, registry, reign)
   const review = (): void => later(async () => tell.changed(await registry.review()))
   // What they hold counts as their room.
-  const compared = surveys(world, view, parts.inventory, stop.signal, review, parts.behind)
+  const compared = surveys(world, view, parts.inventory, stop.signal, review, parts)
   const joins = joining(parts, registry, reign, tell, compared)
   const ticking = tick(
     { world, registry, reign, tell, joins, inOrder: one, bell, heardAt: () => heardAt },

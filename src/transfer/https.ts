@@ -59,6 +59,8 @@ export interface Served {
   readonly port: number
   /** Breaks the connections of those who would not be let in any more. */
   recheck(): void
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: Pem): void
   /** Breaks what is open; resolves once no connection is left. */
   close(): Promise<void>
 }
@@ -73,11 +75,17 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
     noDelay: true,
   }) as const
 
+export interface Dialler {
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: Pem): void
+  close(): void
+}
+
 /**
  * Dials over a bounded pool of kept connections for each address and identity. A kept connection that turns out to
  * be dead is replaced, as long as nothing of the body was sent.
  */
-export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): void } {
+export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
   const agent = new Agent({
     ...tlsOptions(tls),
     keepAlive: true,
@@ -110,7 +118,8 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): vo
     for (const call of pool.open) call.end(new Cut('this dialler was closed'))
     agent.destroy()
   }
-  return Object.assign(dial, { close })
+  const certify = (cert: Pem): void => void Object.assign(agent.options, { cert })
+  return Object.assign(dial, { close, certify })
 }
 
 /**
@@ -206,6 +215,7 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     recheck() {
       for (const socket of secured) if (!entrance.guest(socket)) socket.destroy()
     },
+    certify: (cert) => server.setSecureContext(tlsOptions({ ...serving.tls, cert })),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

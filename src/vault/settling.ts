@@ -159,7 +159,7 @@ async function buried(
 }
 
 /** The entry that is known when it says the same, else its successor. */
-function entryFor(
+export function entryFor(
   world: World,
   about: Pick<StoredFile, 'collection' | 'id' | 'size' | 'checksum' | 'mtime'>,
   state: 'stored' | 'deleted',

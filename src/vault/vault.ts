@@ -11,6 +11,7 @@ import { carrying } from './carrying.ts'
 import { type Learning, learning } from './learning.ts'
 import { fileOf, payloadOf, type Settling, settling, type VaultParts } from './settling.ts'
 import { countingOf, telling } from './telling.ts'
+import { secondId } from './twins.ts'
 
 export type { VaultParts } from './settling.ts'
 
@@ -113,24 +114,38 @@ function receiving(
   parts: VaultParts,
   work: Settling,
   settled: Settled,
-): Pick<Store, 'standing' | 'accept' | 'incoming'> {
+): Pick<Store, 'standing' | 'accept' | 'incoming' | 'storeTwin'> {
   const { volume } = parts
   const { isHere, alone } = work
+  const isUnsafe = async (file: StoredFile): Promise<boolean> =>
+    !work.isSafe(file.collection, file.id) ||
+    (await isHere(file)) ||
+    !(await isTold(parts, file.collection, file.id))
   /** What is stored here only may still come: whoever brings it waits until it is safe. */
   const unsafeIsWelcome = (standings: readonly Standing[]): Promise<Standing[]> =>
     Promise.all(
       standings.map(async (standing) =>
-        standing.is === 'held' && (await isHere(standing.file)) ? { is: 'welcome' } : standing,
+        standing.is === 'held' && (await isUnsafe(standing.file)) ? { is: 'welcome' } : standing,
       ),
     )
   return {
     async standing(files) {
-      const standings = await unsafeIsWelcome(await volume.standing(files))
+      const standings = await unsafeIsWelcome(
+        await whyNoRoom(volume, files, await volume.standing(files)),
+      )
       const { bytesTotal, bytesOpen } = await spaceOf(parts)
       // As long as no pillar has joined, nobody knows; whoever puts waits for one.
       return bytesTotal === 0 ? standings : fitting(files, standings, bytesOpen)
     },
-    accept: async (request, files) => unsafeIsWelcome(await volume.accept(request, files)),
+    accept: async (request, files) =>
+      unsafeIsWelcome(await whyNoRoom(volume, files, await volume.accept(request, files))),
+    async storeTwin(file, by) {
+      const { collection, id } = file
+      const store = () => alone(() => secondId(parts, file, by))
+      const isStored = await expected(parts, work, collection, id, store)
+      if (isStored) await settled(collection, id)
+      return isStored
+    },
     async incoming(collection, id, replaces): Promise<Incoming> {
       const inner = await volume.incoming(collection, id, replaces)
       return {
@@ -151,6 +166,31 @@ function receiving(
   }
 }
 
+async function isTold({ view }: VaultParts, collection: string, id: string): Promise<boolean> {
+  const entry = await view.entry(collection, id)
+  const [holders = []] = entry ? await view.holders(collection, [entry.fragment.hash]) : []
+  return holders.some(({ stage }) => stage === 'persisted')
+}
+
+/** A file waits here as a whole until pillars have it: who is refused is told so, before he has sent anything. */
+async function whyNoRoom(
+  volume: Store,
+  files: readonly NewFile[],
+  standings: readonly Standing[],
+): Promise<Standing[]> {
+  if (!standings.some(({ is }) => is === 'noSpace')) return [...standings]
+  const { bytesTotal } = await volume.space()
+  const waits = 'where each file waits as a whole until pillars have it'
+  return standings.map((standing, n) => {
+    if (standing.is !== 'noSpace') return standing
+    const why =
+      (files[n]?.size ?? 0) > bytesTotal
+        ? `it is larger than the disk of the tracker (${bytesTotal} bytes), ${waits}`
+        : `the disk of the tracker, ${waits}, has room for ${standing.bytesFree} bytes now`
+    return { ...standing, why }
+  })
+}
+
 /** Pillars must have room for all copies together. */
 function fitting(
   files: readonly NewFile[],
@@ -161,7 +201,8 @@ function fitting(
   return standings.map((standing, n) => {
     const size = files[n]?.size ?? 0
     if (standing.is !== 'welcome') return standing
-    if (size > left) return { is: 'noSpace', bytesFree: left }
+    if (size > left)
+      return { is: 'noSpace', bytesFree: left, why: `the pillars have room for ${left} bytes` }
     left -= size
     return standing
   })

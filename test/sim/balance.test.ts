@@ -106,6 +106,53 @@ t.test(
   },
 )
 
+t.test('[KEEP-9] what a holder has lost is missed when somebody asks for it', async (t) => {
+  const { fleet, client, items, promised } = await setting('missing', 4, 2)
+  await fleet.time.advance(settleMs + hour)
+  const { view } = fleet.tracker.vault()
+  const slice = (await slicesOf(fleet)).find(({ kind }) => kind === 'slice')
+  if (!slice) throw new Error('nothing was put')
+  const id = fragmentFileId(slice)
+  const holders = async () => {
+    const [said = []] = await view.holders(collection, [slice.hash])
+    const names = said.map(({ pillar }) => pillar)
+    return fleet.boards.filter(({ name }) => names.includes(name))
+  }
+  const onDisks = async (): Promise<number> => (await copiesOf(fleet)).get(id)?.length ?? 0
+  const [first, second] = await holders()
+  const now = fleet.time.clock.now()
+  await first?.index.commit([{ do: 'lose', collection, id, now }])
+  await fleet.time.advance(hour)
+  t.equal(await onDisks(), 1, 'nobody knows of it')
+  const asked = [{ id, landing: memoryLanding(fleet) }]
+  const work = getBatch(client, collection, asked, { signal, pillar: first?.name ?? '' })
+  t.match(await fleet.time.finish(work, hour), [{ outcome: 'notFound' }])
+  await fleet.time.advance(5 * 60_000)
+  t.equal(await onDisks(), 2, 'it has said so, and it was repaired')
+
+  t.comment('a tracker that reads meets a pillar that has forgotten what it should have')
+  second?.crash()
+  second?.newBoard()
+  await fleet.time.finish(second?.start() ?? Promise.resolve())
+  await fleet.time.advance(hour)
+  await second?.index.commit([{ do: 'lose', collection, id, now }])
+  const others = (await holders()).filter(({ name }) => name !== second?.name)
+  for (const one of others) one.crash()
+  await fleet.time.advance(60_000)
+  for (const { id: file } of items) {
+    const landing = memoryLanding(fleet)
+    const read = getBatch(client, collection, [{ id: file, landing }], {
+      signal,
+      pillar: 'tracker',
+    })
+    await fleet.time.finish(read, hour)
+  }
+  for (const one of others) await fleet.time.finish(one.start())
+  await fleet.time.advance(hour)
+  t.equal(await onDisks(), 2, 'all that it has was compared')
+  await checkPieces(fleet, client, promised)
+})
+
 t.test('[TRIM-5] what was deleted long ago goes from the pillars in the end', async (t) => {
   const { fleet, client, items } = await setting('unwanted', 4, 3)
   const [first, ...rest] = items

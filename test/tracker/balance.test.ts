@@ -4,11 +4,13 @@ import t from 'tap'
 import { fit } from '../../src/placement/fit.ts'
 import { candidates } from '../../src/placement/order.ts'
 import type { Membership } from '../../src/placement/placement.ts'
-import { simClock } from '../../src/sim/clock.ts'
+import { type BoardClock, simClock } from '../../src/sim/clock.ts'
 import { simRandom } from '../../src/sim/random.ts'
 import { nextStep, type Placed } from '../../src/tracker/balance.ts'
 import { farewells } from '../../src/tracker/farewells.ts'
 import { forgetting } from '../../src/tracker/forgetting.ts'
+import { openView } from '../../src/view/sqlite.ts'
+import type { View } from '../../src/view/view.ts'
 
 const placed = (more: Partial<Placed>): Placed => ({
   ...{ copies: 2, ideal: ['a', 'b'], holders: ['a', 'b'] },
@@ -95,33 +97,77 @@ t.test('[KEEP-7] a new pillar gets its fair share, and little else moves', async
   }
 })
 
+const graceMs = 24 * 3_600_000
+const hour = 3_600_000
+
+/** A tracker's run, in which everybody is known, or whom it is said. */
+function run(board: BoardClock, view: View, told: { surveyed?: string[]; unread?: string } = {}) {
+  const stop = new AbortController()
+  const policy = { pillars: ['a', 'b', 'c', 'd'], copiesMin: 2 }
+  const forgets = forgetting({
+    ...{ clock: board, view, graceMs },
+    directory: { collection: () => policy as never },
+    members: { surveyed: () => told.surveyed ?? ['a', 'b', 'c'] },
+    knows: async (_, pillar) => pillar !== told.unread,
+  })
+  void forgets.watch(stop.signal)
+  return { before: () => forgets.before('pieces'), end: () => stop.abort() }
+}
+
 t.test('[TRIM-5] what nobody seems to need goes only when all is known', async (t) => {
   const time = simClock()
   const board = time.board()
-  const graceMs = 24 * 3_600_000
-  let surveyed = ['a', 'b', 'c']
-  let unread = ''
-  const policy = { pillars: ['a', 'b', 'c', 'd'], copiesMin: 2 }
-  const before = forgetting({
-    clock: board,
-    directory: { collection: () => policy as never },
-    members: { surveyed: () => surveyed },
-    knows: async (_, pillar) => pillar !== unread,
-    graceMs,
-  })
-  t.equal(await before('pieces'), undefined, 'just started, perhaps from a backup')
+  const told: { surveyed?: string[]; unread?: string } = {}
+  const { before, end } = run(board, openView(':memory:'), told)
+  const isADayAgo = (at = 0): boolean => {
+    const ms = board.now() - graceMs - at
+    return ms >= 0 && ms < 1.1 * hour
+  }
+  t.equal(await before(), undefined, 'just started, perhaps from a backup')
   await time.advance(graceMs + 1)
-  t.equal(await before('pieces'), board.now() - graceMs)
-  surveyed = ['a', 'b']
-  t.equal(await before('pieces'), undefined, 'two may know of what the others do not')
-  surveyed = ['a', 'b', 'c']
-  unread = 'b'
-  t.equal(await before('pieces'), undefined, 'its texts were not read')
-  unread = ''
+  t.ok(isADayAgo(await before()))
+  told.surveyed = ['a', 'b']
+  t.equal(await before(), undefined, 'two may know of what the others do not')
+  told.surveyed = ['a', 'b', 'c']
+  told.unread = 'b'
+  t.equal(await before(), undefined, 'its texts were not read')
+  told.unread = ''
   board.setOffset(-board.now())
-  t.equal(await before('pieces'), undefined, 'a clock that jumped')
+  t.equal(await before(), undefined, 'a clock that jumped')
   board.setOffset(0)
-  t.equal(await before('pieces'), board.now() - graceMs)
+  t.ok(isADayAgo(await before()))
+  board.setOffset(30 * graceMs)
+  await time.advance(2 * hour)
+  t.equal(await before(), undefined, 'and one that stays so begins anew')
+  await time.advance(graceMs)
+  t.ok(isADayAgo(await before()))
+  end()
+})
+
+t.test('[TRIM-5] a tracker that is started anew each day counts all its runs', async (t) => {
+  const time = simClock()
+  const board = time.board()
+  const view = openView(':memory:')
+  const first = board.now()
+  const day = async () => {
+    const { before, end } = run(board, view)
+    t.equal(await before(), undefined, 'it has just begun')
+    await time.advance(20 * hour)
+    const found = await before()
+    end()
+    // Off for longer than it ran.
+    await time.advance(28 * hour)
+    return found
+  }
+  t.equal(await day(), undefined, 'no whole day yet')
+  const second = (await day()) ?? 0
+  t.ok(second > first && second < first + 20 * hour, 'the hours that it was off do not count')
+  const other = run(board, openView(':memory:'))
+  await time.advance(20 * hour)
+  t.equal(await other.before(), undefined, 'one that was rebuilt has watched nothing yet')
+  other.end()
+  board.setOffset(-30 * graceMs)
+  t.equal(await day(), undefined, 'nor one whose clock went back while it was off')
 })
 
 t.test('[TRIM-7] what a pillar had said before it gave a copy up changes nothing', async (t) => {

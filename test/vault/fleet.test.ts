@@ -50,6 +50,58 @@ async function fetched(
   return got?.outcome === 'fetched' && right
 }
 
+t.test('[VAULT-4] a client that has the same bytes twice sends them once', async (t) => {
+  const { fleet, ann } = await archive(t, 'twice')
+  const first = item(fleet, 'first', 3 * bytes)
+  let sent = 0
+  const counted: Item = {
+    ...first,
+    id: 'second',
+    offer: {
+      ...first.offer,
+      async *read(offset, length, by) {
+        sent += length
+        yield* first.offer.read(offset, length, by)
+      },
+    },
+  }
+  t.equal((await put(fleet, ann, [first]))[0]?.outcome, 'stored')
+  t.match(await put(fleet, ann, [counted]), [{ outcome: 'stored', copies: ['tracker'] }])
+  t.equal(sent, 0, 'no byte of the second is asked for')
+  t.ok(await fetched(fleet, ann, counted))
+})
+
+t.test(
+  "[VAULT-6] a file larger than the tracker's disk is refused before it is sent",
+  async (t) => {
+    const { fleet, ann } = await archive(t, 'too large')
+    const small = item(fleet, 'small', 100)
+    const large = {
+      ...{ id: 'large', size: 2 ** 31, checksum: 'a'.repeat(64), mtime: 0 },
+      offer: {
+        size: 2 ** 31,
+        read: () => {
+          throw new Error('nobody is to ask for it')
+        },
+      },
+    }
+    const results = await fleet.time.finish(
+      putBatch(ann, collection, [large, small], { signal }),
+      hour,
+    )
+    t.match(results, [{ outcome: 'refused' }, { outcome: 'stored' }])
+    t.match(
+      results[0]?.why,
+      /larger than the disk of the tracker \(\d+ bytes\), where each file waits/,
+    )
+    const [standing] = await fleet.time.finish(
+      putBatch(ann, collection, [{ ...large, size: 2 ** 30 - 1 }], { signal }),
+      hour,
+    )
+    t.match(standing?.why, /the disk of the tracker, where .* has room for \d+ bytes now/)
+  },
+)
+
 t.test('[VAULT-7] a collection in fragments is put, listed and fetched as any other', async (t) => {
   const { fleet, ann } = await archive(t, 'used')
   const sizes = [0, 1, bytes, bytes + 1, 5 * bytes + 100]

@@ -175,6 +175,10 @@ export async function opened(on: Ground): Promise<Kit> {
   const bring = async (file: NewFile, bytes: Uint8Array): Promise<string> => {
     const [standing] = await kit.accept(file)
     if (standing?.is !== 'welcome') return standing?.is ?? ''
+    if (await vault.storeTwin?.(file, ann)) {
+      vault.release([file])
+      return 'stored'
+    }
     const incoming = await vault.incoming(collection, file.id, file.replaces)
     await incoming.write(bytes.slice(incoming.at()))
     return incoming.finish(ann).finally(() => vault.release([file]))

@@ -68,6 +68,48 @@ t.test(
   },
 )
 
+t.test('[VAULT-4] the same bytes under a second id are not brought again', async (t) => {
+  const all = await kit()
+  const original = distinct(250)
+  await all.put('a', original)
+  all.pillars.asked.length = 0
+  t.equal(await all.put('b', original), 'stored')
+  t.equal(all.pillars.asked.flat().length, 1, 'only the text that tells of it is spread')
+  t.same(all.pillars.fetched, [], 'nor is anything read')
+  t.same(all.here(), [])
+  t.match(await all.told('b'), ['colonnade file 1', `collection ${collection}`, 'name b'])
+  t.equal(await all.remove('a', original), 'removed')
+  t.equal(await all.read('b'), Buffer.from(original).toString(), 'and it stays when the first goes')
+
+  t.comment('not when a copy is missing, or the bytes are to take the place of others')
+  const [slice] = (await all.view.slices(all.offer('b', original))) ?? []
+  const [holders = []] = await all.view.holders(collection, [slice?.hash ?? ''])
+  const { pillar = '' } = holders[0] ?? {}
+  await all.view.change([{ do: 'lose', collection, hash: slice?.hash ?? '', pillar }])
+  const third = all.offer('c', original)
+  await all.accept(third)
+  t.equal(await all.vault.storeTwin?.(third, ann), false)
+  t.equal((await all.vault.stored(collection, ['c']))[0], undefined)
+  await all.stop()
+})
+
+t.test('[VAULT-4] a second id that could not be told of is not held, and told later', async (t) => {
+  const all = await kit()
+  const original = distinct(250)
+  await all.put('a', original)
+  all.pillars.away = true
+  await t.rejects(all.put('b', original), /no pillar is there/)
+  t.equal((await all.vault.standing([all.offer('b', original)]))[0]?.is, 'welcome', 'not held')
+  const again = await all.again()
+  t.equal((await again.vault.standing([again.offer('b', original)]))[0]?.is, 'welcome', 'nor now')
+  again.pillars.away = false
+  t.match(await again.put('b', original), /stored|held/)
+  t.equal((await again.vault.standing([again.offer('b', original)]))[0]?.is, 'held')
+  t.match(await again.told('b'), ['colonnade file 1'])
+  t.equal(await again.read('b'), Buffer.from(original).toString())
+  await again.stop()
+})
+
 t.test(
   '[VAULT-2] what could not be brought to pillars is tried again, by itself and by who asks',
   async (t) => {
@@ -300,6 +342,7 @@ t.test('[VAULT-6] room is what pillars have for all copies', async (t) => {
   const { bytesOpen, bytesTotal } = await all.vault.space()
   t.same({ bytesOpen, bytesTotal }, { bytesOpen: 1_350_000, bytesTotal: 1_500_000 })
   const file = { ...all.offer('big', bytes('x')), size: 1_400_000 }
-  t.same(await all.vault.standing([file]), [{ is: 'noSpace', bytesFree: 1_350_000 }])
+  const why = 'the pillars have room for 1350000 bytes'
+  t.same(await all.vault.standing([file]), [{ is: 'noSpace', bytesFree: 1_350_000, why }])
   await all.stop()
 })

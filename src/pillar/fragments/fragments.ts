@@ -35,6 +35,8 @@ export interface Fragments {
   resume(accepted: readonly AcceptedRequest[]): Promise<void>
   /** The bytes of this file were damaged, and are put aside. */
   gone(file: StoredFile): void
+  /** Somebody asked for it, and it is not here. */
+  missing(file: Pick<StoredFile, 'collection' | 'id'>): void
   /** Says that the pillar goes. */
   goodbye(): Promise<void>
   idle(): Promise<void>
@@ -107,6 +109,7 @@ export function fragments(parts: FragmentsParts): Fragments {
     connected: () => void inOrder(() => membership.connected()),
     resume: (accepted) => deliveries.resume(accepted),
     gone: gone.tell,
+    missing: gone.missing,
     async goodbye() {
       if (!membership.isRegistered()) return
       await say(

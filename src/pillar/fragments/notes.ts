@@ -27,6 +27,8 @@ export interface Notes {
     collection: string,
     fragments: readonly (Named & { readonly holders: readonly string[] })[],
   ): Promise<void>
+  /** Whether it was to be kept for good. */
+  isHeld(collection: string, fragment: Named): Promise<boolean>
   /** Not kept any more. */
   release(collection: string, fragments: readonly Named[]): Promise<void>
   /** The highest epoch that was ever seen. */
@@ -70,6 +72,8 @@ export function notes(state: State): Notes {
           [heldKey + keyOf(collection, one), JSON.stringify(one.holders)] as const,
         ]),
       ),
+    isHeld: async (collection, fragment) =>
+      (await state.get(heldKey + keyOf(collection, fragment))) !== undefined,
     release: (collection, fragments) =>
       state.change(fragments.map((one) => [heldKey + keyOf(collection, one), undefined])),
     epoch: () => read(epochKey),
