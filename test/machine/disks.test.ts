@@ -7,7 +7,13 @@ import type { Attached } from '../../src/machine/attached.ts'
 import { attached } from '../../src/machine/attached.ts'
 import { described } from '../../src/machine/described.ts'
 import { letGo } from '../../src/machine/let-go.ts'
-import { disksBelow, fileSystemId, mountOf, mountsIn, mountTable } from '../../src/machine/mounts.ts'
+import {
+  disksBelow,
+  fileSystemId,
+  mountOf,
+  mountsIn,
+  mountTable,
+} from '../../src/machine/mounts.ts'
 import { thermometer } from '../../src/machine/temperature.ts'
 import { machine } from './tree.ts'
 
