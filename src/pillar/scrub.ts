@@ -94,8 +94,8 @@ async function work(
 }
 
 /** A disk that sleeps is woken for many days at once; ten times in a period, as the last tenth of it waits for nothing. */
-const batchMsOf = ({ sleeper }: Desk, periodMs: number): number =>
-  Math.min(Math.max(day, sleeper?.workEveryMs ?? day), Math.max(day, periodMs / 10))
+const batchMsOf = ({ store }: Desk, periodMs: number): number =>
+  Math.min(Math.max(day, store.sleeping?.workEveryMs() ?? day), Math.max(day, periodMs / 10))
 
 /** A board that is started every hour must come to scrub all the same, and not with each start. */
 async function firstPause({ state }: Desk, time: ScrubTime, everyMs: number): Promise<number> {
@@ -154,7 +154,7 @@ async function share(
     }
     if (some.length === 0) return { files, bytesDone }
     files += some.length
-    await read(desk, time, some)
+    await read(desk, time, desk.store.sleeping?.byDisk(some) ?? some)
   }
 }
 
@@ -221,9 +221,10 @@ async function verdict(desk: Desk, file: StoredFile): Promise<Verdict | undefine
 }
 
 async function rest(desk: Desk, workedMs: number): Promise<void> {
-  const { world, estimate, stopping, sleeper } = desk
+  const { world, estimate, stopping, store } = desk
   // One that was woken for it is to sleep again soon.
-  const times = estimate.isBusy() ? restBusy : sleeper ? 0 : restCalm
+  const sleeps = (store.sleeping?.workEveryMs() ?? 0) > 0
+  const times = estimate.isBusy() ? restBusy : sleeps ? 0 : restCalm
   await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
   await calm(desk)
   await cool(desk)

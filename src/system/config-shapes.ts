@@ -65,19 +65,38 @@ const bay = {
   'bay.index': {
     type: 'path',
     optional: true,
-    doc: 'Folder on another medium for the index of the disk; with it, the disk sleeps while nothing is asked of it.',
+    doc: 'Folder on another medium for the indexes of the disks; with it, those that are named here sleep while nothing is asked of them.',
   },
   'bay.controller': {
     type: 'path',
     optional: true,
-    doc: 'Serial line of the controller that switches its power: /dev/serial/by-id/...; when absent the disk stops by a timer of its own.',
+    doc: 'Serial line of the controller that switches their power: /dev/serial/by-id/...; when absent the disks stop by timers of their own.',
   },
   'bay.baud': { type: 'number', default: 9600, doc: 'Speed of that line.' },
-  'bay.slot': { type: 'number', default: 0, doc: 'Which bay it is in, counted from 0.' },
+  'bay.slot': {
+    type: 'number',
+    default: 0,
+    doc: 'Which bay the disk at volume.mount is in, counted from 0.',
+  },
+  'bay.slots': {
+    type: 'list',
+    default: [],
+    doc: 'The bays of the disks at volume.mounts, in their order; one without a bay does not sleep.',
+  },
+  'bay.on-max': {
+    type: 'number',
+    optional: true,
+    doc: 'So many disks may have power at a time; when absent, as many as the controller allows.',
+  },
   'bay.linger': {
     type: 'duration',
     default: '3min',
-    doc: 'It sleeps when nothing was asked of it for so long.',
+    doc: 'A disk sleeps when nothing was asked of it for so long.',
+  },
+  'bay.stop': {
+    type: 'list',
+    default: [],
+    doc: 'Without a controller: program and arguments that are run to stop a disk when it is to sleep; the place where it is mounted is added. When absent, it stops by its own timer.',
   },
   'bay.work-every': {
     type: 'duration',

@@ -80,6 +80,22 @@ t.test('a disk is told with its room, temperature, health and volume', async (t)
   t.notOk('health' in (bare ?? {}))
 })
 
+t.test('[BAY-4] a disk that sleeps is told of by what the agent knows, and not read', async (t) => {
+  const at = machine(t, { 'colonnade/volume.json': '{"volume":"read","pillar":"a","archive":"b"}' })
+  const part: Attached = {
+    ...{ device: '/dev/sdb1', disk: '/dev/sdb', bytes: 1e12, fileSystem: 'ext4', uuid: 'u' },
+    ...{ mount: at, label: '', model: 'WDC', serial: 'WD-1', connection: 'usb' },
+  }
+  const told = {
+    volumes: [{ id: 'v1', state: 'ready', space: { bytesFree: 7 } }],
+    places: { v1: at },
+    bays: [{ mount: at, state: 'asleep' }],
+  }
+  t.match(described([part], told), [{ volume: 'v1', state: ', asleep', bytesFree: 7 }])
+  const awake = { ...told, bays: [{ mount: at, state: 'awake' }] }
+  t.match(described([part], awake), [{ volume: 'read', owner: ' of a in b' }])
+})
+
 t.test('[VOL-7] a disk is parked when nothing else of it is mounted', async (t) => {
   const root = machine(t, { 'sys/devices/usb/block/sdb/device/delete': '' })
   const folder = join(root, 'sys/devices/usb/block/sdb')
