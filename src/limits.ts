@@ -28,6 +28,8 @@ export const limits = {
   transferPageBytes: 8 * 1024 * 1024,
   /** One read or write of a disk. */
   chunkBytes: 1024 * 1024,
+  /** The same of bytes that the tracker brings to many pillars at once: each fetch has one of them in memory, and what it becomes. */
+  offeredChunkBytes: 128 * 1024,
   /** Transfers a pillar has open at a time. */
   transfersOpenMax: 4,
   /** Conversations a client has open at a time. */

@@ -67,6 +67,8 @@ async function started(
   await member
     .refresh()
     .catch((error) => world.log.warn('document.notFetched', { why: String(error) }))
+  // To be asked for its temperature wakes some disks, or puts their sleep off.
+  const sleeps = (store.sleeping?.workEveryMs() ?? 0) > 0
   const renewing = new AbortController()
   void keepRenewed(world, config, member, renewing.signal)
   const pillar = await startPillar({
@@ -83,7 +85,7 @@ async function started(
     },
     scrubMs: config['scrub.period'],
     ...{ synchronised, wear },
-    ...(store.sleeping ? {} : { celsius: thermometer(world.clock, () => disksOf(config)) }),
+    ...(sleeps ? {} : { celsius: thermometer(world.clock, () => disksOf(config)) }),
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),
   })

@@ -73,7 +73,8 @@ export async function runTracker(
   const strangers = strangersOf(config, { ...publishing, state, ca: tls.ca })
   const admit = (name: string, key: string): boolean =>
     directory.admits(name, key) || guest(name, key)
-  const door = { serve: tracker.serve, strangers, admit }
+  const mqtt = broker?.broker.take
+  const door = { serve: tracker.serve, strangers, admit, ...(mqtt && { mqtt }) }
   const served = await httpsServe({ host, port, tls, ...door, world })
   directory.watch(() => served.recheck())
   const stop = new AbortController()
@@ -84,7 +85,7 @@ export async function runTracker(
   const renewing = keepOwnRenewed(publishing, own, certify, stop.signal)
   world.log.info('tracker.started', {
     exchange: served.port,
-    broker: broker?.broker.port ?? config['broker.url'],
+    broker: broker ? broker.broker.port || served.port : config['broker.url'],
   })
   return async () => {
     stop.abort()
@@ -136,7 +137,8 @@ async function openBroker(
 ): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void; letIn(guest: Guest): void }> {
   let known: Member | undefined
   let guest: Guest = () => false
-  const [host, port] = hostPort(config['broker.listen'])
+  const listen = config['broker.listen']
+  const [host, port] = listen === 'exchange' ? ['', 'none' as const] : hostPort(listen)
   const read = (path: string): string => readFileSync(path, 'utf8')
   const broker = await embeddedBroker({
     host,

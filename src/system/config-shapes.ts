@@ -24,7 +24,7 @@ const basics = {
   },
   'broker.url': {
     type: 'text',
-    doc: 'Where the broker is to be reached, e.g. mqtts://archive.example.org:8883.',
+    doc: 'Where the broker is to be reached, e.g. mqtts://archive.example.org:8443, or wss://archive.example.org:8443/mqtt where nothing but HTTPS gets out.',
   },
   'broker.identity': {
     type: 'text',
@@ -254,7 +254,7 @@ export const trackerShape = {
   'broker.listen': {
     type: 'text',
     default: '',
-    doc: 'Host and port for the embedded broker; empty when broker.url is that of another one.',
+    doc: 'Host and port for the embedded broker; exchange when it is to have none of its own: it is always found at that of the exchange, too. Empty when broker.url is that of another one.',
   },
   'exchange.listen': {
     type: 'text',

@@ -3,6 +3,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
+import { webSocketPath } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
@@ -83,7 +84,7 @@ export async function openMember(
     connect:
       connect ??
       mqttBus({
-        url: () => brokersOf(directory, config['broker.url']),
+        url: () => brokersOf(directory, config),
         ...{ identity: config['broker.identity'], tls, world },
       }),
     refresh,
@@ -136,10 +137,22 @@ export function keepBeside(
 }
 
 /** The newest first, once the tracker has moved; what the configuration says is never forgotten. */
-function brokersOf(directory: Directory, configured: string): string[] {
-  const { brokers = [] } = directory.document()
+function brokersOf(directory: Directory, config: MemberConfig & TrackerAddress): string[] {
+  const { brokers = [], exchanges } = directory.document()
   const usable = brokers.filter((one) => one.startsWith('mqtts:') && URL.canParse(one))
-  return [...new Set([...usable, configured])]
+  const trackers = [...exchanges.flatMap(({ urls }) => urls), config['tracker.url'] ?? '']
+  const all = [...usable, config['broker.url']].flatMap((one) => [one, ...otherWay(one, trackers)])
+  return [...new Set(all)]
+}
+
+/** Where broker and exchange share a port, there is MQTT in WebSockets for networks that look at what is spoken. */
+function otherWay(broker: string, trackers: readonly string[]): string[] {
+  const one = URL.parse(broker)
+  const isShared = trackers.some((tracker) => {
+    const other = URL.parse(tracker)
+    return one?.hostname === other?.hostname && one?.port === (other?.port || '443')
+  })
+  return one?.protocol === 'mqtts:' && isShared ? [`wss://${one.host}${webSocketPath}`] : []
 }
 
 /** Where the tracker may be: once it has moved, as the owner says, and then as the configuration does. */

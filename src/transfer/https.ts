@@ -1,9 +1,11 @@
 import { constants, X509Certificate } from 'node:crypto'
-import { Agent, createServer } from 'node:https'
+import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { allowances } from '../door/allowance.ts'
 import { boundHandshakes, type HandshakeLimits } from '../door/flood.ts'
+import { proxiedAgent } from '../door/proxy.ts'
+import { webSockets } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
 import { identityOf, keyIn, type Pem } from '../trust/keys.ts'
@@ -86,7 +88,7 @@ export interface Dialler {
  * be dead is replaced, as long as nothing of the body was sent.
  */
 export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
-  const agent = new Agent({
+  const agent = proxiedAgent({
     ...tlsOptions(tls),
     keepAlive: true,
     scheduling: 'lifo',
@@ -141,15 +143,11 @@ function notNamed(
     : undefined
 }
 
-/**
- * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
- * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
- */
-export async function httpsServe(serving: Serving): Promise<Served> {
-  const { world } = serving
-  const bounds: ServeLimits = { ...limits, ...serving.limits }
+/** Listens to nobody yet. */
+function newServer(serving: Serving, bounds: ServeLimits): Server {
   const server = createServer({
     ...tlsOptions(serving.tls),
+    ...(serving.mqtt ? { ALPNProtocols: ['mqtt', 'http/1.1'] } : {}),
     requestCert: true,
     // Where strangers are answered, a wrong certificate is turned away by the door, before anything is read.
     rejectUnauthorized: serving.strangers === undefined,
@@ -166,7 +164,17 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   server.timeout = bounds.transferIdleMs
   // All of them are read, or none: what lies beyond a bound would be left out without a word.
   server.maxHeadersCount = 0
-  boundHandshakes(server, world, bounds)
+  return server
+}
+
+/**
+ * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
+ * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
+ */
+export async function httpsServe(serving: Serving): Promise<Served> {
+  const { world } = serving
+  const bounds: ServeLimits = { ...limits, ...serving.limits }
+  const server = newServer(serving, bounds)
   const sockets = new Set<Socket>()
   const secured = new Set<TLSSocket>()
   const exchanges = new Map<Socket, Exchange>()
@@ -178,13 +186,29 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
+  // Node.js would begin to read HTTP before the door has decided, and whatever is spoken.
+  const toHttp = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
   server.on('secureConnection', (socket) => {
     if (!entrance.opens(socket)) return void socket.destroy()
-    const { peer = '' } = entrance.guest(socket) ?? {}
+    const { peer = '', key } = entrance.guest(socket) ?? {}
     secured.add(socket)
     paces.enter(peer)
     socket.once('close', () => secured.delete(socket) && paces.leave(peer))
+    if (socket.alpnProtocol !== 'mqtt') for (const begin of toHttp) begin.call(server, socket)
+    else if (key === undefined) socket.destroy()
+    else serving.mqtt?.(socket, peer, key)
   })
+  boundHandshakes(server, world, bounds)
+  const { mqtt } = serving
+  if (mqtt) {
+    const isMember = (socket: TLSSocket) => entrance.guest(socket)?.key !== undefined
+    const upgrade = webSockets(isMember, (stream, socket) => {
+      const { peer = '', key = '' } = entrance.guest(socket) ?? {}
+      mqtt(stream, peer, key)
+    })
+    server.on('upgrade', (request, socket, head) => upgrade(request, socket as TLSSocket, head))
+  }
   server.on('timeout', (socket: Socket) => {
     const exchange = exchanges.get(socket)
     if (exchange === undefined || exchange.waiting) socket.destroy()
