@@ -5,7 +5,7 @@ import { openIndex, type SyncIndex } from '../../src/index/sqlite.ts'
 import { inBox, pillars } from './box.ts'
 import { inMiB, inSeconds, type Measurement, markdown, tell } from './table.ts'
 
-const pageIds = 10_000
+export const pageIds = 10_000
 const collection = 'solo'
 
 export const listing: Measurement = async ({ scale, nodeOptions }) => {
@@ -41,7 +41,7 @@ export const listing: Measurement = async ({ scale, nodeOptions }) => {
 const perSecond = (count: number, ms: number): string =>
   `${(count / Math.max(1, ms)).toFixed(0)} 000`
 
-function fill(index: SyncIndex, count: number): void {
+export function fill(index: SyncIndex, count: number): void {
   for (let at = 0; at < count; at += pageIds)
     index.commit(
       Array.from({ length: Math.min(pageIds, count - at) }, (_, n) => {
@@ -54,19 +54,27 @@ function fill(index: SyncIndex, count: number): void {
     )
 }
 
-/** All pages, one after the other, as a pillar reads them. */
-function walked(index: SyncIndex, what: string): string[] {
-  const [began, cpu] = [performance.now(), process.cpuUsage()]
+/** All pages, one after the other, as a pillar reads them; milliseconds of all, and of the slowest. */
+export function walk(index: SyncIndex) {
+  const began = performance.now()
   let count = 0
   let peak = 0
+  let pageMs = 0
   let after: { timestamp: number; id: string } | undefined
   do {
+    const begun = performance.now()
     const page = index.list({ collection, limit: pageIds, ...(after ? { after } : {}) })
     count += page.files.length
     after = page.partial ? page.files.at(-1) : undefined
+    pageMs = Math.max(pageMs, performance.now() - begun)
     peak = Math.max(peak, process.memoryUsage().rss)
   } while (after)
-  const ms = performance.now() - began
+  return { count, peak, pageMs, ms: performance.now() - began }
+}
+
+function walked(index: SyncIndex, what: string): string[] {
+  const cpu = process.cpuUsage()
+  const { count, peak, ms } = walk(index)
   const { user, system } = process.cpuUsage(cpu)
   const cpuMs = (user + system) / 1000
   return [what, inSeconds(ms), perSecond(count, ms), perSecond(count, cpuMs), inMiB(peak)]

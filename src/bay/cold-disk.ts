@@ -305,7 +305,9 @@ const passing = (use: Use, doubts: Doubts): Omit<Disk, 'free' | 'close'> => ({
       return disk.write(path, offset, bytes)
     }),
   read: (path, offset, length) => use((disk) => disk.read(path, offset, length)),
-  readMedium: (path, offset, length) => use((disk) => disk.readMedium(path, offset, length)),
+  memory: (length) => use((disk) => disk.memory(length)),
+  readInto: (path, offset, into) => use((disk) => disk.readInto(path, offset, into)),
+  readMedium: (path, offset, into) => use((disk) => disk.readMedium(path, offset, into)),
   truncate: (path, size) =>
     use((disk) => {
       doubts.add(path)

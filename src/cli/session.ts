@@ -1,5 +1,5 @@
 /** One run of a command: opens the archive, does it, closes, and turns every end into a sentence and an exit code. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Client, type ClientParts, Unable } from '../client/client.ts'
@@ -7,6 +7,7 @@ import { Stopped } from '../client/line.ts'
 import { ConfigError, readConfig } from '../system/config.ts'
 import { clientShape } from '../system/config-shapes.ts'
 import { systemWorld } from '../system/world.ts'
+import { formatDuration } from '../world/units.ts'
 import type { Desk } from './desk.ts'
 import { linkMemory } from './forecast.ts'
 import { Complaint, type ExitCode, exitCodes, type Output, output } from './output.ts'
@@ -71,6 +72,21 @@ export async function session(
   process.exitCode = await done().catch((error) => ended(out, error))
 }
 
+/** The same of what needs no archive. */
+export async function offline(
+  options: CommonOptions,
+  work: (out: Output) => ExitCode,
+): Promise<void> {
+  const out = output(options)
+  process.stdout.on('error', readerGone)
+  const done = async (): Promise<ExitCode> => work(out)
+  process.exitCode = await done().catch((error) => ended(out, error))
+}
+
+/** Of the archive that this computer is a member of. */
+export const ownAuthority = (options: CommonOptions): string =>
+  readFileSync(readConfig(configPath(options), clientShape).values.ca, 'utf8')
+
 /** Whoever read our output has enough, like `head`: there is nobody left to tell. */
 function readerGone(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error
@@ -102,6 +118,11 @@ async function run(
     world,
     { ...values, 'link.limit': limit },
     {
+      onClosed: once((ms) =>
+        out.note(
+          `link.windows: what goes over the internet waits ${formatDuration(ms)} for the next window`,
+        ),
+      ),
       ...more,
       ...(idleTimeout === undefined ? {} : { idleMs: idleTimeout }),
     },
@@ -112,11 +133,21 @@ async function run(
     return await work({
       ...{ client, disk, out, signal: stop.signal },
       ownerKey: values['owner-key'],
+      authority: readFileSync(values.ca, 'utf8'),
       link: linkMemory(join(home, 'link.json'), limit),
     })
   } finally {
     await opened.close()
     for (const signal of signals) process.off(signal, interrupt)
+  }
+}
+
+/** The same for every pillar and file: said once. */
+function once(tell: (ms: number) => void): (ms: number) => void {
+  let told = false
+  return (ms) => {
+    if (!told) tell(ms)
+    told = true
   }
 }
 

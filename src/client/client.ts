@@ -9,6 +9,7 @@ import { keepersOf } from '../protocol/document.ts'
 import type { Transmission } from '../protocol/parts.ts'
 import { issueToken, type TokenClaims } from '../transfer/token.ts'
 import type { Dial, Serve } from '../transfer/transfer.ts'
+import type { Windows } from '../transfer/windows.ts'
 import { type Line, type LineParts, openLine } from './line.ts'
 
 export interface ClientParts
@@ -17,6 +18,10 @@ export interface ClientParts
   readonly dial: Dial
   /** Opens the client's own exchange to its network; undefined when it shall have none. */
   serve?(serve: Serve): Promise<{ readonly urls: readonly string[]; close(): Promise<void> }>
+  /** When what can wait may use the link; at all times when absent. */
+  readonly windows?: Windows
+  /** What is to go over the internet waits so many milliseconds for the next window. */
+  onClosed?(ms: number): void
   /** A pillar without a sign for so long is given up, milliseconds. */
   readonly idleMs?: number
 }

@@ -2,6 +2,8 @@
 import type { Disk } from '../disk/disk.ts'
 import type { Landing, Offer } from '../exchange/bench.ts'
 import { limits } from '../limits.ts'
+import { inflow } from '../store/inflow.ts'
+import { slices } from '../store/slices.ts'
 import type { Hasher, World } from '../world/world.ts'
 
 /** A file changed while it was read: what was said about it does not hold any more. */
@@ -16,15 +18,17 @@ export function offerOf(
   expected: { size: number; mtime: number },
 ): Offer {
   async function* read(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    for (let at = offset; at < offset + length; ) {
+    let at = offset
+    const check = async (): Promise<void> => {
       const stat = await disk.stat(path)
       if (stat?.size !== expected.size || stat.mtime !== expected.mtime)
         throw new Changed(`${path} has changed`)
-      const bytes = await disk.read(path, at, Math.min(limits.chunkBytes, offset + length - at))
-      if (bytes.length === 0) throw new Changed(`${path} has become shorter`)
-      yield bytes
-      at += bytes.length
     }
+    for await (const bytes of slices(disk, { path, from: offset, to: offset + length, check })) {
+      at += bytes.length
+      yield bytes
+    }
+    if (at < offset + length) throw new Changed(`${path} has become shorter`)
   }
   return { size: expected.size, read }
 }
@@ -75,27 +79,25 @@ export async function openLanding(
   options: LandingOptions,
 ): Promise<Landing> {
   const { partial, final } = options
-  let { at, hasher } = await prefix(world, disk, partial)
+  const there = await prefix(world, disk, partial)
+  let { hasher } = there
+  let flow = inflow({ disk, path: partial, hasher, from: there.at })
   return {
-    at: () => at,
-    async write(bytes) {
-      hasher.update(bytes)
-      const offset = at
-      at += bytes.length
-      // A copy, which `slice` of a Buffer is not: the disk may take the memory over.
-      await disk.write(partial, offset, new Uint8Array(bytes))
-    },
+    at: () => flow.at(),
+    write: (bytes) => flow.add(bytes),
     secure: async () => {
-      if (at > 0) await disk.sync(partial)
+      await flow.flush()
+      if (flow.at() > 0) await disk.sync(partial)
     },
     async finish(size) {
+      await flow.flush()
       if (size === 0) await disk.write(partial, 0, new Uint8Array(0))
       const right =
-        at === size && (options.checksum === undefined || hasher.hex() === options.checksum)
+        flow.at() === size && (options.checksum === undefined || hasher.hex() === options.checksum)
       if (!right) {
         await disk.remove(partial)
-        at = 0
         hasher = world.hashing.start('sha256')
+        flow = inflow({ disk, path: partial, hasher, from: 0 })
         return 'the bytes that came are not those of the file'
       }
       if (options.mtime !== undefined) await disk.touch(partial, options.mtime)

@@ -52,6 +52,8 @@ export function relayFor(client: Client, cargo: Cargo): Relay {
           token: cargo.token,
           hops: () => hops,
           receivers: () => [...receivers],
+          windows: client.windows,
+          closedFor: (ms) => ms !== undefined && client.onClosed?.(ms),
           open: (offset) => item.offer.read(offset, item.size - offset),
         }).catch((error) => world.log.info('relay.failed', { id: item.id, why: String(error) }))
       }

@@ -5,15 +5,25 @@
 export interface Disk {
   /** Makes one folder whose parent exists; false when it was there already. */
   mkdir(path: string): Promise<boolean>
-  /** Writes at `offset`, making the file if it is missing. All bytes or an error. The buffer may be taken over. */
+  /**
+   * Memory of `length` bytes, a multiple of 4 096, that this disk fills and writes without a copy, past the system's memory
+   * where it can. It stays the caller's; while a call has it, nobody else may touch it.
+   */
+  memory(length: number): Promise<Uint8Array>
+  /**
+   * Writes at `offset`, making the file if it is missing. All bytes or an error. The buffer may be taken over, unless it is
+   * of `memory`.
+   */
   write(path: string, offset: number, bytes: Uint8Array): Promise<void>
   /** At most `length` bytes from `offset`; fewer only at the end of the file. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>
+  /** As `read`, into `memory`; resolves with how many bytes it read. */
+  readInto(path: string, offset: number, into: Uint8Array): Promise<number>
   /**
-   * As `read`, but of what is on the medium, not of what memory remembers of it; as far as the file system can. Leaves
-   * nothing in the system's memory. `offset` and `length` are multiples of 4 096.
+   * As `readInto`, but of what is on the medium, not of what memory remembers of it; as far as the file system can. Leaves
+   * nothing in the system's memory. `offset` and the length of `into` are multiples of 4 096.
    */
-  readMedium(path: string, offset: number, length: number): Promise<Uint8Array>
+  readMedium(path: string, offset: number, into: Uint8Array): Promise<number>
   truncate(path: string, size: number): Promise<void>
   /** Sets the modification time, milliseconds since 1970. */
   touch(path: string, mtime: number): Promise<void>

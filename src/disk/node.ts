@@ -11,18 +11,16 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readSync,
   renameSync,
   rmdirSync,
   statfsSync,
   statSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs'
 import type { Synchronous } from '../world/synchronous.ts'
+import { contents, reading, withFile } from './contents.ts'
 import { type Disk, DiskError, type Entry } from './disk.ts'
-import { mediumReader } from './medium.ts'
-import { openFiles } from './open-files.ts'
+import { mediumMemory } from './medium.ts'
 
 /** A disk as the volume's own thread sees it. */
 export type SyncDisk = Synchronous<Disk>
@@ -32,11 +30,7 @@ export interface NodeDisk extends SyncDisk {
   atRoot(): boolean
 }
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
-
-/** O_NONBLOCK so that somebody's named pipe cannot hold us up. */
-const reading = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-const writing = O_RDWR | O_NOFOLLOW | O_NONBLOCK
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 
 /**
  * The file system below a folder that exists. The folder is opened once and every path goes through its
@@ -53,27 +47,15 @@ export function nodeDisk(root: string): NodeDisk {
   }
   const at = (path: string): string => below(checkedPath(path))
   const atFolder = (path: string): string => (path === '' ? below('.') : at(path))
-  const medium = mediumReader()
-  const files = openFiles({
-    open: (path, create) => openSync(at(path), create ? writing | O_CREAT : writing, 0o644),
-    close: closeSync,
-  })
-
+  const files = contents(at)
   const disk: NodeDisk = {
     mkdir: (path) => tried('mkdir', path, () => made(at(path))),
-    write(path, offset, bytes) {
-      tried('write', path, () => writeAll(files.writable(path, true), offset, bytes))
-    },
-    read: (path, offset, length) =>
-      tried('read', path, () =>
-        withFile(files.known(path), at(path), reading, (file) => readSome(file, offset, length)),
-      ),
-    readMedium: (path, offset, length) =>
-      tried('read', path, () =>
-        withFile(undefined, at(path), reading, (file) =>
-          medium(file, at(path), reading, offset, length),
-        ),
-      ),
+    memory: (length) => mediumMemory(below('.'), length),
+    write: (path, offset, bytes) => tried('write', path, () => files.write(path, offset, bytes)),
+    read: (path, offset, length) => tried('read', path, () => files.read(path, offset, length)),
+    readInto: (path, offset, into) => tried('read', path, () => files.readInto(path, offset, into)),
+    readMedium: (path, offset, into) =>
+      tried('read', path, () => files.readMedium(path, offset, into)),
     truncate(path, size) {
       tried('truncate', path, () => ftruncateSync(files.writable(path, false), size))
     },
@@ -160,21 +142,6 @@ function unlessCode<Result, Instead>(
   }
 }
 
-function withFile<Result>(
-  known: number | undefined,
-  path: string,
-  flags: number,
-  use: (file: number) => Result,
-): Result {
-  if (known !== undefined) return use(known)
-  const file = openSync(path, flags)
-  try {
-    return use(file)
-  } finally {
-    closeSync(file)
-  }
-}
-
 function made(path: string): boolean {
   const isNew = unlessCode(['EEXIST'], undefined, () => {
     mkdirSync(path)
@@ -192,30 +159,6 @@ function removedFolder(path: string): boolean {
       return true
     }),
   )
-}
-
-function writeAll(file: number, offset: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) {
-    const written = writeSync(file, bytes, done, bytes.length - done, offset + done)
-    if (written === 0)
-      throw new DiskError('EIO', 'the file system takes no more bytes and says nothing')
-    done += written
-  }
-}
-
-/** Into memory of its own, so that it can be handed to another thread without a copy. */
-function readSome(file: number, offset: number, length: number): Uint8Array {
-  const found = fstatSync(file)
-  if (!found.isFile()) throw new DiskError(found.isDirectory() ? 'EISDIR' : 'EINVAL', 'no file')
-  const wanted = Math.max(0, Math.min(length, found.size - offset))
-  const bytes = new Uint8Array(wanted)
-  let done = 0
-  while (done < wanted) {
-    const got = readSync(file, bytes, done, wanted - done, offset + done)
-    if (got === 0) break
-    done += got
-  }
-  return bytes.subarray(0, done)
 }
 
 function entries(path: string): Entry[] {

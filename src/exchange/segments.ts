@@ -1,13 +1,11 @@
 /** The bytes of spooled objects: one folder an object, one file a segment, so that a window can move. */
 import type { Disk } from '../disk/disk.ts'
 import { folderMaker } from '../store/group-commit.ts'
+import { slices } from '../store/slices.ts'
 import type { Parcel } from './parcel.ts'
 
 /** What we make ourselves; whatever else is on that disk is not ours to remove. */
 const ours = /^[a-z0-9][a-z0-9-]{0,62}~[A-Za-z0-9_-]{22}$/
-
-/** One read: every receiver's connection keeps as much of it again, encrypted, and a relay has many. */
-const pieceBytes = 256 * 1024
 
 const folderOf = (id: string): string => id.replace('/', '~')
 
@@ -45,12 +43,14 @@ export function segments(disk: Disk, segmentBytes: number) {
   }
   async function* read(id: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
     for (let at = offset; at < offset + length; ) {
-      const place = at % segmentBytes
-      const most = Math.min(segmentBytes - place, pieceBytes, offset + length - at)
-      const bytes = await disk.read(fileOf(id, at), place, most)
-      if (bytes.length === 0) throw new Error('a spooled segment is too short')
-      yield bytes
-      at += bytes.length
+      const from = at % segmentBytes
+      const to = Math.min(segmentBytes, from + offset + length - at)
+      const end = at + to - from
+      for await (const bytes of slices(disk, { path: fileOf(id, at), from, to })) {
+        at += bytes.length
+        yield bytes
+      }
+      if (at < end) throw new Error('a spooled segment is too short')
     }
   }
   async function drop(id: string, from: number, to: number): Promise<void> {

@@ -17,6 +17,7 @@ import { type Topics, trackerEvents } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import type { Store } from '../store/store.ts'
 import type { Dial } from '../transfer/transfer.ts'
+import type { Windows } from '../transfer/windows.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
@@ -61,6 +62,8 @@ export interface PillarParts {
   readonly dial: Dial
   /** The power that there is; without it, all that is needed. */
   readonly supply?: Supply
+  /** When what can wait may use the link; at all times when absent. */
+  readonly windows?: Windows
   /** How long it means to be away when its power ends, milliseconds. */
   readonly awayMs?: number
   /**

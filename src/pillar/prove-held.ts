@@ -25,6 +25,7 @@ export function proving(
     ),
     at: () => at,
     waitingAt: () => undefined,
+    closedFor: () => undefined,
     renew: () => undefined,
   }
 }

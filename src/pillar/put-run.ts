@@ -4,7 +4,7 @@ import { limits } from '../limits.ts'
 import { answering, compose } from '../post/compose.ts'
 import type { ResponseCode } from '../protocol/codes.ts'
 import type { MessageOf } from '../protocol/messages.ts'
-import { timeValue } from '../protocol/scalars.ts'
+import { timeText, timeValue } from '../protocol/scalars.ts'
 import { claimsOf } from '../transfer/token.ts'
 import type { Desk } from './pillar.ts'
 import type { Reception, Signed } from './reception.ts'
@@ -70,7 +70,7 @@ export async function progress(desk: Desk, run: Run, code: ResponseCode): Promis
   const type = `${kindOf(run.request)}ProgressResponse` as const
   const message = compose<typeof type>(desk.world, desk.name, {
     type,
-    ...answering(run.request, desk.name, code),
+    ...answering(run.request, desk.name, code, closedText(desk, run)),
     filesDone: run.results.size,
     bytesDone: [...run.receptions.values()].reduce((sum, one) => sum + one.at(), 0),
     ...(bytesSafe === undefined ? {} : { bytesSafe }),
@@ -78,6 +78,14 @@ export async function progress(desk: Desk, run: Run, code: ResponseCode): Promis
     ...(exp * 1000 - desk.world.clock.now() < limits.skewMs ? { tokenEnds: true } : {}),
   })
   return desk.answer(run.request, message)
+}
+
+/** Why nothing comes, when all that is still to come waits for a window of the link. */
+function closedText({ world }: Desk, { receptions, results }: Run): string | undefined {
+  const open = [...receptions].flatMap(([id, one]) => (results.has(id) ? [] : [one.closedFor()]))
+  const first = Math.min(...open.map((ms) => ms ?? 0))
+  if (open.length === 0 || first <= 0) return undefined
+  return `waits until ${timeText(world.clock.now() + first)} for the window of its link`
 }
 
 /** Keeps the final answer, then says it: a repeat of the request gets the same one, after restarts too. */

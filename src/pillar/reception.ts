@@ -23,6 +23,8 @@ export interface Reception {
   at(): number
   /** Exchange we wait at for bytes that the client has to bring there. */
   waitingAt(): string | undefined
+  /** The link may be used again in so many milliseconds; undefined when it may be now. */
+  closedFor(): number | undefined
   /** The request came again, perhaps with a newer token. */
   renew(signed: Signed): void
 }
@@ -37,6 +39,7 @@ interface Course {
   place: number
   at: number
   waitingAt: string | undefined
+  closedFor: number | undefined
   /** The relay it turned to, if it did. */
   relay: string | undefined
   /** Resolves when a request of another conversation takes it over. */
@@ -75,6 +78,7 @@ export function transfers(desk: Desk) {
       place,
       at: 0,
       waitingAt: undefined,
+      closedFor: undefined,
       relay: undefined,
       ...takeover(),
     }
@@ -82,6 +86,7 @@ export function transfers(desk: Desk) {
       ended: receive(desk, course, () => turn(course, slotOf)),
       at: () => course.at,
       waitingAt: () => course.waitingAt,
+      closedFor: () => course.closedFor,
       renew({ request: again, signer }) {
         const found = again.files.findIndex((one) => one.id === file.id)
         // Another client's token names other objects: its request waits for the same transfer.
@@ -176,9 +181,11 @@ async function receive(
     return { id: file.id, code: isTransfer ? 'FILE_TRANSFER_FAILURE' : 'FAILURE', text }
   } finally {
     leave()
+    await incoming?.leave()
     done()
     moved(course.at - before)
     course.waitingAt = undefined
+    course.closedFor = undefined
     if (course.relay !== undefined) void forget(desk, course)
   }
 }
@@ -228,6 +235,10 @@ async function fetch(
     route: course.route,
     hops: () => hopsFor(desk, course),
     token: () => course.request.transmission.token,
+    windows: desk.windows,
+    closedFor(ms) {
+      course.closedFor = ms
+    },
     waitingAt(identity) {
       course.waitingAt = identity
       course.relay = identity

@@ -22,13 +22,16 @@ export async function* checkedSlice(
   if (!whole) return yield* store.read(file, offset, end - offset)
   const hasher = world.hashing.start('sha256')
   if (offset > 0) for await (const bytes of store.read(file, 0, offset)) hasher.update(bytes)
-  let held: Uint8Array | undefined
+  const judged = (): void => {
+    if (hasher.hex() !== file.checksum) throw new Rotten('the stored bytes are damaged')
+    right()
+  }
+  let at = offset
   for await (const bytes of store.read(file, offset, end - offset)) {
     hasher.update(bytes)
-    if (held) yield held
-    held = bytes
+    at += bytes.length
+    if (at === end) judged()
+    yield bytes
   }
-  if (hasher.hex() !== file.checksum) throw new Rotten('the stored bytes are damaged')
-  right()
-  if (held) yield held
+  if (offset === end) judged()
 }

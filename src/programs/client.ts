@@ -23,7 +23,7 @@ export interface OpenClient {
 export async function openClient(
   world: World,
   config: ClientConfig,
-  options: Pick<ClientParts, 'idleMs' | 'onAlarm'> = {},
+  options: Pick<ClientParts, 'idleMs' | 'onAlarm' | 'onClosed'> = {},
 ): Promise<OpenClient> {
   collectOften()
   // Two commands at once share nothing but the keys: what a run remembers, it remembers in memory.

@@ -165,6 +165,11 @@ function diskOf(tree: ReturnType<typeof simTree>, power: Call): Disk {
       if (closed) throw new DiskError('EBADF', 'the disk is closed')
       return work()
     })
+  const filled = (path: string, offset: number, into: Uint8Array): number => {
+    const bytes = tree.read(path, offset, into.length)
+    into.set(bytes)
+    return bytes.length
+  }
   return {
     mkdir: (path) => call('mkdir', path, () => tree.mkdir(path)),
     write: (path, offset, bytes) => {
@@ -173,8 +178,9 @@ function diskOf(tree: ReturnType<typeof simTree>, power: Call): Disk {
       return call('write', path, () => tree.write(path, offset, taken))
     },
     read: (path, offset, length) => call('read', path, () => tree.read(path, offset, length)),
-    readMedium: (path, offset, length) =>
-      call('readMedium', path, () => tree.read(path, offset, length)),
+    memory: async (length) => new Uint8Array(length),
+    readInto: (path, offset, into) => call('read', path, () => filled(path, offset, into)),
+    readMedium: (path, offset, into) => call('readMedium', path, () => filled(path, offset, into)),
     truncate: (path, size) => call('truncate', path, () => tree.truncate(path, size)),
     touch: (path, mtime) => call('touch', path, () => tree.touch(path, mtime)),
     sync: (path) => call('sync', path, () => tree.sync(path)),

@@ -134,7 +134,10 @@ export async function* carried(
       const arrives = Math.min(chunk.length, link.room())
       if (arrives > 0) {
         await passing(link.carry(arrives))
-        yield new Uint8Array(chunk.subarray(0, arrives)) // its maker may use the chunk again
+        const piece = new Uint8Array(chunk.subarray(0, arrives)) // its maker may use the chunk again
+        yield piece
+        // And so do we: whoever has kept it finds something else.
+        piece.fill(0xdb)
       }
       if (arrives < chunk.length) await passing(link.carry(chunk.length - arrives))
     }

@@ -15,17 +15,37 @@ export interface SlowReading {
 export function slowDisk(disk: Disk, clock: Clock, slow: SlowReading): Disk {
   const drive = lock()
   let usedAt = Number.NEGATIVE_INFINITY
-  const slowly =
-    (read: Disk['read']): Disk['read'] =>
-    (path, offset, length) =>
-      path.includes('/data/')
-        ? drive(async () => {
-            if (clock.monotonic() - usedAt > slow.sleepsAfterMs) await clock.sleep(slow.spinUpMs)
-            const bytes = await read(path, offset, length)
-            await clock.sleep(bytes.length / slow.bytesPerMs)
-            usedAt = clock.monotonic()
-            return bytes
-          })
-        : read(path, offset, length)
-  return { ...disk, read: slowly(disk.read), readMedium: slowly(disk.readMedium) }
+  const slowly = <Result>(
+    path: string,
+    read: () => Promise<Result>,
+    bytesIn: (result: Result) => number,
+  ): Promise<Result> =>
+    path.includes('/data/')
+      ? drive(async () => {
+          if (clock.monotonic() - usedAt > slow.sleepsAfterMs) await clock.sleep(slow.spinUpMs)
+          const result = await read()
+          await clock.sleep(bytesIn(result) / slow.bytesPerMs)
+          usedAt = clock.monotonic()
+          return result
+        })
+      : read()
+  const into =
+    (read: Disk['readInto']): Disk['readInto'] =>
+    (path, offset, memory) =>
+      slowly(
+        path,
+        () => read(path, offset, memory),
+        (bytes) => bytes,
+      )
+  return {
+    ...disk,
+    read: (path, offset, length) =>
+      slowly(
+        path,
+        () => disk.read(path, offset, length),
+        (bytes) => bytes.length,
+      ),
+    readInto: into(disk.readInto),
+    readMedium: into(disk.readMedium),
+  }
 }

@@ -163,6 +163,7 @@ function incoming(
     },
     // Nothing is kept of the bytes, so that nothing has to be safe.
     secure: async () => undefined,
+    leave: async () => undefined,
     async finish(by) {
       if (at() < file.size) throw new RangeError(`${file.size - at()} bytes are missing`)
       return end(!hashed || hashed.hasher.hex() === file.checksum, by)

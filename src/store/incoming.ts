@@ -5,6 +5,7 @@ import { limits } from '../limits.ts'
 import type { Hasher, World } from '../world/world.ts'
 import type { GroupCommit, Place } from './group-commit.ts'
 import type { Health } from './health.ts'
+import { inflow } from './inflow.ts'
 import { partialOf, pathAside } from './names.ts'
 import type { Actor, Incoming } from './store.ts'
 
@@ -27,8 +28,11 @@ export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Pr
   const { file, hasher } = await begun(parts, row, partial)
   const { collection, id } = file
   let { safe } = file
-  let written = safe
-  const buffer = gathering()
+  const flow = inflow({
+    ...{ disk, path: partial, hasher, from: safe, size: file.size },
+    guard: health.guard,
+    landed: (bytes) => parts.landed(file, bytes),
+  })
   let broken: unknown
 
   /** What was written after a failure would stand at the wrong place, or look synced and not be. */
@@ -42,17 +46,9 @@ export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Pr
       throw error
     }
   }
-  async function spill(): Promise<void> {
-    if (buffer.length() === 0) return
-    const at = written
-    const whole = buffer.take()
-    written += whole.length
-    hasher.update(whole)
-    await health.guard(disk.write(partial, at, whole))
-    parts.landed(file, written)
-  }
   async function secure(): Promise<void> {
-    await spill()
+    await flow.flush()
+    const written = flow.at()
     if (written === safe) return
     await health.guardSync(disk.sync(partial))
     if (safe === 0) await health.guardSync(disk.syncDir('.incoming'))
@@ -60,8 +56,8 @@ export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Pr
     safe = written
   }
   async function finish(by: Actor): Promise<'stored' | 'wrongChecksum'> {
-    await spill()
-    if (written < file.size) throw new RangeError(`${file.size - written} bytes are missing`)
+    await flow.flush()
+    if (flow.at() < file.size) throw new RangeError(`${file.size - flow.at()} bytes are missing`)
     if (file.size === 0) await health.guard(disk.write(partial, 0, new Uint8Array(0)))
     if (hasher.hex() !== file.checksum) {
       const outcome = audited(world, file, by, 'ingestion', 'wrong checksum')
@@ -80,15 +76,12 @@ export async function openIncoming(parts: IncomingParts, row: ReceivingFile): Pr
   }
   return {
     file,
-    at: () => written + buffer.length(),
+    at: flow.at,
     async write(bytes) {
-      if (written + buffer.length() + bytes.length > file.size)
-        throw new RangeError('more bytes than promised')
-      await step(async () => {
-        buffer.add(bytes)
-        if (buffer.length() >= limits.chunkBytes) await spill()
-      })
+      if (flow.at() + bytes.length > file.size) throw new RangeError('more bytes than promised')
+      await step(() => flow.add(bytes))
     },
+    leave: flow.leave,
     secure: () => step(secure),
     finish: (by) => step(() => finish(by)),
   }
@@ -104,6 +97,7 @@ export function alreadyHere(stored: StoredFile): Incoming {
       if (bytes.length > 0) throw new RangeError('more bytes than promised')
     },
     secure: async () => undefined,
+    leave: async () => undefined,
     finish: async () => 'stored',
   }
 }
@@ -189,35 +183,4 @@ async function hashPrefix(
     throw error
   }
   return hasher
-}
-
-/** Small pieces become one write. */
-function gathering() {
-  let parts: Uint8Array[] = []
-  let length = 0
-  return {
-    length: () => length,
-    add(bytes: Uint8Array) {
-      parts.push(bytes)
-      length += bytes.length
-    },
-    take(): Uint8Array {
-      const whole = joined(parts, length)
-      parts = []
-      length = 0
-      return whole
-    },
-  }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  if (parts.length === 1 && parts[0]?.byteLength === parts[0]?.buffer.byteLength)
-    return parts[0] as Uint8Array
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

@@ -1,8 +1,8 @@
 /** What is stored, and its bytes: goes on when nothing may be written any more. */
 import type { Disk } from '../disk/disk.ts'
 import type { Index, StoredFile } from '../index/index.ts'
-import { limits } from '../limits.ts'
 import type { World } from '../world/world.ts'
+import { slices } from './slices.ts'
 import type { Reading } from './store.ts'
 import { trail } from './trail.ts'
 
@@ -15,30 +15,27 @@ export const reading = (world: World, disk: Disk, index: Index): Reading => ({
   read: (file, offset, length) => readSlice(disk, file, offset, length),
 })
 
-export async function* readMedium(disk: Disk, file: StoredFile): AsyncGenerator<Uint8Array> {
-  const path = payload(file)
-  for (let at = 0; at < file.size; ) {
-    const chunk = await disk.readMedium(path, at, limits.chunkBytes)
-    if (chunk.length === 0) throw new Error(`${path} ends at ${at}, before ${file.size}`)
-    yield chunk.subarray(0, file.size - at)
-    at += chunk.length
-  }
-}
+/** What is on the medium of a stored file, in order. */
+export const readMedium = (disk: Disk, file: StoredFile): AsyncGenerator<Uint8Array> =>
+  whole(disk, file, { from: 0, to: file.size, medium: true })
 
-const payload = ({ collection, path }: StoredFile): string => `${collection}/data/${path}`
-
-async function* readSlice(
+const readSlice = (
   disk: Disk,
   file: StoredFile,
   offset: number,
   length: number,
+): AsyncGenerator<Uint8Array> => whole(disk, file, { from: offset, to: offset + length })
+
+async function* whole(
+  disk: Disk,
+  { collection, path }: StoredFile,
+  part: { readonly from: number; readonly to: number; readonly medium?: boolean },
 ): AsyncGenerator<Uint8Array> {
-  const path = payload(file)
-  const end = offset + length
-  for (let at = offset; at < end; ) {
-    const chunk = await disk.read(path, at, Math.min(limits.chunkBytes, end - at))
-    if (chunk.length === 0) throw new Error(`${path} ends at ${at}, before ${end}`)
-    yield chunk
-    at += chunk.length
+  const payload = `${collection}/data/${path}`
+  let at = part.from
+  for await (const bytes of slices(disk, { path: payload, ...part })) {
+    at += bytes.length
+    yield bytes
   }
+  if (at < part.to) throw new Error(`${payload} ends at ${at}, before ${part.to}`)
 }

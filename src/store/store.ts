@@ -293,7 +293,7 @@ export interface Incoming {
   readonly file: ReceivingFile
   /** How many bytes came so far, counting what was safe before; writing goes on here. */
   at(): number
-  /** Takes bytes in order, and the buffer with them; resolves when more may come. */
+  /** Takes bytes in order, by a copy; resolves when more may come. */
   write(bytes: Uint8Array): Promise<void>
   /** Resolves only once all that was written would survive a power cut, and is known to be so after it. */
   secure(): Promise<void>
@@ -302,6 +302,8 @@ export interface Incoming {
    * bytes are removed; rejects, and keeps what is there, while bytes are missing.
    */
   finish(by: Actor): Promise<'stored' | 'wrongChecksum'>
+  /** Nothing more comes now; what is safe stays. Never rejects. */
+  leave(): Promise<void>
 }
 
 /** Who did it, for the audit trail. */

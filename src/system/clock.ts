@@ -32,5 +32,8 @@ function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
   })
 }
 
+/** Minutes that this machine's own time is ahead of UTC at that moment. */
+export const minutesEast = (at: number): number => -new Date(at).getTimezoneOffset()
+
 /** Whether systemd-timesyncd has set the clock since the start; what others do can not be told without asking them. */
 export const synchronised = (): boolean => existsSync('/run/systemd/timesync/synchronized')

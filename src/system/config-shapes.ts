@@ -51,6 +51,11 @@ const link = {
     optional: true,
     doc: 'The most that goes over the internet: by the exchange of the tracker, both ways together. What is on the same network is not limited.',
   },
+  'link.windows': {
+    type: 'hours',
+    default: [],
+    doc: 'Hours of the machine\'s own time, e.g. "22:00-06:00", in which what is stored and repaired may go by the exchange of the tracker; at all hours when empty. What is fetched never waits.',
+  },
 } as const satisfies Shape
 
 const home = {
@@ -175,6 +180,11 @@ const power = {
     type: 'list',
     default: [],
     doc: 'Program and arguments that switch the machine off; without it the agent waits, and goes on when the mains are back.',
+  },
+  'power.cut': {
+    type: 'duration',
+    optional: true,
+    doc: 'With q1 and power.shutdown: the UPS is told to cut its output so long after, 12s to 10min, and to give it again when there are mains, so that the board starts. When absent it is told nothing.',
   },
 } as const satisfies Shape
 
@@ -301,7 +311,7 @@ export const trackerShape = {
   'owner-key': {
     type: 'path',
     optional: true,
-    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited.',
+    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited. `$CREDENTIALS_DIRECTORY/owner.key` when systemd gives it to the service.',
   },
 } as const satisfies Shape
 

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse, stringify, TomlError } from 'smol-toml'
-import { parseBytes, parseDuration, parseRate } from '../world/units.ts'
+import { parseBytes, parseDuration, parseRate, parseSpan, type Span } from '../world/units.ts'
 
 /** Version of configuration files that this program writes and fully understands. */
 const ourVersion = 1
@@ -17,6 +17,7 @@ export type Kind =
   | 'rate'
   | 'flag'
   | 'list'
+  | 'hours'
 
 type Written = string | number | boolean | readonly string[]
 
@@ -43,7 +44,9 @@ type Read<K extends Key> = K extends { readonly oneOf: readonly (infer Word)[] }
       ? boolean
       : K['type'] extends 'list' | 'paths'
         ? readonly string[]
-        : number
+        : K['type'] extends 'hours'
+          ? readonly Span[]
+          : number
 
 /** What a file says, by the same names. */
 export type Values<S extends Shape> = {
@@ -165,6 +168,7 @@ const wantedKinds: Record<Kind, string> = {
   size: 'a size like "16MiB"',
   duration: 'a duration like "90s" or "30d"',
   rate: 'a rate like "6Mbit/s" or "2MiB/s"',
+  hours: 'hours like "22:00-06:00", a list of them in square brackets',
   flag: 'true or false',
   list: 'a list of texts in square brackets',
   paths: 'a list of paths in square brackets',
@@ -232,6 +236,12 @@ function meaning(written: unknown, { type, oneOf }: Key, path: string): unknown 
       return Array.isArray(written) && written.every((one) => typeof one === 'string' && one !== '')
         ? written.map((one: string) => resolve(dirname(path), one))
         : undefined
+    case 'hours': {
+      const spans = Array.isArray(written)
+        ? written.map((one) => parseSpan(String(one)))
+        : [undefined]
+      return spans.every((one) => one !== undefined) ? spans : undefined
+    }
     case 'list':
       return Array.isArray(written) && written.every((one) => typeof one === 'string')
         ? written

@@ -5,16 +5,19 @@ import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
 import { webSocketPath } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
+import { timeValue } from '../protocol/scalars.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
 import { type Dialler, httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
+import { type Windows, windowsOf } from '../transfer/windows.ts'
 import { type Directory, documentBytesMax, documentTag, openDirectory } from '../trust/directory.ts'
 import { nodeKeys, nodeSigner } from '../trust/keys.ts'
 import type { Keys, Signer } from '../trust/trust.ts'
 import type { World } from '../world/world.ts'
+import { minutesEast } from './clock.ts'
 import type { Values } from './config.ts'
 import type { clientShape } from './config-shapes.ts'
 
@@ -33,7 +36,9 @@ type CommonKey =
 
 /** Where the archive document is fetched, and how fast; the tracker itself needs none. */
 export type TrackerAddress = Partial<
-  Values<Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit'>>
+  Values<
+    Pick<typeof clientShape, 'tracker.url' | 'tracker.identity' | 'link.limit' | 'link.windows'>
+  >
 >
 
 export interface Member {
@@ -46,6 +51,8 @@ export interface Member {
   readonly topics: Topics
   readonly dial: Dial & Dialler
   readonly connect: ConnectBus
+  /** When what can wait may go by the tracker's exchange. */
+  readonly windows: Windows
   /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
   refresh(): Promise<number | undefined>
   /** Where the tracker may be, for who has no certificate that counts. */
@@ -87,6 +94,13 @@ export async function openMember(
         url: () => brokersOf(directory, config),
         ...{ identity: config['broker.identity'], tls, world },
       }),
+    windows: windowsOf({
+      spans: config['link.windows'] ?? [],
+      clock: world.clock,
+      minutesEast,
+      earliest: () => timeValue(directory.document().issuedAt),
+      counts: ({ identity }) => identity === config['tracker.identity'],
+    }),
     refresh,
     trackers: () => trackerAt(config, directory),
     certify(cert) {
@@ -203,7 +217,7 @@ async function fetchFrom(
   for await (const bytes of response.body ?? []) {
     size += bytes.length
     if (size > documentBytesMax) throw new Error('the archive document is too long')
-    parts.push(bytes)
+    parts.push(Uint8Array.from(bytes))
   }
   await directory.accept(Buffer.concat(parts))
   return time

@@ -143,18 +143,20 @@ function silenceAfter(waits: () => boolean, tell: (ms: number) => void) {
   }
 }
 
-const bytesIn = (value: unknown): number => (value instanceof Uint8Array ? value.byteLength : 0)
+/** Memory that belongs to one thread; what both see is neither copied nor handed over. */
+const isOneThreads = (value: unknown): value is Uint8Array =>
+  value instanceof Uint8Array && value.buffer instanceof ArrayBuffer
+
+const bytesIn = (value: unknown): number => (isOneThreads(value) ? value.byteLength : 0)
 
 /** Part of a larger buffer is copied: handing it over would take the rest along. */
 const own = (value: unknown): unknown =>
-  value instanceof Uint8Array && value.byteLength < value.buffer.byteLength
-    ? Uint8Array.from(value)
-    : value
+  isOneThreads(value) && value.byteLength < value.buffer.byteLength ? Uint8Array.from(value) : value
 
 /** The memory that changes threads instead of being copied. */
 export const handedOver = (values: readonly unknown[]): ArrayBuffer[] =>
   values.flatMap((value) =>
-    value instanceof Uint8Array && value.buffer instanceof ArrayBuffer && value.byteLength > 0
+    isOneThreads(value) && value.buffer instanceof ArrayBuffer && value.byteLength > 0
       ? [value.buffer]
       : [],
   )

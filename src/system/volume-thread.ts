@@ -86,8 +86,10 @@ function diskIn(thread: Thread): Disk {
   const call = calls<Disk>(thread, 'disk')
   return {
     mkdir: call('mkdir'),
+    memory: call('memory'),
     write: call('write'),
     read: call('read'),
+    readInto: call('readInto'),
     readMedium: call('readMedium'),
     truncate: call('truncate'),
     touch: call('touch'),

@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import { jittered, type World } from '../world/world.ts'
 import type { Hop, Route } from './route.ts'
 import { Cut, Unreachable, type Urgency } from './transfer.ts'
+import type { Windows } from './windows.ts'
 
 export type Outcome =
   | 'complete'
@@ -29,7 +30,14 @@ export interface Attempts {
   readonly signal: AbortSignal
   /** What the bytes are for; `store` when absent. */
   readonly urgency?: Urgency
+  /** When the link may be used for what can wait; at all times when absent. */
+  readonly windows?: Windows | undefined
+  /** It waits for the next window, so many milliseconds from now; undefined once it does not any more. */
+  closedFor?(ms: number | undefined): void
 }
+
+/** Whoever waits for a window looks again after so long. */
+const windowLookMs = 60_000
 
 /** The exchange answered `wait`: it is asked again after about so long. */
 const askAgainMs = 1_000
@@ -52,6 +60,14 @@ export async function persist(
     const hop = task.route.next(task.hops())
     if (!hop) throw new TransferFailed('no exchange that may be dialled')
     if (hop.relay) task.waitingAt?.(hop.identity)
+    const closedMs = task.urgency === 'restore' ? 0 : (task.windows?.waitMs(hop) ?? 0)
+    task.closedFor?.(closedMs > 0 ? closedMs : undefined)
+    if (closedMs > 0) {
+      // Not longer: the clock may be set, and who brings the bytes may come near.
+      await clock.sleep(Math.min(closedMs, windowLookMs), task.signal)
+      last = { at: task.at(), when: clock.monotonic() }
+      continue
+    }
     const outcome = await tryOnce(task, hop, attempt)
     if (outcome === 'complete') return
     if (task.at() !== last.at) {

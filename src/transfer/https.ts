@@ -1,10 +1,10 @@
 import { constants, X509Certificate } from 'node:crypto'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { createSecureContext, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { allowances } from '../door/allowance.ts'
 import { boundHandshakes, type HandshakeLimits } from '../door/flood.ts'
-import { proxiedAgent } from '../door/proxy.ts'
+import { proxiedAgent, proxyFor } from '../door/proxy.ts'
 import { webSockets } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
@@ -15,7 +15,8 @@ import { answer, type Exchange } from './https-answer.ts'
 import { attempt, type Pool } from './https-call.ts'
 import { cutDawdlers } from './https-dawdle.ts'
 import { type DoorLimits, type DoorOptions, door } from './https-door.ts'
-import { Cut, type Dial, Unreachable } from './transfer.ts'
+import { openLines } from './https-lines.ts'
+import { type Address, Cut, type Dial, Unreachable } from './transfer.ts'
 
 /** Certificate of the archive's authority, and our own with its key. */
 export interface Credentials {
@@ -84,16 +85,21 @@ export interface Dialler {
 }
 
 /**
- * Dials over a bounded pool of kept connections for each address and identity. A kept connection that turns out to
- * be dead is replaced, as long as nothing of the body was sent.
+ * Dials over a bounded pool of kept connections for each address and identity; uploads, and what goes through a proxy, over
+ * another one, of Node.js's own client. A kept connection that turns out to be dead is replaced, as long as nothing of the body
+ * was sent.
  */
 export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
+  const checkServerIdentity = (identity: string, certificate: PeerCertificate) =>
+    notNamed(identity, certificate, admit)
+  let secureContext = createSecureContext(tlsOptions(tls))
+  const lines = openLines(() => ({ ...tlsOptions(tls), secureContext, checkServerIdentity }))
   const agent = proxiedAgent({
     ...tlsOptions(tls),
     keepAlive: true,
     scheduling: 'lifo',
     maxSockets: limits.connectionsPerAddressMax,
-    checkServerIdentity: (identity, certificate) => notNamed(identity, certificate, admit),
+    checkServerIdentity,
     timeout: limits.keepAliveMs / 2, // sooner than the server, so that we never send into its closing
   })
   const pool: Pool = {
@@ -108,7 +114,10 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
     for (let tries = 0; tries <= limits.connectionsPerAddressMax; tries++) {
       if (pool.closed) throw new Unreachable('this dialler is closed')
       if (options.signal?.aborted) throw new Cut('aborted')
-      const answer = await attempt(pool, to, request, options)
+      const answer =
+        request.method === 'PATCH' || isProxied(to)
+          ? await attempt(pool, to, request, options)
+          : await lines.ask(to, request, options)
       if (answer !== 'stale') return answer
       world.log.debug('transfer.stale', { url: to.url })
     }
@@ -118,10 +127,20 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
   const close = () => {
     pool.closed = true
     for (const call of pool.open) call.end(new Cut('this dialler was closed'))
+    lines.close(new Cut('this dialler was closed'))
     agent.destroy()
   }
-  const certify = (cert: Pem): void => void Object.assign(agent.options, { cert })
+  const certify = (cert: Pem): void => {
+    Object.assign(agent.options, { cert })
+    secureContext = createSecureContext(tlsOptions({ ...tls, cert }))
+  }
   return Object.assign(dial, { close, certify })
+}
+
+function isProxied({ url }: Address): boolean {
+  const place = URL.parse(url)
+  if (place === null) return false
+  return proxyFor(place.hostname.replace(/^\[|\]$/g, ''), Number(place.port || 443)) !== undefined
 }
 
 /**

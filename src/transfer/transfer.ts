@@ -1,6 +1,7 @@
 /**
  * PORT: one HTTPS exchange of request and response between two identities. Bytes stream; both sides are proved by
- * certificates. A chunk of a body may be used again by its maker once the next one is asked for; readers may keep theirs. Ranges, resumption, tokens and spools are behaviour on top of this.
+ * certificates. A chunk of a body is its maker's again once the next one is asked for, whoever made it: readers keep copies.
+ * Ranges, resumption, tokens and spools are behaviour on top of this.
  */
 export interface Request {
   readonly method: 'GET' | 'HEAD' | 'PATCH' | 'DELETE'

@@ -153,6 +153,7 @@ function receiving(
         at: inner.at,
         write: inner.write,
         secure: inner.secure,
+        leave: inner.leave,
         async finish(by) {
           const stored = await expected(parts, work, collection, id, async () => {
             const outcome = await (replaces ? alone(() => inner.finish(by)) : inner.finish(by))

@@ -43,6 +43,22 @@ export function parseRate(text: string): number | undefined {
   return whole(amount?.number, bitFactors.get(unit) ?? factors.get(unit))
 }
 
+/** Part of a day, in minutes from its beginning; over midnight when it ends before it begins. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** The hours in a text like `22:00-06:00`; undefined when it is none. */
+export function parseSpan(text: string): Span | undefined {
+  const match = /^([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/.exec(text)
+  if (!match) return undefined
+  const [from, to] = [minutes(match[1], match[2]), minutes(match[3] ?? '24', match[4] ?? '00')]
+  return from === to ? undefined : { from, to }
+}
+
+const minutes = (hour = '', minute = ''): number => 60 * Number(hour) + Number(minute)
+
 /** A size at a glance: `0 B`, `1023 B`, `1.5 KiB`, `16 MiB`. */
 export const formatBytes = (bytes: number): string => scaled(bytes, 1024, ['B', ...binary])
 

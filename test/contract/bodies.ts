@@ -60,7 +60,7 @@ export const text = async ({ body }: Response): Promise<string> =>
 
 export async function kept(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array[]> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of body ?? []) chunks.push(chunk)
+  for await (const chunk of body ?? []) chunks.push(Uint8Array.from(chunk))
   return chunks
 }
 

@@ -42,13 +42,49 @@ function bytesOfFiles(t: Test, name: string, open: Open): void {
       await disk.write(`of ${size}`, 0, whole.slice())
       const found: Uint8Array[] = []
       for (let at = 0; ; at += 65_536) {
-        const part = await disk.readMedium(`of ${size}`, at, 65_536)
-        if (part.length === 0) break
-        found.push(part)
+        const into = await disk.memory(65_536)
+        const length = await disk.readMedium(`of ${size}`, at, into)
+        if (length === 0) break
+        found.push(into.subarray(0, length))
       }
       t.ok(Buffer.concat(found).equals(whole), `${size} bytes`)
     }
-    await t.rejects(disk.readMedium('absent', 0, 4096), { code: 'ENOENT' })
+    await t.rejects(disk.readMedium('absent', 0, await disk.memory(4096)), { code: 'ENOENT' })
+  })
+
+  t.test(`${name}: memory of the disk is written and filled, and stays the caller's`, async (t) => {
+    const disk = await open(t)
+    const memory = await disk.memory(65_536)
+    t.equal(memory.length, 65_536)
+    const all = Uint8Array.from({ length: 200_000 }, (_, n) => (n * n) >> 5)
+    // Pieces of all kinds: whole blocks, a beginning and an end within one, and over what stands there.
+    const pieces = [
+      ...[0, 4096, 8192, 8192, 12_000, 16_384, 61_440, 126_976, 126_980, 192_000],
+      all.length,
+    ]
+    for (const [n, end] of pieces.entries()) {
+      const begin = pieces[n - 1] ?? 0
+      if (end === begin) continue
+      memory.set(all.subarray(begin, Math.min(end, begin + memory.length)))
+      const length = Math.min(end - begin, memory.length)
+      await disk.write('a', begin, memory.subarray(0, length))
+      memory.fill(0xff)
+      if (begin + length < end)
+        await disk.write('a', begin + length, all.slice(begin + length, end))
+    }
+    t.equal((await disk.stat('a'))?.size, all.length)
+    t.ok(Buffer.from(await disk.read('a', 0, all.length)).equals(all))
+    for (const offset of [0, 1, 65_536, 150_000, 200_000, 300_000]) {
+      const length = await disk.readInto('a', offset, memory)
+      const right = all.subarray(offset, offset + memory.length)
+      t.equal(length, right.length, `${offset}`)
+      t.ok(Buffer.from(memory.subarray(0, length)).equals(right), `${offset}`)
+    }
+    await disk.sync('a')
+    memory.fill(7, 0, 8192)
+    await disk.write('a', 4096, memory.subarray(0, 8192))
+    const over = Buffer.from(await disk.read('a', 0, all.length))
+    t.ok(over.equals(Buffer.concat([all.slice(0, 4096), Buffer.alloc(8192, 7), all.slice(12_288)])))
   })
 
   t.test(`${name}: a gap before a write is zeros`, async (t) => {

@@ -2,7 +2,15 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -121,6 +129,21 @@ async function bringList({ home, mosquitto }: Archive): Promise<void> {
   await mosquitto.ready()
 }
 
+/** What others may write to, and secrets and state that others may read, below the folders of all members. */
+function loose(home: string): string[] {
+  const isOpen = /^(ca\.pem|certificate\.pem|archive-document|revoked\.crl)$/
+  const below = (folder: string): string[] =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((one) => {
+      const path = join(one.parentPath, one.name)
+      if (one.isSocket()) return []
+      const others = statSync(path).mode & (isOpen.test(one.name) ? 0o022 : 0o077)
+      return others === 0 ? [] : [`${path} ${(statSync(path).mode & 0o777).toString(8)}`]
+    })
+  const folders = ['archive', 'tracker', 'attic', 'laptop'].map((name) => join(home, name))
+  const open = folders.filter((folder) => (statSync(folder).mode & 0o077) !== 0)
+  return [...open, ...folders.flatMap(below)]
+}
+
 type Colonnade = (...args: string[]) => Promise<{ code: number; output: string; errors: string }>
 
 /** What `laptop` may do, before and after the owner has said so. */
@@ -181,8 +204,22 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   })
   writeNoise(join(home, 'source', 'a'), 300_000, 1)
   const colonnade = (...args: string[]) => run('cli', ...args, '--config', laptop)
-  const put = await colonnade('put', 'photos', join(home, 'source'), '--wait', 'all')
+  const receipts = join(home, 'receipts')
+  const source = join(home, 'source')
+  const put = await colonnade('put', 'photos', source, '--wait', 'all', '--receipt', receipts)
   t.equal(put.code, 0, put.errors)
+  const checked = await run(
+    'cli',
+    'receipt',
+    'verify',
+    receipts,
+    '--ca',
+    join(home, 'archive/ca.pem'),
+  )
+  t.match(checked, {
+    code: 0,
+    output: /^attic \(home\) keeps photos\/a: .*\npillar-1 keeps photos\/a: /,
+  })
   t.equal((await colonnade('get', 'photos', '--all', '-o', join(home, 'back/'))).code, 0)
   t.same(snapshot(join(home, 'back')), snapshot(join(home, 'source')))
   t.match((await colonnade('collection', 'show', 'photos')).output, /attic \(home\)/)
@@ -218,6 +255,7 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
     errors: /^colonnade-tracker: error: there is no member attic\n$/,
   })
 
+  t.same(loose(home), [], 'keys and state are for whom they belong to')
   const logs = archive.programs.map(({ log }) => readFileSync(log, 'utf8'))
   const titles = archive.programs.map(({ pid }) => pem(`/proc/${pid}/cmdline`))
   const all = [...shown, ...logs, ...titles].join('\n')
@@ -231,7 +269,7 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
 }
 
 t.test(
-  '[ENR-2] [REV-1] a board and a computer are let in by codes, and turned out: embedded broker',
+  '[ENR-2] [REV-1] [RCP-2] a board and a computer are let in by codes, and turned out: embedded broker',
   (t) => story(t, 'embedded'),
 )
 t.test(

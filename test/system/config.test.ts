@@ -20,6 +20,7 @@ const shape = {
   'limits.idle': { type: 'duration', default: '90s', doc: 'How long.' },
   'limits.rate': { type: 'rate', default: '6Mbit/s', doc: 'How fast.' },
   'limits.eager': { type: 'flag', default: false, doc: 'Whether at all.' },
+  'limits.hours': { type: 'hours', default: [], doc: 'When.' },
   'exchange.urls': { type: 'list', default: [], doc: 'Where to.' },
 } as const satisfies Shape
 
@@ -54,6 +55,7 @@ t.test('every kind of value is read, and defaults stand in', async (t) => {
     idle = "30d"
     rate = "2MiB/s"
     eager = true
+    hours = ["22:00-06:00"]
     [exchange]
     urls = ["https://a:1", "https://b:2"]`,
   )
@@ -68,6 +70,7 @@ t.test('every kind of value is read, and defaults stand in', async (t) => {
       'limits.idle': 30 * 86_400_000,
       'limits.rate': 2 * 1024 * 1024,
       'limits.eager': true,
+      'limits.hours': [{ from: 1320, to: 360 }],
       'exchange.urls': ['https://a:1', 'https://b:2'],
     },
     warnings: [],
