@@ -8,6 +8,8 @@ import { memory } from './measure/memory.ts'
 import { million } from './measure/million.ts'
 import { pieces } from './measure/pieces.ts'
 import { placement } from './measure/placement.ts'
+import { rebuild } from './measure/rebuild.ts'
+import { replaced } from './measure/replaced.ts'
 import { small } from './measure/small.ts'
 import { spool } from './measure/spool.ts'
 import type { Measurement } from './measure/table.ts'
@@ -16,7 +18,7 @@ import { view } from './measure/view.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
   ...{ binaries, fragments, lan, listing, memory, million, pieces, placement, small, spool },
-  ...{ thousand, view },
+  ...{ rebuild, replaced, thousand, view },
 }
 const usage = `usage: npm run measure -- NAME [--small] [-- OPTION-OF-NODE...]
 

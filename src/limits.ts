@@ -28,6 +28,8 @@ export const limits = {
   transferPageBytes: 8 * 1024 * 1024,
   /** One read or write of a disk. */
   chunkBytes: 1024 * 1024,
+  /** The same of bytes that the tracker brings to many pillars at once: each fetch has one of them in memory, and what it becomes. */
+  offeredChunkBytes: 128 * 1024,
   /** Transfers a pillar has open at a time. */
   transfersOpenMax: 4,
   /** Conversations a client has open at a time. */
@@ -127,6 +129,9 @@ export const limits = {
   confirmWaitMs: 10_000,
   confirmMsMin: 1_000,
   confirmMsMax: 15_000,
+  /** A certificate is renewed when it holds for less than this, which is 5 years of 20; it is looked at so often. */
+  renewAheadMs: 5 * 365 * 24 * 3600_000,
+  renewLookMs: 24 * 3600_000,
   /** Between two tries of a pillar to reach the tracker about its recovery. */
   safekeepingMsMax: 60_000,
   /** Without the owner's leave one identity changes no more files of a collection in a day than the greater of these two. */

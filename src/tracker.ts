@@ -1,6 +1,7 @@
 /** colonnade-tracker: the centre of an archive: who is there, what is owed, a relay, and the broker. */
 import { join, resolve } from 'node:path'
 import { giveTo, thisComputer } from './machine/computer.ts'
+import { aclCommand } from './programs/acl.ts'
 import { inviteCommands, revokeCommand } from './programs/invite.ts'
 import { addressCommand, kitCommands, writeKit } from './programs/kit.ts'
 import { openWorld, parse, read, runProgram } from './programs/program.ts'
@@ -33,8 +34,12 @@ program
   )
   .option('--archive <name>', 'its name', 'home')
   .requiredOption('--host <host>', 'how pillars and clients reach this machine')
-  .option('--exchange-port <port>', 'of the exchange (HTTPS)', '8443')
-  .option('--broker-port <port>', 'of the embedded broker (MQTT over TLS)', '8883')
+  .option(
+    '--exchange-port <port>',
+    'the one that has to be reached: HTTPS, and MQTT over TLS',
+    '8443',
+  )
+  .option('--broker-port <port>', 'another port for the embedded broker')
   .option('--kit <file>', 'where the recovery kit is written; in the folder otherwise')
   .option('--passphrase-file <file>', 'the passphrase of the kit; one is made up otherwise')
   .addHelpText(
@@ -120,6 +125,7 @@ inviteCommands(program)
 kitCommands(program)
 addressCommand(program)
 revokeCommand(program)
+aclCommand(program)
 program
   .command('run')
   .description('run the tracker until it is told to stop')

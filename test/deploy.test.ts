@@ -116,6 +116,7 @@ t.test('what is asked to be unmounted is a disk of ours, or stays', async (t) =>
       'mnt-$(reboot).mount': '',
       '.hidden.mount': '',
     },
+    stop: { 'mnt-disk.mount': '', 'mnt-else.mount': '', 'mnt-a b.mount': '' },
     units: {
       'mnt-disk.mount':
         '[Unit]\nDescription=Disk of a Colonnade pillar\n[Mount]\nWhat=/dev/disk/by-uuid/a-b\n',
@@ -129,6 +130,7 @@ t.test('what is asked to be unmounted is a disk of ours, or stays', async (t) =>
   const { status, said } = run('sh', [join(deploy, 'packages/release')], {
     PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
     RELEASE_FOLDER: join(folder, 'release'),
+    STOP_FOLDER: join(folder, 'stop'),
     RELEASE_UNITS: join(folder, 'units'),
   })
   t.equal(status, 0, said)
@@ -136,13 +138,50 @@ t.test('what is asked to be unmounted is a disk of ours, or stays', async (t) =>
     'systemctl stop mnt-disk.mount; 1',
     // Its heads are parked before its power goes: until then the request is there.
     'hdparm -q -y /dev/disk/by-uuid/a-b; 1',
+    // One that stays mounted is only stopped.
+    'hdparm -q -y /dev/disk/by-uuid/a-b; 0',
   ])
+  t.same(readdirSync(join(folder, 'stop')), [])
   t.same(readdirSync(join(folder, 'release')), ['.hidden.mount'], 'and is not asked again')
   const made = mountingFiles({ uuid: 'a-b', mount: '/mnt/disk', fileSystem: 'ext4' })
   t.match(
     made.get('/etc/systemd/system/mnt-disk.mount'),
     /^Description=Disk of a Colonnade pillar$/m,
   )
+})
+
+// [BAY-8]
+t.test('the agent asks for a disk to be stopped by the unit that mounts it', analyze, async (t) => {
+  const folder = t.testdir({})
+  const { status, said } = run('sh', [join(deploy, 'packages/stop-disk'), '/mnt/my-disk'], {
+    RUNTIME_DIRECTORY: folder,
+  })
+  t.equal(status, 0, said)
+  t.same(readdirSync(join(folder, 'stop')), [mountUnit('/mnt/my-disk')])
+  t.match(
+    read('systemd/colonnade-release.path'),
+    /^PathExistsGlob=\/run\/colonnade-agent\/stop\/\*$/m,
+  )
+})
+
+// [PWR-9]
+t.test('what the agent leaves behind switches the board off, once', async (t) => {
+  const notes = readFileSync(resolve(deploy, '../firmware-notes/ups-megatec.md'), 'utf8')
+  const [, file] = /shutdown = \["touch", "([^"]+)"\]/.exec(notes) ?? []
+  t.match(read('systemd/colonnade-power-off.path'), new RegExp(`^PathExists=${file}$`, 'm'))
+  const unit = read('systemd/colonnade-power-off.service')
+  const steps = [...unit.matchAll(/^ExecStart=(.*)$/gm)].map(([, step]) => step)
+  t.same(steps, [`rm -f ${file}`, 'systemctl poweroff'])
+})
+
+t.test('the units of requests are right', analyze, async (t) => {
+  for (const name of ['colonnade-release', 'colonnade-power-off']) {
+    const units = ['path', 'service'].map((kind) => join(deploy, 'systemd', `${name}.${kind}`))
+    const { said } = run('systemd-analyze', ['verify', '--man=no', ...units])
+    // Programs of the package are not installed here.
+    const wrong = said.split('\n').filter((line) => line !== '' && !/is not executable/.test(line))
+    t.same(wrong, [])
+  }
 })
 
 // [BAY-8]

@@ -70,12 +70,12 @@ function agentFiles(contents: Contents): Map<string, Entry> {
   return new Map([
     ...versioned('agent', contents),
     ['/usr/lib/systemd/system/colonnade-first-boot.service', unit('colonnade-first-boot')],
-    ['/usr/lib/systemd/system/colonnade-release.service', unit('colonnade-release')],
-    [
-      '/usr/lib/systemd/system/colonnade-release.path',
-      text(shipped('systemd/colonnade-release.path')),
-    ],
+    ...['colonnade-release', 'colonnade-power-off'].flatMap((name): [string, Entry][] => [
+      [`/usr/lib/systemd/system/${name}.service`, unit(name)],
+      [`/usr/lib/systemd/system/${name}.path`, text(shipped(`systemd/${name}.path`))],
+    ]),
     ['/usr/lib/colonnade/agent/release', text(shipped('packages/release'), 0o755)],
+    ['/usr/lib/colonnade/agent/stop-disk', text(shipped('packages/stop-disk'), 0o755)],
     ['/usr/lib/colonnade/agent/spin-down', text(shipped('packages/spin-down'), 0o755)],
     ['/usr/lib/systemd/system/colonnade-enrol.service', unit('colonnade-enrol')],
     ['/usr/lib/udev/rules.d/61-colonnade.rules', text(shipped('udev/61-colonnade.rules'))],

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { piecesStory } from '../../test/support/pieces-story.ts'
 import { inMiB, inSeconds, type Measurement, markdown, rate, tell } from './table.ts'
 
-export const fragments: Measurement = async ({ scale }) => {
+export const fragments: Measurement = async ({ scale, nodeOptions }) => {
   const home = mkdtempSync(join(tmpdir(), 'colonnade-fragments-'))
   try {
     const bytes = 3e9 * scale
-    const told = await piecesStory({ home: join(home, 'it'), bytes, bundled: true, say: tell })
+    const options = { home: join(home, 'it'), bytes, bundled: true, nodeOptions, say: tell }
+    const told = await piecesStory(options)
     if (told.differs !== '') throw new Error(told.differs)
     const { full, memory, spread } = told
     return markdown(

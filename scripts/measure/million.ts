@@ -1,17 +1,14 @@
 /** One volume with very many small files: its start, what it costs in memory, recovery after SIGKILL, a lost index. */
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { openIndex } from '../../src/index/sqlite.ts'
+import { join } from 'node:path'
 import { adoptVolume } from '../../src/store/identity.ts'
 import { openVolumeThread } from '../../src/system/volume-thread.ts'
 import { systemWorld } from '../../src/system/world.ts'
+import { layFiles } from '../../test/support/laid.ts'
 import { inMiB, inSeconds, type Measurement, markdown, tell } from './table.ts'
-
-const together = 10_000
 
 interface Said {
   readonly openMs?: number
@@ -46,9 +43,14 @@ export const million: Measurement = async ({ scale, nodeOptions }) => {
         `start after SIGKILL, ${count} files`,
         (await opened(root, nodeOptions, 'look'))[0] ?? {},
       )
-      for (const end of ['', '-wal']) rmSync(join(root, `.index.sqlite${end}`), { force: true })
+      forgetIndex(root)
+      const anew = (await opened(root, nodeOptions, 'look'))[0] ?? {}
+      note(`start without index, ${count} files`, anew)
+      forgetIndex(root)
+      tell('kill it while it makes the index anew')
+      await opened(root, nodeOptions, 'look', (anew.openMs ?? 0) / 2)
       note(
-        `start without index, ${count} files`,
+        'the start after SIGKILL in the middle of that',
         (await opened(root, nodeOptions, 'look'))[0] ?? {},
       )
     } finally {
@@ -58,41 +60,25 @@ export const million: Measurement = async ({ scale, nodeOptions }) => {
   return markdown(['one volume, files of 1 kB', 'time', 'files and free space', 'RssAnon'], rows)
 }
 
-/** Files, and rows that say so: storing them one by one would measure that. */
 async function make(root: string, count: number): Promise<void> {
   mkdirSync(root, { recursive: true })
   const world = systemWorld('p1', 'silent')
   const { disk, close } = await openVolumeThread({ root })
   await adoptVolume(world, disk, { pillar: 'p1', archive: 'a1', volume: 'v1' })
   await close()
-  const index = openIndex(join(root, '.index.sqlite'))
-  const made = new Set<string>()
-  for (let at = 0; at < count; at += together)
-    index.commit(
-      Array.from({ length: Math.min(together, count - at) }, (_, n) => {
-        const checksum = createHash('sha256')
-          .update(`${at + n}`)
-          .digest('hex')
-        const bytes = Buffer.from(checksum.repeat(16))
-        const id = `${checksum.slice(0, 2)}/${checksum.slice(2, 4)}/${at + n}.txt`
-        const path = join(root, 'home/data', id)
-        if (!made.has(dirname(path))) mkdirSync(dirname(path), { recursive: true })
-        made.add(dirname(path))
-        writeFileSync(path, bytes)
-        const sum = createHash('sha256').update(bytes).digest('hex')
-        const about = { collection: 'home', id, path: id, size: bytes.length, checksum: sum }
-        const now = 1_790_000_000_000
-        return { do: 'store', file: { ...about, mtime: now, provenAt: now }, now } as const
-      }),
-    )
-  index.close()
+  layFiles(root, count)
 }
 
-/** What it said until it ended; one that writes is killed in the middle. */
+function forgetIndex(root: string): void {
+  for (const end of ['', '-wal']) rmSync(join(root, `.index.sqlite${end}`), { force: true })
+}
+
+/** What it said until it ended; one that writes is killed in the middle, and any after `killMs` when given. */
 async function opened(
   root: string,
   nodeOptions: readonly string[],
   what: 'look' | 'write' | 'inspect',
+  killMs?: number,
 ): Promise<Said[]> {
   const script = join(import.meta.dirname, 'opener.ts')
   const child = spawn(process.execPath, [...nodeOptions, script, root, what], {
@@ -104,7 +90,9 @@ async function opened(
     text += some
     if (some.includes('writing')) child.kill('SIGKILL')
   })
+  const late = killMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killMs)
   await once(child, 'close')
+  clearTimeout(late)
   return text
     .split('\n')
     .slice(0, -1)

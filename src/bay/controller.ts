@@ -30,33 +30,81 @@ const switchMs = 60_000
 /** Between the starts of two disks: their makers ask for 12 s, as a motor takes the most current while it starts. */
 const staggerMs = 12_000
 
+/** A disk that nothing is asked of gives up its current in about so long, when another waits for it. */
+const yieldMs = 30_000
+/** One whose turn it is has it for some minutes. */
+const currentMs = 10 * 60_000
+
 /** The controller said no for now: another disk starts, or there is no current left. */
-class Refused extends Error {}
+class Refused extends Error {
+  readonly code: string
+  constructor(code: string) {
+    super(`the controller says ${code}`)
+    this.code = code
+  }
+}
 
 export function controller(world: World, serial: Serial, options: ControllerOptions): Controller {
   const { clock } = world
   const link = linkTo(world, serial, options)
   const starting = lock()
-  const current = gate(options.onMax ?? Number.POSITIVE_INFINITY)
-  const leave = new Map<number, () => void>()
-  /** No other disk starts before. */
-  let startsAt = 0
+  const current = currentOf(options.onMax)
+  const until = ordering(clock, link, current)
+  /** Bays that are to be switched on, and are not yet. */
+  const coming = new Set<number>()
+  /** No other disk starts before; and how long a start took. */
+  let [startsAt, startMs] = [0, staggerMs / 4]
 
+  async function on(slot: number): Promise<void> {
+    await current.enter(slot)
+    await starting(async () => {
+      await clock.sleep(startsAt - clock.monotonic())
+      const begun = clock.monotonic()
+      await until(slot, 'on')
+      startMs = clock.monotonic() - begun
+      startsAt = clock.monotonic() + staggerMs
+    })
+  }
+  return {
+    bay: (slot) => ({
+      async on() {
+        coming.add(slot)
+        await on(slot).finally(() => {
+          coming.delete(slot)
+          current.gaveUp(slot)
+        })
+      },
+      async off() {
+        await until(slot, 'off')
+        current.leave(slot)
+      },
+      onMs(more = 0) {
+        const before = [...coming].filter((one) => one !== slot).length + more
+        const last = Math.max(0, startsAt - clock.monotonic())
+        const given = current.isFull(slot, more) ? yieldMs : 0
+        return last + before * (startMs + staggerMs) + given + startMs
+      },
+      isWanted: () => current.isWanted(slot),
+      whenWanted: current.whenWanted,
+    }),
+    close: () => link.close(),
+  }
+}
+
+/** Orders, then looks until it is so; the last look decides. */
+function ordering(clock: World['clock'], link: Link, current: Current) {
   async function ask(slot: number, ...words: string[]): Promise<BayState> {
     const answer = await link.ask(words)
     const [code = '', text = ''] = answer
-    if (code === 'BUSY' || code === 'POWER') throw new Refused(`the controller says ${code}`)
+    if (code === 'BUSY' || code === 'POWER') throw new Refused(code)
     const state = code === 'OK' ? statesOf(text)?.[slot] : undefined
     if (state === undefined)
       throw new Error(`the controller has no bay ${slot}: ${answer.join(' ')}`)
     return state
   }
-
-  /** Orders, then looks until it is so; the last look decides. */
-  async function until(slot: number, wanted: 'on' | 'off'): Promise<void> {
-    const end = clock.monotonic() + switchMs
-    let why = ''
-    let order = true
+  return async (slot: number, wanted: 'on' | 'off'): Promise<void> => {
+    const begun = clock.monotonic()
+    let [why, order, patience] = ['', true, switchMs]
     for (;;) {
       try {
         const state = await ask(slot, ...(order ? [wanted.toUpperCase(), `${slot}`] : ['STATE']))
@@ -69,29 +117,53 @@ export function controller(world: World, serial: Serial, options: ControllerOpti
         if (!(error instanceof Refused)) throw error
         why = error.message
         order = true
+        if (error.code === 'POWER' && current.refused(slot)) patience = currentMs
       }
-      if (clock.monotonic() >= end) throw new Error(why)
+      if (clock.monotonic() >= begun + patience) throw new Error(why)
       await clock.sleep(pauseMs)
     }
   }
+}
 
+type Current = ReturnType<typeof currentOf>
+
+/** Who of ours has current, and who waits for it. */
+function currentOf(onMax = Number.POSITIVE_INFINITY) {
+  const room = gate(onMax)
+  const leave = new Map<number, () => void>()
+  const waiting = new Set<number>()
+  const listeners = new Set<() => void>()
+  /** So many had power when there was none left. */
+  let most = onMax
+  const others = (slot: number): number => [...leave.keys()].filter((one) => one !== slot).length
+  function waits(slot: number): void {
+    if (waiting.has(slot)) return
+    waiting.add(slot)
+    for (const tell of listeners) tell()
+  }
   return {
-    bay: (slot) => ({
-      async on() {
-        if (!leave.has(slot)) leave.set(slot, await current.enter())
-        await starting(async () => {
-          await clock.sleep(startsAt - clock.monotonic())
-          await until(slot, 'on')
-          startsAt = clock.monotonic() + staggerMs
-        })
-      },
-      async off() {
-        await until(slot, 'off')
-        leave.get(slot)?.()
-        leave.delete(slot)
-      },
-    }),
-    close: () => link.close(),
+    async enter(slot: number): Promise<void> {
+      if (leave.has(slot)) return
+      if (leave.size >= onMax) waits(slot)
+      leave.set(slot, await room.enter())
+      waiting.delete(slot)
+    },
+    leave(slot: number): void {
+      leave.get(slot)?.()
+      leave.delete(slot)
+    },
+    /** The controller says that none is left. Whether one of ours could give way. */
+    refused(slot: number): boolean {
+      const count = others(slot)
+      if (count === 0) return false
+      most = Math.min(most, count)
+      waits(slot)
+      return true
+    },
+    gaveUp: (slot: number) => void waiting.delete(slot),
+    isFull: (slot: number, more: number): boolean => others(slot) + more >= most,
+    isWanted: (slot: number): boolean => [...waiting].some((one) => one !== slot),
+    whenWanted: (tell: () => void) => void listeners.add(tell),
   }
 }
 

@@ -7,23 +7,23 @@ const lookMs = 250
 /** A disk turns within 10 to 20 s; USB and the file system need a few more. */
 const mountMs = 60_000
 const releaseMs = 30_000
-/** Until something was measured. */
-const assumedMs = 25_000
+/** From power to the file system, until it was measured. */
+const assumedMs = 20_000
 
 export function poweredBay(world: World, power: Switch, mount: Mount): Bay {
   const { clock } = world
-  let upMs = assumedMs
+  let comesMs = assumedMs
   return {
-    get upMs() {
-      return upMs
-    },
+    upMs: (before) => power.onMs(before) + comesMs,
+    isWanted: power.isWanted,
+    whenWanted: power.whenWanted,
     async up() {
-      const begun = clock.monotonic()
       const was = mount.isThere()
       await power.on()
+      const begun = clock.monotonic()
       if (!(await becomes(world, mountMs, mount.isThere)))
         throw new Error('the disk has power, and its file system did not come')
-      if (!was) upMs = clock.monotonic() - begun
+      if (!was) comesMs = clock.monotonic() - begun
     },
     async down() {
       if (mount.isThere()) await mount.release()
@@ -36,13 +36,20 @@ export function poweredBay(world: World, power: Switch, mount: Mount): Bay {
   }
 }
 
-/** The disk stops by its own timer and starts with the first access: there is nothing to switch. */
-export const selfSleepingBay = (mount: Pick<Mount, 'isThere'>): Bay => ({
-  upMs: 10_000,
+/** The disk starts with the first access, and stops when it is told to, or by its own timer: there is nothing to switch. */
+export const selfSleepingBay = (
+  mount: Pick<Mount, 'isThere'>,
+  stop: () => Promise<void> = async () => undefined,
+): Bay => ({
+  upMs: () => 10_000,
   async up() {
     if (!mount.isThere()) throw new Error('the disk is not plugged in')
   },
-  down: async () => undefined,
+  async down() {
+    if (mount.isThere()) await stop()
+  },
+  isWanted: () => false,
+  whenWanted: () => undefined,
 })
 
 async function becomes({ clock }: World, ms: number, so: () => boolean): Promise<boolean> {

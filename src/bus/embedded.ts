@@ -27,8 +27,8 @@ const nowhere = '$forbidden'
 
 export interface EmbeddedBrokerOptions {
   readonly host: string
-  /** 0 takes a free one. */
-  readonly port: number
+  /** 0 takes a free one; with `none` it does not listen itself, and has who is handed to it only. */
+  readonly port: number | 'none'
   /** PEM; the certificate proves the broker's identity, the authority is that of the participants. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
   /** Asked for every publish, for every filter subscribed to, and again (`subscribe`) for each topic delivered. */
@@ -43,13 +43,18 @@ export interface EmbeddedBrokerOptions {
 }
 
 export interface EmbeddedBroker {
+  /** 0 when it does not listen. */
   readonly port: number
+  /** Somebody who has come by another door, and has proved who he is there. */
+  take(stream: Duplex, identity: string, key: PublicKey): void
   /** For the program that the broker runs in: not over the network, and `allow` is not asked. */
   readonly connectLocal: ConnectBus
   /** Cuts every connection of this identity; its Last Will is published. */
   drop(identity: string): void
   /** Asks `admit` again about everybody who is connected, and cuts those who are not admitted any more. */
   recheck(): void
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: string): void
   close(): Promise<void>
 }
 
@@ -126,7 +131,8 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
   const server = await listen(options, attach)
 
   return {
-    port: server.port,
+    ...server,
+    take: attach,
     connectLocal: mqttOver({ dial: () => localStream(attach), protocolVersion: 4, world }),
     drop(identity) {
       for (const stream of open) if (peers.get(stream) === identity) stream.destroy()
@@ -152,11 +158,15 @@ const nameOf = (peers: Peers, client: Client): string => {
   return typeof peer === 'string' ? peer : ''
 }
 
+type Listening = Pick<EmbeddedBroker, 'port' | 'certify' | 'close'>
+
 /** TLS 1.3 with a certificate from both sides, or no connection. */
 async function listen(
   options: EmbeddedBrokerOptions,
   attach: (stream: Duplex, identity: string, key: PublicKey) => void,
-): Promise<{ port: number; close(): Promise<void> }> {
+): Promise<Listening> {
+  if (options.port === 'none')
+    return { port: 0, certify: () => undefined, close: async () => undefined }
   const { log } = options.world
   const server = createServer({
     ...options.tls,
@@ -188,6 +198,7 @@ async function listen(
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
+    certify: (cert) => server.setSecureContext({ ...options.tls, cert, minVersion: 'TLSv1.3' }),
     async close() {
       const closed = once(server, 'close')
       server.close()

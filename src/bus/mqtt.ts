@@ -2,6 +2,8 @@ import { connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, createSecureContext } from 'node:tls'
 import { type IClientOptions, MqttClient } from 'mqtt'
+import { proxyFor, tunnelled } from '../door/proxy.ts'
+import { webSocketTo } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { jittered, type World } from '../world/world.ts'
 import type { Bus, ConnectBus, Link } from './bus.ts'
@@ -16,7 +18,10 @@ const handshakeMs = 3 * limits.connectMs
 const versionRefusals = [1, 132]
 
 export interface MqttOptions {
-  /** `mqtts://host:port`, or `mqtt://host:port` without TLS. Of several, the next when one does not let us in. */
+  /**
+   * `mqtts://host:port`, `wss://host:port/mqtt` (in a WebSocket), or `mqtt://host:port` without TLS. Of several ways to the same
+   * broker, the next when one does not let us in.
+   */
   readonly url: string | (() => readonly string[])
   /** Whom the broker's certificate must prove, whatever host is dialled. */
   readonly identity: string
@@ -281,18 +286,35 @@ function diallerTo(url: string, { identity, tls }: Omit<MqttOptions, 'url'>): ()
   const { protocol, hostname, port } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   // Nagle's algorithm and delayed acknowledgements together cost 40 ms a conversation.
-  const tcp = (standard: number) =>
-    connectTcp({ host, port: Number(port || standard), noDelay: true, keepAlive: true })
-  if (protocol === 'mqtt:') return () => tcp(1883)
-  if (protocol !== 'mqtts:') throw new Error(`${url}: a broker is named by mqtts://host:port`)
+  const tcp = (to: number) => connectTcp({ host, port: to, noDelay: true, keepAlive: true })
+  if (protocol === 'mqtt:') return () => tcp(Number(port || 1883))
+  if (protocol !== 'mqtts:' && protocol !== 'wss:')
+    throw new Error(`${url}: a broker is named by mqtts://host:port or wss://host:port/path`)
   if (tls === undefined) throw new Error(`${url}: certificate and key are missing`)
-  const secureContext = createSecureContext({ ...tls, minVersion: 'TLSv1.3' })
-  return () =>
-    connectTls({
-      socket: tcp(8883),
+  const made = { cert: tls.cert, context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }) }
+  const contextNow = () => {
+    // It may have been renewed.
+    if (made.cert !== tls.cert)
+      Object.assign(made, {
+        cert: tls.cert,
+        context: createSecureContext({ ...tls, minVersion: 'TLSv1.3' }),
+      })
+    return made.context
+  }
+  const to = Number(port || (protocol === 'wss:' ? 443 : 8883))
+  const secure = (spoken: string) => {
+    const proxy = proxyFor(host, to)
+    return connectTls({
+      socket: proxy ? tunnelled(proxy, host, to) : tcp(to),
       servername: identity,
       rejectUnauthorized: true,
-      secureContext,
+      secureContext: contextNow(),
       minVersion: 'TLSv1.3',
+      // RFC 7301: where HTTPS is spoken on the same port, too.
+      ALPNProtocols: [spoken],
     })
+  }
+  return protocol === 'wss:'
+    ? () => webSocketTo(url, () => secure('http/1.1'))
+    : () => secure('mqtt')
 }

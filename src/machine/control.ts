@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
+import type { World } from '../world/world.ts'
 
 /** What can be asked: each takes what was said with the question and answers, or rejects with a sentence. */
 export type Controls = Readonly<
@@ -60,6 +61,20 @@ export async function serveControl(path: string, controls: Controls): Promise<()
     for (const socket of open) socket.destroy()
     await new Promise((resolve) => server.close(resolve))
     rmSync(path, { force: true })
+  }
+}
+
+/** Serves it where the agent with this configuration is asked; without the socket there is a pillar all the same. */
+export async function offerControl(
+  { log }: Pick<World, 'log'>,
+  home: Home,
+  controls: Controls,
+): Promise<() => Promise<void>> {
+  try {
+    return await serveControl(controlPaths(home)[0], controls)
+  } catch (error) {
+    log.warn('control.failed', { why: String(error) })
+    return async () => undefined
   }
 }
 

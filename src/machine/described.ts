@@ -16,17 +16,44 @@ export interface Described extends Attached {
   readonly state?: string
 }
 
-/** `told` is what a running agent says of its volumes. */
+/** `told` is what a running agent says of its volumes; a disk that sleeps is not asked itself. */
 export const described = (
   all: readonly Attached[],
-  told: Readonly<Record<string, unknown>> | undefined,
+  told: Told,
   smart: Smart = smartctl,
 ): Described[] =>
   all.map((one) => ({
     ...one,
     ...(one.device === one.disk ? healthOf(smart(one.device)) : {}),
-    ...(one.mount === '' ? {} : { ...roomAt(one.mount), ...volumeAt(one.mount, told) }),
+    ...(one.mount === '' ? {} : (asleepAt(one.mount, told) ?? lookedAt(one.mount, told))),
   }))
+
+type Told = Readonly<Record<string, unknown>> | undefined
+
+const lookedAt = (mount: string, told: Told): Partial<Described> => ({
+  ...roomAt(mount),
+  ...volumeAt(mount, told),
+})
+
+/** What the agent knows from when it was awake; undefined when it does not sleep. */
+function asleepAt(mount: string, told: Told): Partial<Described> | undefined {
+  const bays = Array.isArray(told?.bays) ? (told.bays as Record<string, unknown>[]) : []
+  if (!bays.some((bay) => bay.mount === mount && bay.state === 'asleep')) return undefined
+  const places = told?.places as Record<string, string> | undefined
+  const [id] = Object.entries(places ?? {}).find(([, at]) => at === mount) ?? []
+  if (id === undefined) return {}
+  const all = Array.isArray(told?.volumes) ? (told.volumes as VolumeTold[]) : []
+  const bytesFree = all.find((one) => one.id === id)?.space?.bytesFree
+  return {
+    ...{ volume: id, owner: '', state: ', asleep' },
+    ...(bytesFree === undefined ? {} : { bytesFree }),
+  }
+}
+
+interface VolumeTold {
+  readonly id?: string
+  readonly space?: { readonly bytesFree?: number }
+}
 
 function roomAt(mount: string): Pick<Described, 'bytesFree'> {
   try {
@@ -37,10 +64,7 @@ function roomAt(mount: string): Pick<Described, 'bytesFree'> {
   }
 }
 
-function volumeAt(
-  mount: string,
-  told: Readonly<Record<string, unknown>> | undefined,
-): Pick<Described, 'volume' | 'owner' | 'state'> {
+function volumeAt(mount: string, told: Told): Pick<Described, 'volume' | 'owner' | 'state'> {
   try {
     const text = readFileSync(join(mount, 'colonnade', 'volume.json'), 'utf8')
     const { volume, pillar, archive } = JSON.parse(text) as Record<string, string>

@@ -44,7 +44,9 @@ export async function* examine(path: string, root: string, now: number): AsyncGe
 function volumesOf(config: AgentConfig): string[] {
   const named = [config['volume.mount'], ...config['volume.mounts']]
   const found = disksBelow(mountsIn(mountTable()), config['volume.search']).map(({ at }) => at)
-  return [...new Set([...named, ...found.filter((at) => belongsTo(at, config))])]
+  // What is named is not looked at for that: it may sleep.
+  const more = found.filter((at) => !named.includes(at) && belongsTo(at, config))
+  return [...new Set([...named, ...more])]
 }
 
 async function* volume(config: AgentConfig, mount: string): AsyncGenerator<Finding> {
@@ -53,15 +55,26 @@ async function* volume(config: AgentConfig, mount: string): AsyncGenerator<Findi
     reserveBytes: config['volume.reserve'],
     told: () => askControl(controlPaths(config), 'index'),
   }
-  if (config['bay.index'] !== undefined && !existsSync(join(mount, 'colonnade'))) {
-    yield unknown('disk', `nothing is mounted at ${mount}: it sleeps, or is not there`)
-    return
+  if (config['bay.index'] !== undefined) {
+    const sleeps = await isAsleep(config, mount)
+    if (sleeps || !existsSync(join(mount, 'colonnade'))) {
+      const why = sleeps ? 'it sleeps' : 'nothing is mounted: it sleeps, or is not there'
+      yield unknown('disk', `${mount}: ${why}`)
+      return
+    }
   }
   const disk = identity(about)
   yield disk
   if (disk.is === 'bad') return
   yield space(about)
   yield await indexAgainstBag(about)
+}
+
+/** By the word of the agent: looking would wake it. */
+async function isAsleep(config: AgentConfig, at: string): Promise<boolean> {
+  const told = await askControl(controlPaths(config), 'bays').catch(() => undefined)
+  const bays: readonly Record<string, unknown>[] = Array.isArray(told?.bays) ? told.bays : []
+  return bays.some(({ mount, state }) => mount === at && state === 'asleep')
 }
 
 function membership(path: string): AgentConfig | Finding {

@@ -2,6 +2,7 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
+import { proxyFor, tunnelled } from '../door/proxy.ts'
 import { cipherName } from '../system/cpu.ts'
 import { formatBytes } from '../world/units.ts'
 import { bad, type Finding, ok } from './finding.ts'
@@ -27,8 +28,10 @@ export async function reach(peer: Peer, tls: Credentials): Promise<Finding> {
   const where = `${peer.check === 'broker' ? 'broker' : 'exchange'} at ${host}:${port}`
   const began = performance.now()
   const fault = await new Promise<Error | undefined>((done) => {
+    const proxy = proxyFor(host, port)
+    const line = proxy ? tunnelled(proxy, host, port) : connectTcp({ host, port })
     const options = { ...tls, servername: peer.identity, minVersion: 'TLSv1.3' } as const
-    const socket = connect({ ...options, socket: connectTcp({ host, port }) })
+    const socket = connect({ ...options, socket: line })
     const end = (error?: Error): void => {
       socket.destroy()
       done(error)

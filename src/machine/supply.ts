@@ -3,7 +3,7 @@ import { boardPower, withBoard } from '../power/board.ts'
 import { nutPower } from '../power/nut.ts'
 import { parseAddress } from '../power/nut-text.ts'
 import { firstState, observe, type PowerState, planOf } from '../power/policy.ts'
-import type { Plan, Power, Reading } from '../power/power.ts'
+import type { Plan, Power, Reading, Standing, Supply } from '../power/power.ts'
 import { q1Power } from '../power/q1.ts'
 import type { WatchOptions } from '../power/watch.ts'
 import { systemSerial } from '../serial/node.ts'
@@ -50,6 +50,7 @@ export const watchOptions = (config: AgentConfig): WatchOptions => ({
   runtimeMsMin: config['power.runtime'],
 })
 
+/** The power as it is now, and what is done by it. */
 export interface LookedAt {
   readonly reading: Reading
   readonly mode: PowerState['mode']
@@ -78,6 +79,16 @@ export async function lookAtPower(
 
 const lookMsMax = 15_000
 
+/** What the running agent knows, for a command on the same board: it has the line, and what it has seen so far counts. */
+export const knownOf = (
+  supply: Supply,
+): (LookedAt & { readonly standing: Standing }) | undefined => {
+  const standing = supply.standing()
+  if (standing === undefined) return undefined
+  const { reading, mode } = standing
+  return { reading, mode, plan: supply.plan(), standing }
+}
+
 /** For `doctor`. */
 export async function supplyFinding(
   world: { readonly clock: Clock },
@@ -103,14 +114,14 @@ function judged({ reading, plan }: LookedAt): Finding {
   const text = words(reading)
   if (reading.supply === 'unknown')
     return isBusy(reading)
-      ? unknown('ups', 'its line is in use, by the running agent: colonnade status shows it')
+      ? unknown('ups', 'its line is in use by another program')
       : bad('ups', text, 'colonnade-agent power; the page of the UPS in firmware-notes')
   if (plan.stop) return bad('ups', text, 'it stops now')
   if (plan.refusal !== undefined) return warn('ups', text, plan.refusal)
   return ok('ups', text)
 }
 
-/** One program a line: the agent has it while it runs. */
+/** One program a line. */
 export const isBusy = ({ text = '' }: Reading): boolean => /lock port/i.test(text)
 
 /** A reading on one line. */

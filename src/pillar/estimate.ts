@@ -1,10 +1,10 @@
 /** How long it will take: what the pillar says of itself, from what it has to do and how fast it was lately. */
-import type { Sleeper } from '../bay/bay.ts'
+import type { Sleeping } from '../store/store.ts'
 import type { Clock } from '../world/world.ts'
 
 export interface Estimate {
-  /** Milliseconds until so many bytes more would be moved, after all that wait already. */
-  msFor(bytes: number): number
+  /** Milliseconds until so many bytes more would be moved, after all that wait already, with disks to be woken for them. */
+  msFor(bytes: number, msToWake?: number): number
   /** So many bytes wait to be moved. The answer is to be called once, with how many were, when they do not any more. */
   waiting(bytes: number): (moved: number) => void
   /** Somebody waits for bytes now. */
@@ -21,8 +21,11 @@ const tellingBytes = 1024 * 1024
 const newest = 0.5
 
 /** Measured over whole stretches of work, however many transfers share them; the time to wake a disk is no part of them. */
-export function estimate(clock: Pick<Clock, 'monotonic'>, sleeper?: Sleeper): Estimate {
-  const worked = (): number => clock.monotonic() - (sleeper?.msWaking() ?? 0)
+export function estimate(
+  clock: Pick<Clock, 'monotonic'>,
+  sleeping?: Pick<Sleeping, 'msWaking'>,
+): Estimate {
+  const worked = (): number => clock.monotonic() - (sleeping?.msWaking() ?? 0)
   // Not bytes by time: of a quick stretch and a slow one the mean would tell of the quick one only.
   let msPerByte = assumedMsPerByte
   let bytesWaiting = 0
@@ -34,12 +37,12 @@ export function estimate(clock: Pick<Clock, 'monotonic'>, sleeper?: Sleeper): Es
     if (bytesMoved < tellingBytes || ms <= 0) return
     msPerByte = newest * (ms / bytesMoved) + (1 - newest) * msPerByte
   }
-  /** What needs no bytes needs no disk. */
-  const wakeMs = (bytes: number): number => (bytes > 0 ? Math.ceil(sleeper?.msToWake() ?? 0) : 0)
   return {
     isBusy: () => open > 0,
     msPerByte: () => msPerByte,
-    msFor: (bytes) => Math.ceil((bytesWaiting + bytes) * msPerByte) + wakeMs(bytes),
+    // What needs no bytes needs no disk.
+    msFor: (bytes, msToWake = 0) =>
+      Math.ceil((bytesWaiting + bytes) * msPerByte) + (bytes > 0 ? msToWake : 0),
     waiting(bytes) {
       if (open++ === 0) [begun, bytesMoved] = [worked(), 0]
       bytesWaiting += bytes

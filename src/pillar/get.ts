@@ -54,7 +54,7 @@ export async function identifyGet(
     ...(none
       ? answering(request, desk.name, none.code, 'text' in none ? none.text : undefined)
       : answering(request, desk.name, 'IDENTIFICATION_POSITIVE')),
-    timeToDeliver: desk.estimate.msFor(bytes),
+    timeToDeliver: desk.estimate.msFor(bytes, desk.store.sleeping?.msToRead(rows)),
     files,
   })
   await desk.answer(request, answer)

@@ -3,7 +3,6 @@
  * an accepted request is gone on with after any restart, and an answer once given is given again.
  */
 
-import type { Sleeper } from '../bay/bay.ts'
 import type { ConnectBus } from '../bus/bus.ts'
 import type { AcceptedRequest, StoredFile } from '../index/index.ts'
 import { limits } from '../limits.ts'
@@ -54,8 +53,6 @@ export interface PillarParts {
   /** All stored bytes are read and compared once in this time, milliseconds; never when absent. */
   readonly scrubMs?: number
   readonly store: Store
-  /** Its disk sleeps while nothing is asked of it; one that is always awake when absent. */
-  readonly sleeper?: Sleeper
   readonly state: State
   readonly directory: Directory
   readonly keys: Keys
@@ -78,6 +75,8 @@ export interface PillarParts {
   refresh(): Promise<number | undefined>
   /** Whether the system says that its clock is set by others who know the time. */
   synchronised?(): boolean
+  /** How warm the warmest disk is, where that is known. */
+  celsius?(): number | undefined
   /** Bytes that were written outside the volumes, as far as the system tells, in the milliseconds since the start. */
   wear?(): Promise<{ readonly bytes: number; readonly ms: number }>
 }
@@ -229,7 +228,7 @@ function deskFor(
   >,
 ): Desk {
   const { world, name, topics, store, supply = noSupply } = parts
-  const estimated = estimate(world.clock, parts.sleeper)
+  const estimated = estimate(world.clock, store.sleeping)
   const alarm = sparing(world, stopping, (alarmCode, alarmText, about = {}) => {
     const alarm = compose<'Alarm'>(world, name, {
       type: 'Alarm',
@@ -300,14 +299,7 @@ async function sayNotUnderstood(
 }
 
 /** Forgets answers nobody can ask for any more, and partials nobody came back for. */
-async function keepHouse({
-  world,
-  store,
-  stopping,
-  currency,
-  sleeper,
-  ...desk
-}: Desk): Promise<void> {
+async function keepHouse({ world, store, stopping, currency, ...desk }: Desk): Promise<void> {
   const { clock } = world
   const begun = { wall: clock.now(), run: clock.monotonic() }
   /** A clock that jumped since we began, or that nobody has confirmed, is not one to throw things away by. */
@@ -322,7 +314,7 @@ async function keepHouse({
   let swept = clock.monotonic()
   /** A disk is not woken for it before its time, but it is done when it is awake. */
   const disturbs = (): boolean =>
-    sleeper?.asleep() === true && clock.monotonic() - swept < sleeper.workEveryMs
+    store.sleeping?.asleep() === true && clock.monotonic() - swept < store.sleeping.workEveryMs()
   while (!stopping.aborted) {
     await clock.sleep(houseMs, stopping)
     if (stopping.aborted || store.trouble() !== undefined) continue

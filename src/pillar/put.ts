@@ -74,7 +74,7 @@ export async function identifyPut(
   const answer = compose<'IdentifyPillarsForPutFileResponse'>(desk.world, desk.name, {
     type: 'IdentifyPillarsForPutFileResponse',
     ...answering(request, desk.name, code, refusal),
-    timeToDeliver: desk.estimate.msFor(bytes),
+    timeToDeliver: desk.estimate.msFor(bytes, desk.store.sleeping?.msToWrite(standings)),
     files,
   })
   await desk.answer(request, answer)
@@ -136,7 +136,7 @@ export async function identifyReplace(
   const answer = compose<'IdentifyPillarsForReplaceFileResponse'>(desk.world, desk.name, {
     type: 'IdentifyPillarsForReplaceFileResponse',
     ...answering(request, desk.name, code, trouble),
-    timeToDeliver: desk.estimate.msFor(bytes),
+    timeToDeliver: desk.estimate.msFor(bytes, desk.store.sleeping?.msToWrite(standings)),
     files,
   })
   await desk.answer(request, answer)

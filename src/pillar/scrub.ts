@@ -11,6 +11,7 @@ import { findings, isStill } from './findings.ts'
 import type { Desk } from './pillar.ts'
 import { calm } from './power.ts'
 import { isForNow, type ScrubPlan, scrubPlan } from './scrub-plan.ts'
+import { type ScrubTime, scrubTime } from './scrub-time.ts'
 
 export interface Scrub {
   /** Somebody found the bytes of this file wrong: looked at before anything else. */
@@ -24,9 +25,15 @@ export const noScrub: Scrub = { suspect: () => undefined, idle: async () => unde
 const day = 24 * 3_600_000
 /** After a start, others come first. */
 const firstMs = 10 * 60_000
+/** Without a date, that the time goes on is noted so often. */
+const lostMs = 3_600_000
 /** Rests so many times as long as it reads; more while bytes are on their way for somebody. */
 const restCalm = 3
 const restBusy = 20
+/** Makers of disks allow 60 °C. It goes on when it is somewhat cooler, which is looked at so often. */
+const hotCelsius = 55
+const coolCelsius = 50
+const coolMs = 5 * 60_000
 /** What is right is noted together, to spare the disk commits. */
 const notedTogether = 64
 const pageFiles = 256
@@ -62,21 +69,23 @@ async function work(
 ): Promise<void> {
   const { world, store, stopping } = desk
   const everyMs = batchMsOf(desk, periodMs)
-  let next = world.clock.monotonic() + (await firstPause(desk, everyMs))
+  const time = await scrubTime(desk)
+  let next = world.clock.monotonic() + (await firstPause(desk, time, everyMs))
   while (!stopping.aborted) {
     const left = next - world.clock.monotonic()
-    if (suspects.size === 0 && left > 0) await sleep(left)
+    if (suspects.size === 0 && left > 0) await sleep(time.isLost() ? Math.min(left, lostMs) : left)
     await calm(desk)
     if (stopping.aborted) return
     try {
+      if (time.isLost()) await desk.state.change([time.entry()])
       for (const [key, file] of suspects) {
         suspects.delete(key)
-        await read(desk, [file])
+        await read(desk, time, [file])
       }
       if (world.clock.monotonic() < next) continue
       next = world.clock.monotonic() + everyMs
-      if (store.trouble() === undefined) await batch(desk, periodMs, everyMs)
-      await desk.state.change([[nextKey, String(world.clock.now() + everyMs)]])
+      if (store.trouble() === undefined) await batch(desk, time, periodMs, everyMs)
+      await desk.state.change([[nextKey, String(time.now() + everyMs)], time.entry()])
     } catch (error) {
       if (error instanceof Interrupted) return
       world.log.error('scrub.failed', { why: String(error) })
@@ -85,23 +94,29 @@ async function work(
 }
 
 /** A disk that sleeps is woken for many days at once; ten times in a period, as the last tenth of it waits for nothing. */
-const batchMsOf = ({ sleeper }: Desk, periodMs: number): number =>
-  Math.min(Math.max(day, sleeper?.workEveryMs ?? day), Math.max(day, periodMs / 10))
+const batchMsOf = ({ store }: Desk, periodMs: number): number =>
+  Math.min(Math.max(day, store.sleeping?.workEveryMs() ?? day), Math.max(day, periodMs / 10))
 
 /** A board that is started every hour must come to scrub all the same, and not with each start. */
-async function firstPause({ state, world }: Desk, everyMs: number): Promise<number> {
+async function firstPause({ state }: Desk, time: ScrubTime, everyMs: number): Promise<number> {
+  if (time.isLost()) return firstMs
   const at = Number((await state.get(nextKey)) ?? 0)
   // A clock that was set meanwhile must not put it off for years.
-  return Math.min(everyMs, Math.max(firstMs, at - world.clock.now()))
+  return Math.min(everyMs, Math.max(firstMs, at - time.now()))
 }
 
-async function batch(desk: Desk, periodMs: number, batchMs: number): Promise<void> {
+async function batch(
+  desk: Desk,
+  time: ScrubTime,
+  periodMs: number,
+  batchMs: number,
+): Promise<void> {
   const { world, store } = desk
-  await inspect(desk)
+  await inspect(desk, time)
   for (const { collection, bytes } of await store.summary()) {
-    const plan = scrubPlan(world.clock.now(), { bytes, periodMs, batchMs })
+    const plan = scrubPlan(time.now(), { bytes, periodMs, batchMs })
     const begun = world.clock.monotonic()
-    const { files, bytesDone } = await share(desk, collection, plan)
+    const { files, bytesDone } = await share(desk, time, collection, plan)
     if (files === 0) continue
     const ms = world.clock.monotonic() - begun
     world.log.info('scrub.done', { collection, files, bytes: bytesDone, ms })
@@ -109,19 +124,20 @@ async function batch(desk: Desk, periodMs: number, batchMs: number): Promise<voi
 }
 
 /** The books now and then, too. */
-async function inspect(desk: Desk): Promise<void> {
-  const { world, store, state } = desk
+async function inspect(desk: Desk, time: ScrubTime): Promise<void> {
+  const { store, state } = desk
   const at = Number((await state.get(inspectKey)) ?? 0)
-  const left = at - world.clock.now()
+  const left = at - time.now()
   // A clock that was set meanwhile must not put it off for years.
   if (left > 0 && left <= inspectMs) return
-  await read(desk, await store.inspect())
-  await state.change([[inspectKey, String(world.clock.now() + inspectMs)]])
+  await read(desk, time, await store.inspect())
+  await state.change([[inspectKey, String(time.now() + inspectMs)]])
 }
 
 /** Reads as much of a collection as is for now. */
 async function share(
   desk: Desk,
+  time: ScrubTime,
   collection: string,
   plan: ScrubPlan,
 ): Promise<{ files: number; bytesDone: number }> {
@@ -138,15 +154,16 @@ async function share(
     }
     if (some.length === 0) return { files, bytesDone }
     files += some.length
-    await read(desk, some)
+    await read(desk, time, desk.store.sleeping?.byDisk(some) ?? some)
   }
 }
 
-async function read(desk: Desk, files: readonly StoredFile[]): Promise<void> {
+async function read(desk: Desk, time: ScrubTime, files: readonly StoredFile[]): Promise<void> {
   const { world, store } = desk
   const by = { from: 'scrub', conversation: uuid7(world) }
   // It looks at them itself.
-  const seen = findings({ ...desk, suspect: () => undefined }, by)
+  const dated = { ...world, clock: { ...world.clock, now: time.now } }
+  const seen = findings({ ...desk, world: dated, suspect: () => undefined }, by)
   for (const [n, file] of files.entries()) {
     const first = await verdict(desk, file)
     // Once more: a cable or a memory that errs is not the disk.
@@ -204,10 +221,20 @@ async function verdict(desk: Desk, file: StoredFile): Promise<Verdict | undefine
 }
 
 async function rest(desk: Desk, workedMs: number): Promise<void> {
-  const { world, estimate, stopping, sleeper } = desk
+  const { world, estimate, stopping, store } = desk
   // One that was woken for it is to sleep again soon.
-  const times = estimate.isBusy() ? restBusy : sleeper ? 0 : restCalm
+  const sleeps = (store.sleeping?.workEveryMs() ?? 0) > 0
+  const times = estimate.isBusy() ? restBusy : sleeps ? 0 : restCalm
   await world.clock.sleep(Math.min(limits.progressMs, workedMs * times), stopping)
   await calm(desk)
+  await cool(desk)
   if (stopping.aborted) throw new Interrupted('stopping')
+}
+
+/** A disk that is too hot is not made hotter. */
+async function cool({ world, celsius, stopping }: Desk): Promise<void> {
+  if (((await celsius?.()) ?? 0) < hotCelsius) return
+  world.log.warn('scrub.tooHot', { celsius: hotCelsius })
+  do await world.clock.sleep(coolMs, stopping)
+  while (!stopping.aborted && ((await celsius?.()) ?? 0) >= coolCelsius)
 }

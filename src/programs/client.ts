@@ -11,6 +11,7 @@ import { isPrivate } from '../transfer/route.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import type { World } from '../world/world.ts'
 import { collectOften, hostPort } from './program.ts'
+import { renewCertificate } from './renewing.ts'
 
 export interface OpenClient {
   readonly client: Client
@@ -28,7 +29,8 @@ export async function openClient(
   // Two commands at once share nothing but the keys: what a run remembers, it remembers in memory.
   const state = openState(':memory:')
   const member = await openMember(world, config, state)
-  await renewDocument(world, config, member)
+  const now = await renewDocument(world, config, member)
+  await renewCertificate(world, config, member, now ?? world.clock.now())
   const thread = await openVolumeThread({ root: '/' })
   const client = await startClient({
     ...member,
@@ -50,14 +52,19 @@ export async function openClient(
 }
 
 /** Fetches the archive document, and keeps a newer one beside the keys: the next run may find no tracker. */
-async function renewDocument(world: World, config: ClientConfig, member: Member): Promise<void> {
+async function renewDocument(
+  world: World,
+  config: ClientConfig,
+  member: Member,
+): Promise<number | undefined> {
   const { directory } = member
   const before = directory.document().version
-  await member
-    .refresh()
-    .catch((error) => world.log.info('document.notFetched', { why: String(error) }))
-  if (directory.document().version === before) return
-  keepBeside(world, config, directory)
+  const now = await member.refresh().catch((error) => {
+    world.log.info('document.notFetched', { why: String(error) })
+    return undefined
+  })
+  if (directory.document().version !== before) keepBeside(world, config, directory)
+  return now
 }
 
 /** Opens our own exchange as the configuration says. */

@@ -1,5 +1,4 @@
 /** The disks of a running pillar: found by the table of mounts, which is watched; each in a thread of its own. */
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { limits } from '../limits.ts'
 import {
@@ -19,16 +18,15 @@ import { asset } from '../system/assets.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import { openVolumeThread, type VolumeThread } from '../system/volume-thread.ts'
 import type { World } from '../world/world.ts'
-
-export const stateFile = '.state.sqlite'
-/** Stands on a disk whose index is kept elsewhere, and says where. */
-export const elsewhereFile = '.index-is-elsewhere.txt'
-
-/** Where a volume lives on its mount. */
-export const volumeRoot = (mount: string): string => join(mount, 'colonnade')
-
-export const noVolumeAt = (root: string): string =>
-  `there is no volume at ${root}: the disk is not plugged in, or was never adopted`
+import {
+  type BayState,
+  type ColdVolumes,
+  coldVolumes,
+  elsewhereFile,
+  noVolumeAt,
+  stateFile,
+  volumeRoot,
+} from './cold.ts'
 
 export interface Disks extends Pick<Volumes, 'pool' | 'state'> {
   /**
@@ -40,6 +38,8 @@ export interface Disks extends Pick<Volumes, 'pool' | 'state'> {
   eject(what: string): Promise<{ readonly volume: string; readonly mount: string }>
   /** Where each volume is mounted that is here. */
   places(): Record<string, string>
+  /** Of the disks that sleep. */
+  bays(): BayState[]
   /** Of what the pillar has closed. */
   end(): Promise<void>
 }
@@ -54,6 +54,9 @@ interface Place {
   readonly named: boolean
 }
 
+/** The mount that a place lies on; one that comes and goes by us is always the same. */
+type MountIdOf = (mounts: readonly Mount[], at: string) => string | undefined
+
 interface Held extends Place {
   readonly volume: string
   end(): Promise<void>
@@ -65,52 +68,81 @@ export async function openDisks(
   config: AgentConfig,
   lost: (text: string) => void,
 ): Promise<Disks> {
-  const candidateAt = opening(world, lost)
+  const cold = coldVolumes(world, config)
+  const mountIdOf: MountIdOf = (mounts, at) =>
+    cold.isSwitched(at) ? 'switched' : mountOf(mounts, at)?.id
+  const candidateAt = opening(world, cold, lost)
   let table = mountTable()
   const opened = await Promise.all(
-    placesIn(table, config).map(async (place) => ({ place, found: await candidateAt(place) })),
+    placesIn(table, config, mountIdOf).map(async (place) => ({
+      place,
+      found: await candidateAt(place),
+    })),
   )
   const there = opened.flatMap(({ found }) => ('why' in found ? [] : [found]))
   const missing = opened.flatMap(({ place, found }) =>
-    'why' in found && place.named ? [found.why] : [],
+    'why' in found && place.named ? [{ where: place.at, why: found.why }] : [],
   )
-  if (there.length === 0) throw new Error(missing[0] ?? 'there is no volume')
+  if (there.length === 0) {
+    await cold.close()
+    throw new Error(missing[0]?.why ?? 'there is no volume')
+  }
   const { name: pillar, archive, kind } = config
-  const volumes = await openVolumes(world, { pillar, archive, kind }, there, storeOf(world, config))
-  for (const why of missing) volumes.pool.refused(pillar, why)
+  const volumes = await openVolumes(
+    world,
+    { pillar, archive, kind },
+    there,
+    storeOf(world, config),
+  ).catch(async (error) => {
+    // None is left with its power on.
+    await Promise.all(there.map((one) => one.end().catch(() => undefined)))
+    await cold.close()
+    throw error
+  })
+  cold.settled()
+  const { pool, state } = volumes
+  for (const { where, why } of missing) pool.refused(where, why)
 
-  const keeper = keeping(world, volumes, candidateAt)
+  const keeper = keeping(world, volumes, candidateAt, mountIdOf)
   keeper.begun(opened)
   const stop = new AbortController()
-  const look = (again: boolean): Promise<void> =>
-    keeper.look(mountsIn(table), placesIn(table, config), again)
+  const look = (again: (place: Place) => boolean): Promise<void> =>
+    keeper.look(mountsIn(table), placesIn(table, config, mountIdOf), again).finally(cold.settled)
+  const looking = (again: (place: Place) => boolean): void => {
+    // Not waited for: one disk that hangs must not hide the others.
+    void look(again).catch((error) => world.log.error('volume.look', { why: String(error) }))
+  }
   async function watch(): Promise<void> {
+    let triedAt = world.clock.monotonic()
     while (!stop.signal.aborted) {
       await world.clock.sleep(limits.mountsMs, stop.signal)
+      if (stop.signal.aborted) return
       const now = mountTable()
-      if (stop.signal.aborted || now === table) continue
+      const isTime = world.clock.monotonic() - triedAt >= bayAgainMs
+      if (now === table && !isTime) continue
       table = now
-      // Not waited for: one disk that hangs must not hide the others.
-      void look(false).catch((error) => world.log.error('volume.look', { why: String(error) }))
+      if (isTime) triedAt = world.clock.monotonic()
+      looking(({ at }) => isTime && cold.isSwitched(at) && !keeper.isLetGo(at))
     }
   }
   const watching = watch()
   return {
-    pool: volumes.pool,
-    state: volumes.state,
+    ...{ pool, state, bays: cold.bays, eject: keeper.eject, places: keeper.places },
     async look(again) {
       table = mountTable()
-      await look(again)
+      await look(() => again)
     },
-    eject: keeper.eject,
-    places: keeper.places,
     async end() {
       stop.abort()
       await watching
       await keeper.end()
+      await cold.close()
     },
   }
 }
+
+/** A disk in a bay that was not there is looked for so often: nothing else tells that it is. */
+const bayAgainMs = 3_600_000
 
 interface OpenedPlace {
   readonly place: Place
@@ -118,10 +150,12 @@ interface OpenedPlace {
 }
 
 /** What is held where, and what was looked at in vain. */
-function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt) {
+function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt, mountIdOf: MountIdOf) {
   const held = new Map<string, Held>()
   /** By place, with its mount: not looked at again before something else is mounted there. */
   const seen = new Map<string, string | undefined>()
+  /** Ejected: not taken again by itself. */
+  const letGo = new Set<string>()
 
   async function take(place: Place): Promise<void> {
     seen.set(place.at, place.mountId)
@@ -132,6 +166,7 @@ function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt) {
     }
     try {
       held.set(place.at, { ...place, volume: await volumes.take(found), end: found.end })
+      letGo.delete(place.at)
     } catch (error) {
       world.log.warn('volume.refused', { where: place.at, why: String(error) })
     }
@@ -146,16 +181,21 @@ function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt) {
           held.set(place.at, { ...place, volume, end: found.end })
       }
     },
-    async look(mounts: readonly Mount[], places: readonly Place[], again: boolean): Promise<void> {
+    async look(
+      mounts: readonly Mount[],
+      places: readonly Place[],
+      again: (place: Place) => boolean,
+    ): Promise<void> {
       for (const [at, { volume, mountId }] of [...held])
-        if (mountOf(mounts, at)?.id !== mountId) {
+        if (mountIdOf(mounts, at) !== mountId) {
           held.delete(at)
           volumes.lost(volume)
         }
       // The kernel gives the number of a mount that is gone to another one.
-      for (const [at, mountId] of [...seen])
-        if (mountOf(mounts, at)?.id !== mountId) seen.delete(at)
-      const fresh = places.filter(({ at }) => !held.has(at) && (again || !seen.has(at)))
+      for (const [at, mountId] of [...seen]) if (mountIdOf(mounts, at) !== mountId) seen.delete(at)
+      const fresh = places.filter(
+        (place) => !held.has(place.at) && (again(place) || !seen.has(place.at)),
+      )
       await Promise.all(fresh.map(take))
     },
     async eject(what: string): Promise<{ volume: string; mount: string }> {
@@ -167,8 +207,10 @@ function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt) {
       }
       await volumes.eject(one.volume, limits.ejectMs)
       held.delete(one.at)
+      letGo.add(one.at)
       return { volume: one.volume, mount: one.at }
     },
+    isLetGo: (at: string): boolean => letGo.has(at),
     places: (): Record<string, string> =>
       Object.fromEntries([...held.values()].map(({ volume, at }) => [volume, at])),
     async end(): Promise<void> {
@@ -177,16 +219,15 @@ function keeping(world: World, volumes: Volumes, candidateAt: CandidateAt) {
   }
 }
 
-function placesIn(table: string, config: AgentConfig): Place[] {
+function placesIn(table: string, config: AgentConfig, mountIdOf: MountIdOf): Place[] {
   const mounts = mountsIn(table)
   const named = [config['volume.mount'], ...config['volume.mounts']]
   const found = disksBelow(mounts, config['volume.search']).map(({ at }) => at)
   return [...new Set([...named, ...found])].map((at) => {
-    const mount = mountOf(mounts, at)
     return {
       at,
-      mountId: mount?.id,
-      fileSystem: fileSystemId(mount),
+      mountId: mountIdOf(mounts, at),
+      fileSystem: fileSystemId(mountOf(mounts, at)),
       named: named.includes(at),
     }
   })
@@ -196,8 +237,9 @@ type CandidateAt = (place: Place) => Promise<Candidate | { readonly why: string 
 
 /** The thread opens it and looks for `volume.json`: the event loop touches no disk. `lost` is told of an index that is lost. */
 const opening =
-  (world: World, lost: (text: string) => void): CandidateAt =>
+  (world: World, cold: ColdVolumes, lost: (text: string) => void): CandidateAt =>
   async ({ at, fileSystem }) => {
+    if (cold.has(at)) return cold.candidateAt(at)
     const root = volumeRoot(at)
     const missing = noVolumeAt(root)
     try {

@@ -100,7 +100,9 @@ export function revokeCommand(program: Command): void {
       for (const line of lines) tell(line)
       if (config['broker.listen'] !== '') return
       const list = join(dirname(document), revokedList)
-      tell(`now mosquitto: bring ${list} to where its crlfile is, and restart it`)
+      tell(
+        `now mosquitto: bring ${list} to where its crlfile is, write its acl anew, and restart it`,
+      )
     })
 }
 

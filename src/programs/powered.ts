@@ -1,15 +1,13 @@
 /** A pillar on the power that there is, and what is run when it ends. */
-import { execFile } from 'node:child_process'
 import type { ConnectBus } from '../bus/bus.ts'
-import { openPower, watchOptions } from '../machine/supply.ts'
+import { type Controls, offerControl } from '../machine/control.ts'
+import { knownOf, openPower, watchOptions } from '../machine/supply.ts'
 import { attend } from '../power/attend.ts'
 import { watchPower } from '../power/watch.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
 import type { World } from '../world/world.ts'
 import { runAgent } from './agent.ts'
-
-/** For a program that parks the disk or switches off: it must not keep us from ending. */
-const commandMsMax = 60_000
+import { run } from './run.ts'
 
 /** Runs the pillar, and minds its power if the configuration says who tells of it. */
 export async function runPowered(
@@ -18,13 +16,28 @@ export async function runPowered(
   connect?: ConnectBus,
 ): Promise<() => Promise<void>> {
   const power = openPower(world, config)
-  if (power === undefined) return runAgent(world, config, connect)
+  if (power === undefined) return runAgent(world, config, { connect })
   const watch = watchPower(world, power, watchOptions(config))
+  const asked = askable(world, config, { power: async () => ({ ...knownOf(watch) }) })
+  await asked.begin()
   const attendance = attend(
     world,
     watch,
     {
-      open: async (supply) => ({ stop: await runAgent(world, config, connect, supply) }),
+      async open(supply) {
+        await asked.end()
+        const parts = { connect, supply, controls: asked.controls }
+        const stop = await runAgent(world, config, parts).catch(async (error) => {
+          await asked.begin()
+          throw error
+        })
+        return {
+          async stop(leave) {
+            await stop(leave)
+            await asked.begin()
+          },
+        }
+      },
       park: () => run(world, config['power.unmount']),
       unpark: () => run(world, config['power.mount']),
       shutDown: () => run(world, config['power.shutdown']),
@@ -35,19 +48,27 @@ export async function runPowered(
     await attendance.begun
   } catch (error) {
     await attendance.stop()
+    await asked.end()
     throw error
   }
-  return () => attendance.stop()
+  return async () => {
+    await attendance.stop()
+    await asked.end()
+  }
 }
 
-/** Runs a program to its end; nothing when there is none. Rejects with what it said when it fails. */
-function run({ log }: World, [program, ...args]: readonly string[]): Promise<void> {
-  if (program === undefined) return Promise.resolve()
-  return new Promise((resolve, reject) =>
-    execFile(program, args, { timeout: commandMsMax }, (error, _, said) => {
-      log.info('power.ran', { program, args, ...(error ? { failed: true } : {}) })
-      if (error) reject(new Error(`${error.message} ${said}`.trim()))
-      else resolve()
-    }),
-  )
+/** What can be asked while there is no pillar: who waits for the mains is asked, too. */
+function askable(world: World, config: AgentConfig, controls: Controls) {
+  let quiet: (() => Promise<void>) | undefined
+  return {
+    controls,
+    async begin(): Promise<void> {
+      quiet ??= await offerControl(world, config, controls)
+    },
+    async end(): Promise<void> {
+      const ending = quiet
+      quiet = undefined
+      await ending?.()
+    },
+  }
 }

@@ -5,7 +5,7 @@ import { type EmbeddedBroker, embeddedBroker } from '../bus/embedded.ts'
 import { openSpool } from '../exchange/spool.ts'
 import { timeText } from '../protocol/scalars.ts'
 import { mayRetain, mayUse } from '../protocol/topics.ts'
-import { enrolment } from '../setup/enrolment.ts'
+import { type EnrolmentParts, enrolment } from '../setup/enrolment.ts'
 import { kitFault, openInvitations, partSealing, takeInvitations } from '../setup/kit.ts'
 import { publishNext, recoveringMark, signingKeys } from '../setup/signing.ts'
 import { openState } from '../state/sqlite.ts'
@@ -16,8 +16,10 @@ import { openVolumeThread } from '../system/volume-thread.ts'
 import type { RecoveryParts } from '../tracker/recovery.ts'
 import { startTracker, type Tracker } from '../tracker/tracker.ts'
 import { httpsServe } from '../transfer/https.ts'
+import type { Serve } from '../transfer/transfer.ts'
 import type { World } from '../world/world.ts'
 import { hostPort } from './program.ts'
+import { endingSoon, keepOwnRenewed } from './renewing.ts'
 import { openVaultDisk, type VaultDisk } from './vault.ts'
 
 /** Opens everything in order; the function that closes it in reverse. Rejects with a sentence for the owner. */
@@ -50,7 +52,10 @@ export async function runTracker(
   const repair = { everyMs: config['repair.every'], settleMs: config['repair.settle'] }
   const ours = { world, version, state, spool, repair, keepDocument }
   const recovering = recoveryOf(world, config, { member, keepDocument })
-  const notes = (): string[] => [kitFault(config) ?? []].flat()
+  const notes = (): string[] => [
+    ...[kitFault(config) ?? []].flat(),
+    ...endingSoon(member.directory.document(), world.clock.now()),
+  ]
   const tracker = await startTracker({ ...member, ...ours, fragments, notes, ...recovering })
   const { recovery } = tracker
   const guest = (name: string, key: string): boolean => recovery?.guest(name, key) ?? false
@@ -60,30 +65,33 @@ export async function runTracker(
   const watching = watchDocument(beside, member, tracker)
   const codes = watchCodes(dirname(beside), tracker)
   const [host, port] = hostPort(config['exchange.listen'])
-  const strangers = enrolment({
-    ...{ world, state, home: dirname(beside), documentPath: beside, keepDocument },
-    ...{ directory: member.directory, ca: member.tls.ca, ownerKey: config['owner-key'] },
-    broker: {
-      url: config['broker.url'],
-      identity: config['broker.identity'],
-      prefix: config['topics.prefix'],
-    },
-    exchangeUrl: config['exchange.urls'][0] ?? '',
-    announce: () => tracker.announce(),
-  })
   const { tls, directory } = member
+  const publishing = {
+    ...{ world, directory, documentPath: beside, keepDocument, ownerKey: config['owner-key'] },
+    announce: () => tracker.announce(),
+  }
+  const strangers = strangersOf(config, { ...publishing, state, ca: tls.ca })
   const admit = (name: string, key: string): boolean =>
     directory.admits(name, key) || guest(name, key)
-  const door = { serve: tracker.serve, strangers, admit }
+  const mqtt = broker?.broker.take
+  const door = { serve: tracker.serve, strangers, admit, ...(mqtt && { mqtt }) }
   const served = await httpsServe({ host, port, tls, ...door, world })
   directory.watch(() => served.recheck())
+  const stop = new AbortController()
+  const certify = (certificate: string): void => {
+    for (const one of [served, member, broker?.broker]) one?.certify(certificate)
+  }
+  const own = { name: config.name, path: config.certificate }
+  const renewing = keepOwnRenewed(publishing, own, certify, stop.signal)
   world.log.info('tracker.started', {
     exchange: served.port,
-    broker: broker?.broker.port ?? config['broker.url'],
+    broker: broker ? broker.broker.port || served.port : config['broker.url'],
   })
   return async () => {
+    stop.abort()
     watching.close()
     codes.close()
+    await renewing
     await tracker.stop()
     await served.close()
     await broker?.broker.close()
@@ -95,6 +103,33 @@ export async function runTracker(
   }
 }
 
+/** Who has no certificate that counts: to be let in, or to get a new one. */
+const strangersOf = (
+  config: TrackerConfig,
+  parts: Pick<
+    EnrolmentParts,
+    | 'world'
+    | 'state'
+    | 'directory'
+    | 'documentPath'
+    | 'keepDocument'
+    | 'ownerKey'
+    | 'announce'
+    | 'ca'
+  >,
+): Serve =>
+  enrolment({
+    ...parts,
+    home: dirname(parts.documentPath),
+    broker: {
+      url: config['broker.url'],
+      identity: config['broker.identity'],
+      prefix: config['topics.prefix'],
+    },
+    exchangeUrl: config['exchange.urls'][0] ?? '',
+    graceMs: config['renewal.grace'],
+  })
+
 /** The broker has to be there before the member that asks it, and asks the member's directory who may do what. */
 async function openBroker(
   world: World,
@@ -102,7 +137,8 @@ async function openBroker(
 ): Promise<{ broker: EmbeddedBroker; serveFor(member: Member): void; letIn(guest: Guest): void }> {
   let known: Member | undefined
   let guest: Guest = () => false
-  const [host, port] = hostPort(config['broker.listen'])
+  const listen = config['broker.listen']
+  const [host, port] = listen === 'exchange' ? ['', 'none' as const] : hostPort(listen)
   const read = (path: string): string => readFileSync(path, 'utf8')
   const broker = await embeddedBroker({
     host,

@@ -14,6 +14,8 @@ export const Identity = v.object({
   publicKey: v.string(),
   /** PEM. */
   certificate: v.optional(v.string()),
+  /** Earlier ones of the same key, which was certified anew before they ended. */
+  earlier: v.optional(v.array(v.string())),
 })
 export type Identity = v.InferOutput<typeof Identity>
 
@@ -53,6 +55,7 @@ export const Revocation = v.object({
   publicKey: v.string(),
   /** PEM, for lists of revoked certificates. */
   certificate: v.optional(v.string()),
+  earlier: v.optional(v.array(v.string())),
   at: Time,
 })
 export type Revocation = v.InferOutput<typeof Revocation>
@@ -103,12 +106,13 @@ export function withMember(
 }
 
 export const revocationOf = (
-  { name, publicKey, certificate }: Identity,
+  { name, publicKey, certificate, earlier }: Identity,
   at: string,
 ): Revocation => ({
   name,
   publicKey,
   at,
+  ...(earlier === undefined ? {} : { earlier }),
   ...(certificate === undefined ? {} : { certificate }),
 })
 
@@ -143,6 +147,24 @@ export function withoutMember(
       : {}),
     collections,
   }
+}
+
+/** So many earlier certificates of one key are remembered: they are 15 years apart. */
+const earlierMax = 4
+
+/** With another certificate for a member's key; the same document when that has changed meanwhile. */
+export function withCertificate(
+  document: ArchiveDocument,
+  { name, publicKey }: Pick<Identity, 'name' | 'publicKey'>,
+  certificate: string,
+): ArchiveDocument {
+  const renewed = (one: Identity): Identity => {
+    if (one.name !== name || one.publicKey !== publicKey) return one
+    const earlier = [...(one.certificate === undefined ? [] : [one.certificate])]
+    earlier.push(...(one.earlier ?? []))
+    return { ...one, certificate, earlier: earlier.slice(0, earlierMax) }
+  }
+  return { ...document, identities: document.identities.map(renewed) }
 }
 
 /** So many addresses are tried one after the other. */

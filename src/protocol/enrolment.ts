@@ -36,6 +36,18 @@ export type EnrolmentRequest = v.InferOutput<typeof EnrolmentRequest>
 export const enrolmentProof = (secret: string, publicKey: string): Uint8Array =>
   new TextEncoder().encode(`colonnade enrolment\n${secret}\n${publicKey}`)
 
+/** A member asks for another certificate of the key that he has. */
+export const RenewalRequest = v.object({
+  name: Name,
+  publicKey: v.pipe(v.string(), v.maxLength(400)),
+  /** By that key, over `renewalProof`. What was heard and said again brings the answer, which is no secret. */
+  proof: v.pipe(v.string(), v.maxLength(400)),
+})
+export type RenewalRequest = v.InferOutput<typeof RenewalRequest>
+
+export const renewalProof = (name: string, publicKey: string): Uint8Array =>
+  new TextEncoder().encode(`colonnade renewal\n${name}\n${publicKey}`)
+
 export const Enrolment = v.object({
   role,
   name: Name,
@@ -55,6 +67,8 @@ export type Enrolment = v.InferOutput<typeof Enrolment>
 export const parseInvitation = (text: string): Invitation | undefined => parsed(Invitation, text)
 export const parseEnrolmentRequest = (text: string): EnrolmentRequest | undefined =>
   parsed(EnrolmentRequest, text)
+export const parseRenewalRequest = (text: string): RenewalRequest | undefined =>
+  parsed(RenewalRequest, text)
 export const parseEnrolment = (text: string): Enrolment | undefined => parsed(Enrolment, text)
 
 function parsed<const S extends v.GenericSchema>(schema: S, text: string) {

@@ -91,3 +91,30 @@ export function mayUse(
 /** What stays on a broker for whoever comes later are presences: everything else of it would pile up there. */
 export const mayRetain = (prefix: string, topic: string): boolean =>
   /^(pillars\/[^/]+|tracker)\/state$/.test(topic.slice(prefix.length + 1))
+
+/** All that an identity may do, as filters: what `mayUse` says of each topic that there is. */
+export function rightsOf(
+  prefix: string,
+  role: 'pillar' | 'client' | 'tracker',
+  identity: string,
+): Readonly<Record<'publish' | 'subscribe', readonly string[]>> {
+  const all = topicsUnder(prefix)
+  const topics = [
+    ...[all.allCollectionRequests(), all.pillarRequests('+'), all.pillarRequests(identity)],
+    ...[
+      all.trackerRequests(),
+      all.allPillarStates(),
+      all.pillarState(identity),
+      all.trackerState(),
+    ],
+    ...[all.replies('+', '+'), all.replies(identity, '#'), all.alarms()],
+    ...eventTypes.map(all.event),
+  ]
+  const may = (action: 'publish' | 'subscribe') =>
+    [...new Set(topics)].filter((topic) => mayUse(prefix, role, identity, action, topic))
+  return {
+    // Nobody publishes on a filter; `replies/<identity>/#` is one of `replies/+/+`.
+    publish: may('publish').filter((topic) => !topic.endsWith('#')),
+    subscribe: may('subscribe'),
+  }
+}

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { dirname, join } from 'node:path'
+import { proxiedAgent } from '../door/proxy.ts'
 import { limits } from '../limits.ts'
 import {
   type Enrolment,
@@ -116,7 +117,7 @@ function fetchUnproved(url: string): Promise<string> {
       rejectUnauthorized: false,
       servername: trackerIdentity,
       timeout: limits.handshakeMs,
-      agent: false,
+      agent: proxiedAgent({ keepAlive: false }),
     })
     asking.on('timeout', () => asking.destroy(new Error('no answer')))
     asking.on('error', failed)

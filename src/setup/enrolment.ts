@@ -11,6 +11,7 @@ import {
   enrolmentProof,
   type Invitation,
   parseEnrolmentRequest,
+  parseRenewalRequest,
 } from '../protocol/enrolment.ts'
 import { permitted } from '../protocol/permissions.ts'
 import { timeText, timeValue } from '../protocol/scalars.ts'
@@ -21,6 +22,8 @@ import type { Directory } from '../trust/directory.ts'
 import { nodeKeys } from '../trust/keys.ts'
 import type { World } from '../world/world.ts'
 import { findInvitation, keepInvitation } from './invitations.ts'
+import { Refused } from './refused.ts'
+import { renewal, renewalPath } from './renewal.ts'
 import { writeRevoked } from './revoke.ts'
 import { publishNext, type Signing, signingKeys, waitingIn } from './signing.ts'
 
@@ -35,18 +38,12 @@ export interface EnrolmentParts {
   readonly ca: string
   readonly broker: Enrolment['broker']
   readonly exchangeUrl: string
+  /** So long after its end a certificate may still be renewed, milliseconds. */
+  readonly graceMs: number
   /** Where the owner may have left a newer document that we have not seen yet. */
   readonly documentPath: string
   keepDocument(sealed: Uint8Array): void
   announce(): void
-}
-
-class Refused extends Error {
-  readonly status: number
-  constructor(status: number, sentence: string) {
-    super(sentence)
-    this.status = status
-  }
 }
 
 /** What a code calls the authority. */
@@ -61,13 +58,16 @@ export function enrolment(parts: EnrolmentParts): Serve {
   const failures = attempts(parts)
   let last: Promise<unknown> = Promise.resolve()
 
-  async function enrol(address: string, asked: EnrolmentRequest | undefined): Promise<Response> {
+  async function enrol(asked: EnrolmentRequest | undefined, address: string): Promise<string> {
+    if (!asked) throw new Refused(400, 'this is no request to enrol')
+    const enrolled = await admit(parts, asked)
+    world.log.info('enrolment.done', { name: enrolled.name, role: enrolled.role, address })
+    return JSON.stringify(enrolled)
+  }
+  async function answered(address: string, work: () => Promise<string>): Promise<Response> {
     try {
-      if (!asked) throw new Refused(400, 'this is no request to enrol')
       await failures.check(address)
-      const enrolled = await admit(parts, asked)
-      world.log.info('enrolment.done', { name: enrolled.name, role: enrolled.role, address })
-      return text(200, JSON.stringify(enrolled))
+      return text(200, await work())
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       if (error.status === 403) await failures.note(address)
@@ -78,11 +78,15 @@ export function enrolment(parts: EnrolmentParts): Serve {
   return async (address, request) => {
     if (request.method === 'GET' && request.path === '/enrolment/authority')
       return text(200, parts.ca)
-    if (request.method !== 'PATCH' || request.path !== '/enrolment')
+    if (request.method !== 'PATCH' || !['/enrolment', renewalPath].includes(request.path))
       return text(403, 'only members of the archive are let in, by their certificates\n')
-    const asked = parseEnrolmentRequest(await bodyOf(request))
+    const body = await bodyOf(request)
+    const work = (): Promise<string> =>
+      request.path === renewalPath
+        ? renewal(parts, parseRenewalRequest(body))
+        : enrol(parseEnrolmentRequest(body), address)
     // One after the other, once all of it is here: who is slow holds up nobody.
-    const mine = last.then(() => enrol(address, asked))
+    const mine = last.then(() => answered(address, work))
     last = mine.catch(() => undefined)
     return mine
   }

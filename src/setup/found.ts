@@ -20,13 +20,14 @@ export interface InitOptions {
   readonly archive: string
   readonly host: string
   readonly exchangePort: string
-  readonly brokerPort: string
+  /** Of its own for the embedded broker; without it both have the port of the exchange. */
+  readonly brokerPort?: string
 }
 
 /** Founds an archive in a folder: authority, owner key, document, and the tracker's own membership and configuration. */
 export async function init(folder: string, options: InitOptions): Promise<void> {
   const exchangeUrl = `https://${options.host}:${options.exchangePort}`
-  const brokerUrl = `mqtts://${options.host}:${options.brokerPort}`
+  const brokerUrl = `mqtts://${options.host}:${options.brokerPort ?? options.exchangePort}`
   await foundArchive(join(folder, 'archive'), {
     archive: options.archive,
     exchangeUrls: [exchangeUrl],
@@ -47,7 +48,8 @@ export async function init(folder: string, options: InitOptions): Promise<void> 
     values: {
       // Taken away, nobody is let in by a code any more.
       'owner-key': '../archive/owner.key',
-      'broker.listen': `${listen}:${options.brokerPort}`,
+      'broker.listen':
+        options.brokerPort === undefined ? 'exchange' : `${listen}:${options.brokerPort}`,
       'exchange.listen': `${listen}:${options.exchangePort}`,
     },
   })

@@ -197,12 +197,17 @@ export async function restoreArchive(folder: string, kit: Kit, how: Restoring): 
   await state.close()
   const port = (url: string, standard: number): string => new URL(url).port || `${standard}`
   const isOurs = kit.brokerIdentity === undefined
+  const isShared = port(broker, 8883) === port(exchange, 443)
   writeMemberConfig(tracker, {
     ...{ role: 'tracker', name: 'tracker', archive: kit.archive, owner: owner.publicKey },
     ...{ exchangeUrl: exchange, brokerUrl: broker },
     values: {
       'owner-key': '../archive/owner.key',
-      'broker.listen': isOurs ? `${listenOf(broker)}:${port(broker, 8883)}` : '',
+      'broker.listen': !isOurs
+        ? ''
+        : isShared
+          ? 'exchange'
+          : `${listenOf(broker)}:${port(broker, 8883)}`,
       'exchange.listen': `${listenOf(exchange)}:${port(exchange, 443)}`,
       ...(kit.brokerIdentity === undefined ? {} : { 'broker.identity': kit.brokerIdentity }),
       ...(kit.prefix === undefined ? {} : { 'topics.prefix': kit.prefix }),

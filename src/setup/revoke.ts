@@ -54,7 +54,10 @@ export async function writeRevoked(
   { revoked = [], version }: Pick<ArchiveDocument, 'revoked' | 'version'>,
 ): Promise<void> {
   const { revocationList } = await import('../trust/certificates.ts')
-  const certificates = revoked.flatMap(({ certificate }) => certificate ?? [])
+  const certificates = revoked.flatMap(({ certificate, earlier = [] }) => [
+    ...(certificate === undefined ? [] : [certificate]),
+    ...earlier,
+  ])
   write(join(home, revokedList), await revocationList(authority, certificates, version))
 }
 

@@ -8,9 +8,11 @@ import { type GetItem, getBatch } from '../client/get.ts'
 import { survey } from '../client/list.ts'
 import { type PutItem, type PutResult, putBatch } from '../client/put.ts'
 import type { Landing } from '../exchange/bench.ts'
+import { lock } from '../world/lock.ts'
 import { digestOf } from '../world/world.ts'
 import { checkPieces, isScarce, piecesName } from './chaos-pieces.ts'
-import { type Fleet, startFleet } from './fleet.ts'
+import { type Alone, outages, steady } from './chaos-power.ts'
+import { type Board, type Fleet, startFleet } from './fleet.ts'
 import { memoryItem, memoryLanding } from './memory.ts'
 import type { SimRandom } from './random.ts'
 
@@ -23,6 +25,8 @@ export interface ChaosOptions {
   readonly pieces?: boolean
   /** And afterwards a pillar joins, and another is away for longer than the time of grace: copies move and are trimmed. */
   readonly churn?: boolean
+  /** Each pillar has a UPS, whose mains fail. */
+  readonly power?: boolean
 }
 
 export interface ChaosReport {
@@ -32,6 +36,9 @@ export interface ChaosReport {
   readonly fetched: number
   readonly crashes: number
   readonly trimmed: number
+  readonly outages: number
+  /** Boards that were stopped in order and switched off. */
+  readonly shutDowns: number
   readonly virtualMs: number
   /** Digest over what every member logged last: the same seed gives the same one. */
   readonly digest: string
@@ -51,6 +58,7 @@ type Promised = Map<
 type Abandoned = Map<string, Set<string>>
 
 const hour = 3_600_000
+const noOutage = { outages: 0, shutDowns: 0 }
 const churnGraceMs = 30 * 60_000
 
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -63,6 +71,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       lan: options.seed % 3 !== 0,
       ...(options.pieces ? { fragments: { bytes: 65_536, copies: 3 }, graceMs: churnGraceMs } : {}),
       ...(options.churn ? { pillars: 6, late: 1 } : {}),
+      ...(options.power ? { power: { everyMs: 15_000, finishMs: 5_000 } } : {}),
     })
     const collection = options.pieces ? piecesName : fleet.collection
     return await story({ ...fleet, collection }, options)
@@ -77,14 +86,26 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
 
 async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> {
   const random = fleet.random.fork('story')
-  const tally = { stored: 0, refused: 0, failed: 0, fetched: 0, crashes: 0, trimmed: 0 }
+  const tally = {
+    stored: 0,
+    refused: 0,
+    failed: 0,
+    fetched: 0,
+    crashes: 0,
+    trimmed: 0,
+    ...noOutage,
+  }
   const promised: Promised = new Map()
   const abandoned: Abandoned = new Map()
   stir(fleet, options.severity)
   // Links break by what goes over them, and one tracker says more than five pillars.
   if (options.pieces) fleet.busFaults.cut /= 5
   const over = new AbortController()
-  const trouble = troubles(fleet, options.severity, over.signal, tally)
+  const alone = oneByOne()
+  const trouble = Promise.all([
+    troubles(fleet, options.severity, alone, over.signal, tally),
+    ...(options.power ? [outages(fleet, alone, over.signal, tally)] : []),
+  ])
   const ann = await fleet.client('ann')
   for (let n = 0; n < options.operations; n++) {
     if (promised.size > 0 && random.chance(0.35))
@@ -110,7 +131,7 @@ async function story(fleet: Fleet, options: ChaosOptions): Promise<ChaosReport> 
 async function churn(
   fleet: Fleet,
   severity: number,
-  trouble: Promise<void>,
+  trouble: Promise<unknown>,
   tally: { trimmed: number },
 ): Promise<void> {
   await fleet.time.finish(trouble)
@@ -133,6 +154,15 @@ async function churn(
   tally.trimmed += fleet.tracker.running()?.care()?.keeper.balanced(piecesName).trimmed ?? 0
 }
 
+function oneByOne(): Alone {
+  const turns = new Map<Board, ReturnType<typeof lock>>()
+  return (board, work) => {
+    const turn = turns.get(board) ?? lock()
+    turns.set(board, turn)
+    return turn(work)
+  }
+}
+
 function stir({ busFaults, netFaults }: Fleet, severity: number): void {
   busFaults.lost = 0.05 * severity
   busFaults.duplicated = 0.1 * severity
@@ -152,6 +182,7 @@ function stir({ busFaults, netFaults }: Fleet, severity: number): void {
 async function troubles(
   fleet: Fleet,
   severity: number,
+  alone: Alone,
   over: AbortSignal,
   tally: { crashes: number },
 ): Promise<void> {
@@ -163,10 +194,12 @@ async function troubles(
     const board = random.pick(fleet.boards)
     const what = random.int(7)
     if (what <= 1 && board.running()) {
-      board.crash()
       tally.crashes++
-      await clock.sleep(random.int(120_000), over)
-      await board.start()
+      await alone(board, async () => {
+        board.crash()
+        await clock.sleep(random.int(120_000), over)
+        await board.start()
+      })
     } else if (what === 2) fleet.broker.wipe(random.int(20_000))
     else if (what === 3) board.disk.faults.hang(random.int(120_000))
     else if (what === 4) await isolate(fleet, board.name, random.int(60_000), over)
@@ -278,6 +311,7 @@ async function fetchSome(
 /** Everything works again: all are up, and there is time. */
 async function settle(fleet: Fleet, { pieces }: ChaosOptions): Promise<void> {
   fleet.net.heal()
+  steady(fleet)
   if (!fleet.tracker.running()) await fleet.time.finish(fleet.tracker.start(), hour)
   for (let n = 0; n < 24; n++) {
     // A volume that failed is only taken up again by a new start; a fault that was still to come comes meanwhile.
@@ -290,7 +324,8 @@ async function settle(fleet: Fleet, { pieces }: ChaosOptions): Promise<void> {
 async function restartAll(fleet: Fleet): Promise<void> {
   for (const board of fleet.boards) {
     board.disk.faults.hang(0)
-    if (board.running()) board.crash()
+    // One that waits for its mains is there as well.
+    if (board.running() || board.power) board.crash()
     await fleet.time.finish(board.start(), hour)
   }
 }

@@ -1,7 +1,5 @@
 /** What all members of a simulated fleet share: who is who, the world while they live, and the archive document. */
-import type { ColdDisk } from '../bay/cold-disk.ts'
 import type { ConnectBus } from '../bus/bus.ts'
-import type { Disk } from '../disk/disk.ts'
 import type { FloorOptions } from '../pillar/floors.ts'
 import type { AttendOptions } from '../power/attend.ts'
 import type { WatchOptions } from '../power/watch.ts'
@@ -10,9 +8,9 @@ import { unseal } from '../protocol/envelope.ts'
 import { topicsUnder } from '../protocol/topics.ts'
 import type { Dial } from '../transfer/transfer.ts'
 import { documentBytesMax, sealDocument } from '../trust/directory.ts'
-import type { World } from '../world/world.ts'
 import type { SimBroker } from './bus.ts'
 import type { BoardClock, SimClock } from './clock.ts'
+import type { Cold } from './fleet-volumes.ts'
 import { simKeys, simSigner } from './keys.ts'
 import type { Life } from './mortal.ts'
 import type { SimNet } from './net.ts'
@@ -34,8 +32,10 @@ export interface FleetOptions {
   readonly told?: boolean
   /** All pillars read the files from such a disk. */
   readonly slow?: SlowReading
-  /** The disk of each pillar sleeps while nothing is asked of it: made of what is on it. */
-  readonly cold?: (board: string, world: World, disk: Disk) => ColdDisk
+  /** The disks of each pillar sleep while nothing is asked of them. */
+  readonly cold?: Cold
+  /** So many of them, each a volume; one when absent. */
+  readonly disks?: number
   /** The last so many of the pillars are not switched on at first. */
   readonly late?: number
   /** How many of them keep the collection at first; all when absent. */
@@ -139,8 +139,3 @@ export function alive(
       own.dead() ? new Promise(() => undefined) : own.own(dial(to, request, dialOptions)),
   }
 }
-
-export const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({
-  ...inner,
-  close: async () => undefined,
-})

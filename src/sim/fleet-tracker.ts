@@ -25,9 +25,9 @@ import {
   owner,
   relayUrl,
   topics,
-  undying,
   version,
 } from './fleet-ground.ts'
+import { undying } from './fleet-volumes.ts'
 import { simSigner } from './keys.ts'
 import { type Life, life, mortal } from './mortal.ts'
 import type { SimWorld } from './world.ts'

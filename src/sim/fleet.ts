@@ -6,7 +6,6 @@
 import { type Client, startClient } from '../client/client.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
-import { asyncIndex, openIndex } from '../index/sqlite.ts'
 import { type Pillar, startPillar } from '../pillar/pillar.ts'
 import type { Leave, Supply } from '../power/power.ts'
 import type { ArchiveDocument } from '../protocol/document.ts'
@@ -15,13 +14,14 @@ import { openState } from '../state/sqlite.ts'
 import type { State } from '../state/state.ts'
 import { openChecksumVolume } from '../store/checksum-volume.ts'
 import { adoptVolume } from '../store/identity.ts'
+import type { Store } from '../store/store.ts'
 import { openVolume } from '../store/volume.ts'
 import type { Serve } from '../transfer/transfer.ts'
 import { openDirectory } from '../trust/directory.ts'
 import { hashingInThread } from '../world/hashing.ts'
 import { type BusFaults, type SimBroker, simBroker } from './bus.ts'
 import { type BoardClock, type SimClock, simClock } from './clock.ts'
-import { type SimDisk, simDisk } from './disk.ts'
+import type { SimDisk } from './disk.ts'
 import {
   alive,
   archive,
@@ -32,10 +32,10 @@ import {
   keys,
   owner,
   topics,
-  undying,
   version,
 } from './fleet-ground.ts'
 import { type TrackerBoard, trackerBoard } from './fleet-tracker.ts'
+import { freshVolume, openPooled, type SimVolume, undying } from './fleet-volumes.ts'
 import { simSigner } from './keys.ts'
 import { type Life, life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
@@ -55,7 +55,11 @@ export interface Board {
   stop(): Promise<void>
   /** The index as it is on the disk, and the state beside it. */
   readonly index: Index
+  /** Each disk, with its index; the first is that of above. */
+  readonly volumes: readonly SimVolume[]
   readonly state: State
+  /** How warm its disk is. */
+  celsius: number | undefined
   /** Of a fleet with UPSes. */
   readonly power: PoweredBoard | undefined
   /** The disk is thrown away, and an empty one adopted under the same name. The board must not run. */
@@ -127,7 +131,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
       ...(options.slow ? { slow: options.slow } : {}),
-      ...(options.cold ? { cold: options.cold } : {}),
+      ...(options.cold ? { cold: options.cold, disks: options.disks ?? 1 } : {}),
       ...(options.power ? { power: options.power } : {}),
       ...(options.floors ? { floors: options.floors } : {}),
     }),
@@ -169,18 +173,17 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   }
 }
 
-interface BoardOptions extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold' | 'floors'> {
+interface BoardOptions
+  extends Pick<FleetOptions, 'slow' | 'told' | 'power' | 'cold' | 'disks' | 'floors'> {
   readonly kind: PillarKind
 }
 
 function pillarBoard(ground: Ground, name: string, capacity: number, options: BoardOptions): Board {
   const clock = ground.time.board()
-  let state = openState(':memory:')
-  const fresh = (): Omit<Ours, 'state'> => ({
-    disk: simDisk({ capacity, clock }),
-    index: asyncIndex(openIndex(':memory:')),
-  })
+  const fresh = (): SimVolume => freshVolume(capacity, clock)
   let ours = fresh()
+  const more = Array.from({ length: (options.disks ?? 1) - 1 }, fresh)
+  const volumes = (): SimVolume[] => [ours, ...more]
   let pillar: Pillar | undefined
   let current = life()
   const power = options.power && poweredBoard(clock, options.power)
@@ -188,11 +191,8 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
   /** Gives what stops it. */
   async function open(own: Life, part: Living, supply?: Supply) {
     const begun = await openPillar(ground, name, {
-      own,
-      part,
-      ours: { ...ours, state },
-      options,
-      supply,
+      ...{ own, part, volumes: volumes(), options, supply },
+      celsius: () => board.celsius,
     })
     if (!own.dead()) pillar = begun
     return {
@@ -231,24 +231,33 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
     forget()
     pillar = undefined
   }
-  const forget = (): void =>
-    ours.disk.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
-  return {
-    ...{ name, clock, start, crash, power },
+  const forget = (): void => {
+    for (const [n, { disk }] of volumes().entries())
+      disk.crash(
+        ground.random.fork(
+          `${name}/crash/${ground.time.clock.monotonic()}${n === 0 ? '' : `/${n}`}`,
+        ),
+      )
+  }
+  const board: Board = {
+    ...{ name, clock, start, crash, power, celsius: undefined },
     get disk() {
       return ours.disk
     },
     get index() {
       return ours.index
     },
+    get volumes() {
+      return volumes()
+    },
     get state() {
-      return state
+      return ours.state
     },
     newDisk() {
-      ours = fresh()
+      ours = { ...fresh(), state: ours.state }
     },
     newBoard() {
-      state = openState(':memory:')
+      ours = { ...ours, state: openState(':memory:') }
     },
     running: () => pillar,
     async stop() {
@@ -257,13 +266,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
       current.die()
     },
   }
-}
-
-/** What a board keeps when its power goes. */
-interface Ours {
-  readonly disk: SimDisk
-  readonly index: Index
-  readonly state: State
+  return board
 }
 
 type Living = ReturnType<typeof alive>
@@ -274,31 +277,21 @@ async function openPillar(
   board: {
     readonly own: Life
     readonly part: Living
-    readonly ours: Ours
+    readonly volumes: readonly SimVolume[]
     readonly options: BoardOptions
     readonly supply: Supply | undefined
+    celsius(): number | undefined
   },
 ): Promise<Pillar> {
-  const { own, part, ours, supply } = board
-  const { kind, told, slow, power, cold, floors } = board.options
+  const { own, part, supply, celsius } = board
+  const { power, floors } = board.options
   const { world, connect, dial } = part
-  const { state } = ours
-  const bare = ours.disk.disk
-  const sleeper = cold?.(name, world, bare)
-  const mine: Disk = sleeper ?? (slow ? slowDisk(bare, world.clock, slow) : bare)
-  if ((await mine.stat('volume.json')) === undefined)
-    await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
+  const { store, state, end } = await openStored(world, name, board)
   const directory = await openDirectory(
     { keys, owner: owner.publicKey, archive, state },
     ground.sealed,
   )
-  const volume = { pillar: name, archive, reserveBytes: 0 }
-  const rows = mortal(own, undying(ours.index))
-  const store =
-    kind === 'file'
-      ? await openVolume(world, mine, rows, volume)
-      : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
-  return startPillar({
+  const pillar = await startPillar({
     ...{ world, name, version, store, directory, keys, topics, connect, dial },
     state: mortal(own, undying(state)),
     signer: simSigner(name),
@@ -309,10 +302,42 @@ async function openPillar(
     },
     retainMs: 30 * 24 * 3_600_000,
     scrubMs: 90 * 24 * 3_600_000,
+    celsius,
     ...(floors ? { floors } : {}),
-    ...(sleeper ? { sleeper } : {}),
     ...(supply === undefined ? {} : { supply, awayMs: power?.awayMs ?? usualPower.awayMs }),
   })
+  return { ...pillar, stop: (leave) => pillar.stop(leave).then(end) }
+}
+
+/** What it stores in. */
+async function openStored(
+  world: SimWorld,
+  name: string,
+  {
+    own,
+    volumes,
+    options,
+  }: {
+    readonly own: Life
+    readonly volumes: readonly SimVolume[]
+    readonly options: BoardOptions
+  },
+): Promise<{ store: Store; state: State; end(): Promise<void> }> {
+  const { kind, told, slow, cold } = options
+  const [ours] = volumes
+  if (!ours) throw new Error('no volume')
+  if (cold) return openPooled(world, own, volumes, { pillar: name, archive, kind, cold })
+  const bare = ours.disk.disk
+  const mine: Disk = slow ? slowDisk(bare, world.clock, slow) : bare
+  if ((await mine.stat('volume.json')) === undefined)
+    await adoptVolume(world, mine, { pillar: name, archive, volume: `volume-of-${name}`, kind })
+  const volume = { pillar: name, archive, reserveBytes: 0 }
+  const rows = mortal(own, undying(ours.index))
+  const store =
+    kind === 'file'
+      ? await openVolume(world, mine, rows, volume)
+      : await openChecksumVolume(world, mine, rows, { ...volume, told: told ?? false })
+  return { store, state: ours.state, end: async () => undefined }
 }
 
 async function simClient(ground: Ground, name: string, run: number, lan: boolean): Promise<Client> {

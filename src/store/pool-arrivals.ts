@@ -1,4 +1,5 @@
 /** Volumes that come, fall silent, answer again and go, while the pillar runs. */
+import type { Sleeper } from '../bay/bay.ts'
 import type { Index } from '../index/index.ts'
 import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
@@ -25,9 +26,15 @@ export interface Opened {
   readonly index: Index
 }
 
+export interface Arriving {
+  open(opening: Opening): Promise<Opened>
+  /** Its disk sleeps while nothing is asked of it. */
+  readonly sleeper?: Sleeper | undefined
+}
+
 export interface Arrivals {
   /** Takes a volume; resolves when it is looked through and asked from now on. */
-  attach(id: string, open: (opening: Opening) => Promise<Opened>): Promise<void>
+  attach(id: string, arriving: Arriving): Promise<void>
   /** It is not here any more: what is under way on it fails, all else goes on. */
   detach(id: string, why: 'missing' | 'ejected'): void
   /**
@@ -53,10 +60,11 @@ export interface ArrivalParts extends PoolParts {
 const drainMs = 250
 
 export function arrivals(parts: ArrivalParts): Arrivals {
-  const { world, members, stamps, answering, group, tell } = parts
+  const { world, members, stamps, answering, group } = parts
   const oneAtATime = lock()
   const alarm = alarming(parts)
   const join = joining(parts, alarm)
+  const hear = hearing(parts, alarm)
 
   async function resume(member: Member): Promise<void> {
     member.state = 'joining'
@@ -78,21 +86,19 @@ export function arrivals(parts: ArrivalParts): Arrivals {
       if (member?.state === 'ready' && members.known.size > 1) void oneAtATime(() => resume(member))
     }
   }
-  async function opened(id: string, open: (opening: Opening) => Promise<Opened>): Promise<Member> {
+  async function opened(id: string, { open, sleeper }: Arriving): Promise<Member> {
     const { slot } = await members.remember(id)
-    const own = pulse(world.clock, (silent) => changed(id, silent))
+    // One that is woken is waited for.
+    const own = pulse(world.clock, (silent) => changed(id, silent), sleeper?.isAwaited)
     try {
       const found = await open({
         pulse: own,
         indexed: (index) => stamps.of(own.watch(index)),
         group: (collection) => group.of(id, collection),
       })
-      const member: Member = { id, slot, ...found, pulse: own, state: 'joining' }
+      const member: Member = { id, slot, ...found, pulse: own, sleeper, state: 'joining' }
       members.here.set(id, member)
-      member.store.watch((news) => {
-        // Of one that is gone all has been said.
-        if (members.here.get(id) === member) tell(news)
-      })
+      hear(member)
       await join(member)
       return member
     } catch (error) {
@@ -117,9 +123,9 @@ export function arrivals(parts: ArrivalParts): Arrivals {
     alarm(`volume ${id} is not there any more; the others go on`)
   }
   return {
-    attach: (id, open) =>
+    attach: (id, arriving) =>
       oneAtATime(async () => {
-        const member = await opened(id, open)
+        const member = await opened(id, arriving)
         member.state = 'ready'
         world.log.info('volume.here', { volume: id, volumes: members.here.size })
         if (members.known.get(id)?.gone) await members.note(id, { gone: undefined })
@@ -135,6 +141,20 @@ export function arrivals(parts: ArrivalParts): Arrivals {
       await member.pulse.orSilent(member.store.close())
       detach(id, 'ejected')
     },
+  }
+}
+
+/** What a volume has to tell, and what its disk has. */
+function hearing({ members, tell }: ArrivalParts, alarm: Alarming): (member: Member) => void {
+  return (member) => {
+    // Of one that is gone all has been said.
+    const isHere = (): boolean => members.here.get(member.id) === member
+    member.store.watch((news) => {
+      if (isHere()) tell(news)
+    })
+    member.sleeper?.whenFailed((why) => {
+      if (isHere()) alarm(`the disk of volume ${member.id} could not be woken: ${why}`)
+    })
   }
 }
 

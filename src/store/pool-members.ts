@@ -1,4 +1,5 @@
 /** The volumes of a pillar: which are known, which are here, and asking those that answer. */
+import type { Sleeper } from '../bay/bay.ts'
 import type { CollectionSummary, Index } from '../index/index.ts'
 import type { State } from '../state/state.ts'
 import type { Pulse } from './pulse.ts'
@@ -11,6 +12,8 @@ export interface Member {
   readonly store: Store
   readonly index: Index
   readonly pulse: Pulse
+  /** Its disk sleeps while nothing is asked of it. */
+  readonly sleeper?: Sleeper | undefined
   /** Nothing is asked of it before it is known that no id of it stands on another volume; nothing new comes to a leaving one. */
   state: 'joining' | 'ready' | 'leaving'
   /** How many files it had when they were counted last. */
@@ -186,7 +189,8 @@ async function stateOf(id: string, known: Known, member: Member | undefined): Pr
   try {
     const answer = await pulse.orSilent(store.space())
     if (!answer) return { id, state: 'silent', text: silence }
-    const trouble = store.trouble()
+    const fault = member.sleeper?.fault()
+    const trouble = store.trouble() ?? (fault && `its disk could not be woken: ${fault}`)
     const state =
       trouble !== undefined ? 'failed' : member.state === 'joining' ? 'joining' : 'ready'
     return { id, state, space: answer.value, ...(trouble === undefined ? {} : { text: trouble }) }

@@ -85,7 +85,10 @@ export function poolReceiving(
   }
 
   return {
-    standing: async (files) => (await judging(files)).map(({ standing }) => standing),
+    standing: async (files) =>
+      (await judging(files)).map(({ standing, member }) =>
+        standing.is === 'welcome' && member ? { ...standing, volume: member.id } : standing,
+      ),
     accept: (request, files) => oneAtATime(() => accept(request, files)),
     incoming: (collection, id, replaces) =>
       incoming(parts, placed.get(keyOf({ collection, id })), track, { collection, id, replaces }),
@@ -191,6 +194,8 @@ const memberOf = (member: Member | undefined, { is }: Standing): Pick<Judged, 'm
 interface Room {
   bytes: number
   takesNew: boolean
+  /** What speaks against it: it would have to be woken, or could not be. */
+  against: 'nothing' | 'sleep' | 'fault'
 }
 type Rooms = Map<Member, Room>
 
@@ -202,9 +207,15 @@ async function openRooms({ members }: PoolParts): Promise<Rooms> {
       {
         bytes: value.bytesOpen,
         takesNew: member.state === 'ready' && member.store.trouble() === undefined,
+        against: against(member),
       },
     ]),
   )
+}
+
+function against({ sleeper }: Member): Room['against'] {
+  if (sleeper === undefined || !sleeper.asleep()) return 'nothing'
+  return sleeper.fault() === undefined ? 'sleep' : 'fault'
 }
 
 /** Only to compare: the volume itself reckons to the byte. */
@@ -213,7 +224,10 @@ const needed = ({ store }: Member, { size }: NewFile): number =>
 
 function take(rooms: Rooms, member: Member, file: NewFile): void {
   const room = rooms.get(member)
-  if (room) room.bytes -= needed(member, file)
+  if (!room) return
+  room.bytes -= needed(member, file)
+  // One is woken for all of them.
+  if (room.against === 'sleep') room.against = 'nothing'
 }
 
 /** What the volumes say of one file that is offered. */
@@ -298,8 +312,15 @@ function judgeOne(
       (value.partial?.checksum === file.checksum && value.partial.size === file.size),
   )
   const room = ({ member }: { member: Member }): number => rooms.get(member)?.bytes ?? 0
+  /** Without a disk that has to be woken, if it can be. */
+  const worth = ({ member }: { member: Member }): number => {
+    const { bytes = 0, against = 'fault' } = rooms.get(member) ?? {}
+    return bytes < needed(member, file) ? 0 : { fault: 1, sleep: 2, nothing: 3 }[against]
+  }
   const best =
-    begun?.value.standing.is === 'welcome' ? begun : open.sort((a, b) => room(b) - room(a))[0]
+    begun?.value.standing.is === 'welcome'
+      ? begun
+      : open.sort((a, b) => worth(b) - worth(a) || room(b) - room(a))[0]
   const fits = best && (best === begun || room(best) >= needed(best.member, file))
   if (!best || !fits || best.value.standing.is !== 'welcome')
     return { standing: { is: 'noSpace', bytesFree: Math.max(0, best ? room(best) : 0) } }

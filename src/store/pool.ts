@@ -16,10 +16,12 @@ import { shadows } from './pool-overlap.ts'
 import { type PoolParts, poolReading, storedOn } from './pool-reading.ts'
 import { poolReceiving } from './pool-receiving.ts'
 import { poolProving, poolRemoving, poolTrail } from './pool-removing.ts'
+import { poolSleeping } from './pool-sleeping.ts'
 import { stamps } from './stamps.ts'
-import type { Store, VolumeState } from './store.ts'
+import type { Sleeping, Store, VolumeState } from './store.ts'
 
 export interface Pool extends Store, Arrivals {
+  readonly sleeping: Sleeping
   readonly volumes: () => Promise<VolumeState[]>
   has(id: string): boolean
   /** The counts of each volume that answers, by its id. */
@@ -67,6 +69,7 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     kind: options.kind,
     volumes: members.states,
     away: members.away,
+    sleeping: poolSleeping(members),
     watch: news.watch,
     onReturn: back.listen,
     has: (id) => members.here.has(id),
@@ -76,8 +79,8 @@ export async function openPool(world: World, state: State, options: PoolOptions)
     },
     forget: members.forget,
     ...coming,
-    async attach(id, open) {
-      await coming.attach(id, open)
+    async attach(id, arriving) {
+      await coming.attach(id, arriving)
       if (halted !== undefined) members.here.get(id)?.store.halt(halted)
     },
     halt(why) {

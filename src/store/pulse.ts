@@ -16,8 +16,12 @@ export interface Pulse {
   stop(): void
 }
 
-/** `changed` is told when the volume falls silent, and when it answers again. */
-export function pulse(clock: Clock, changed: (silent: boolean) => void): Pulse {
+/** `changed` is told when the volume falls silent, and when it answers again; while it is excused it is not silent. */
+export function pulse(
+  clock: Clock,
+  changed: (silent: boolean) => void,
+  isExcused: () => boolean = () => false,
+): Pulse {
   const stopping = new AbortController()
   const listeners = new Set<() => void>()
   let [waiting, last, silent, looking] = [0, 0, false, false]
@@ -28,6 +32,7 @@ export function pulse(clock: Clock, changed: (silent: boolean) => void): Pulse {
     looking = true
     while (waiting > 0 && !stopping.signal.aborted) {
       await clock.sleep(limits.pulseMs, stopping.signal)
+      if (isExcused()) last = clock.monotonic()
       const still = waiting > 0 && long === 0 && clock.monotonic() - last >= limits.silentMs
       if (stopping.signal.aborted || silent || !still) continue
       silent = true

@@ -26,8 +26,8 @@ export type Replaced = Pick<Doomed, 'checksum' | 'version'>
 
 /** What the store says to a file that is offered. */
 export type Standing =
-  /** May come: absent, or partly here and waiting for the rest. */
-  | { readonly is: 'welcome' }
+  /** May come: absent, or partly here and waiting for the rest; to which volume, where there may be several. */
+  | { readonly is: 'welcome'; readonly volume?: string }
   /** These very bytes are stored. */
   | { readonly is: 'held'; readonly file: StoredFile }
   /** Other bytes are stored or being received under this id. */
@@ -215,6 +215,22 @@ export interface VolumeState {
   readonly text?: string
 }
 
+/** What is to be known of disks that sleep while nothing is asked of them. */
+export interface Sleeping {
+  /** Whether one of them sleeps. */
+  asleep(): boolean
+  /** Until all these could be read, milliseconds. */
+  msToRead(files: readonly (StoredFile | undefined)[]): number
+  /** Until all that is welcome could be written, milliseconds. */
+  msToWrite(standings: readonly Standing[]): number
+  /** All the time in which one or more were being woken, milliseconds. */
+  msWaking(): number
+  /** What nobody waits for is done together, once in so long, milliseconds; 0 when none of them sleeps. */
+  workEveryMs(): number
+  /** So that one disk after the other is woken, and each once. */
+  byDisk(files: readonly StoredFile[]): StoredFile[]
+}
+
 /** Something that people are to hear of: the volume has failed, or found and mended damage of its own books. */
 export interface News {
   readonly code: 'COMPONENT_FAILURE' | 'INTEGRITY_ISSUE' | 'CHECKSUM_ALARM'
@@ -255,6 +271,8 @@ export interface Store
   receivingCount(): Promise<number>
   /** Of each volume that is known, where there may be several. */
   volumes?(): Promise<VolumeState[]>
+  /** Where disks may sleep. */
+  readonly sleeping?: Sleeping
   /** Undefined while all volumes answer, else which do not: what is on them is not found, and may still be there. */
   away?(): string | undefined
   /** Tells of requests that a volume remembers which has come back. */

@@ -2,6 +2,7 @@
  * Taking a disk that is mounted somewhere: recognised by its `volume.json` and its file system, never by where it is. What
  * is not ours, or twice there, is refused, and nothing is written to it.
  */
+import type { Sleeper } from '../bay/bay.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { Index } from '../index/index.ts'
 import type { PillarKind } from '../protocol/scalars.ts'
@@ -10,6 +11,7 @@ import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { readIdentity, type VolumeIdentity, WrongVolume } from './identity.ts'
 import { openPool, type Pool } from './pool.ts'
+import type { Opened, Opening } from './pool-arrivals.ts'
 import { type Mirrored, openMirrored } from './pool-state.ts'
 import type { Store } from './store.ts'
 import type { VolumeOptions } from './volume.ts'
@@ -21,6 +23,8 @@ export interface Candidate {
   /** UUID of the file system, where the system tells it. */
   readonly fileSystem?: string | undefined
   readonly disk: Disk
+  /** The disk sleeps while nothing is asked of it. */
+  readonly sleeper?: Sleeper
   /** Rejects with the code `busy` when somebody else has it. */
   openIndex(identity: VolumeIdentity): Promise<Index>
   openState(): Promise<State>
@@ -90,11 +94,12 @@ export async function openVolumes(
   const pool = await openPool(world, state, owner)
   const held = new Map<string, Recognised>()
   const attach = async (one: Recognised): Promise<void> => {
-    await pool.attach(one.volume, async (opening) => {
+    const open = async (opening: Opening): Promise<Opened> => {
       const index = opening.indexed(one.index)
       const disk = opening.pulse.watch(one.disk)
       return { index, store: await openStore(disk, index, { group: opening.group }) }
-    })
+    }
+    await pool.attach(one.volume, { open, sleeper: one.sleeper })
     held.set(one.volume, one)
   }
   for (const one of found.values()) await attach(one)

@@ -24,7 +24,7 @@ const basics = {
   },
   'broker.url': {
     type: 'text',
-    doc: 'Where the broker is to be reached, e.g. mqtts://archive.example.org:8883.',
+    doc: 'Where the broker is to be reached, e.g. mqtts://archive.example.org:8443, or wss://archive.example.org:8443/mqtt where nothing but HTTPS gets out.',
   },
   'broker.identity': {
     type: 'text',
@@ -70,19 +70,38 @@ const bay = {
   'bay.index': {
     type: 'path',
     optional: true,
-    doc: 'Folder on another medium for the index of the disk; with it, the disk sleeps while nothing is asked of it.',
+    doc: 'Folder on another medium for the indexes of the disks; with it, those that are named here sleep while nothing is asked of them.',
   },
   'bay.controller': {
     type: 'path',
     optional: true,
-    doc: 'Serial line of the controller that switches its power: /dev/serial/by-id/...; when absent the disk stops by a timer of its own.',
+    doc: 'Serial line of the controller that switches their power: /dev/serial/by-id/...; when absent the disks stop by timers of their own.',
   },
   'bay.baud': { type: 'number', default: 9600, doc: 'Speed of that line.' },
-  'bay.slot': { type: 'number', default: 0, doc: 'Which bay it is in, counted from 0.' },
+  'bay.slot': {
+    type: 'number',
+    default: 0,
+    doc: 'Which bay the disk at volume.mount is in, counted from 0.',
+  },
+  'bay.slots': {
+    type: 'list',
+    default: [],
+    doc: 'The bays of the disks at volume.mounts, in their order; one without a bay does not sleep.',
+  },
+  'bay.on-max': {
+    type: 'number',
+    optional: true,
+    doc: 'So many disks may have power at a time; when absent, as many as the controller allows.',
+  },
   'bay.linger': {
     type: 'duration',
     default: '3min',
-    doc: 'It sleeps when nothing was asked of it for so long.',
+    doc: 'A disk sleeps when nothing was asked of it for so long.',
+  },
+  'bay.stop': {
+    type: 'list',
+    default: [],
+    doc: 'Without a controller: program and arguments that are run to stop a disk when it is to sleep; the place where it is mounted is added. When absent, it stops by its own timer.',
   },
   'bay.work-every': {
     type: 'duration',
@@ -240,7 +259,7 @@ export const trackerShape = {
   'broker.listen': {
     type: 'text',
     default: '',
-    doc: 'Host and port for the embedded broker; empty when broker.url is that of another one.',
+    doc: 'Host and port for the embedded broker; exchange when it is to have none of its own: it is always found at that of the exchange, too. Empty when broker.url is that of another one.',
   },
   'exchange.listen': {
     type: 'text',
@@ -278,6 +297,11 @@ export const trackerShape = {
     type: 'duration',
     default: '1min',
     doc: 'How long a difference between pillars must stand before it is repaired: most heal themselves.',
+  },
+  'renewal.grace': {
+    type: 'duration',
+    default: '730d',
+    doc: 'For so long after the end of its certificate a member that is not revoked may still get a new one.',
   },
   'owner-key': {
     type: 'path',

@@ -3,11 +3,12 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ConnectBus } from '../bus/bus.ts'
 import { mqttBus } from '../bus/mqtt.ts'
+import { webSocketPath } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { timeValue } from '../protocol/scalars.ts'
 import { type Topics, topicsUnder } from '../protocol/topics.ts'
 import type { State } from '../state/state.ts'
-import { httpsDial } from '../transfer/https.ts'
+import { type Dialler, httpsDial } from '../transfer/https.ts'
 import { pacedDial, paceOf } from '../transfer/pace.ts'
 import { drop } from '../transfer/pull.ts'
 import type { Address, Dial } from '../transfer/transfer.ts'
@@ -42,17 +43,22 @@ export type TrackerAddress = Partial<
 
 export interface Member {
   readonly name: string
+  /** `cert` is another after `certify`. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
   readonly keys: Keys
-  readonly signer: Signer
+  readonly signer: Signer & { readonly publicKey: string }
   readonly directory: Directory
   readonly topics: Topics
-  readonly dial: Dial & { close(): void }
+  readonly dial: Dial & Dialler
   readonly connect: ConnectBus
   /** When what can wait may go by the tracker's exchange. */
   readonly windows: Windows
   /** What the tracker's clock said, in milliseconds since 1970; undefined when there is nobody to ask. */
   refresh(): Promise<number | undefined>
+  /** Where the tracker may be, for who has no certificate that counts. */
+  trackers(): Address[]
+  /** From now on this is our certificate, of the same key. */
+  certify(certificate: string): void
 }
 
 /** Reads key and certificates and opens the directory, with the document that lies beside them or a newer one. */
@@ -85,7 +91,7 @@ export async function openMember(
     connect:
       connect ??
       mqttBus({
-        url: () => brokersOf(directory, config['broker.url']),
+        url: () => brokersOf(directory, config),
         ...{ identity: config['broker.identity'], tls, world },
       }),
     windows: windowsOf({
@@ -96,6 +102,11 @@ export async function openMember(
       counts: ({ identity }) => identity === config['tracker.identity'],
     }),
     refresh,
+    trackers: () => trackerAt(config, directory),
+    certify(cert) {
+      tls.cert = cert
+      dial.certify(cert)
+    },
   }
 }
 
@@ -107,7 +118,7 @@ function limited(
 ): Member['dial'] {
   if (limit === undefined) return dial
   const slow = pacedDial(dial, paceOf(clock, limit), ({ identity }) => identity === tracker)
-  return Object.assign(slow, { close: () => dial.close() })
+  return Object.assign(slow, { close: dial.close, certify: dial.certify })
 }
 
 /** The document that came with key and certificate; a newer one is kept in the state. */
@@ -140,10 +151,22 @@ export function keepBeside(
 }
 
 /** The newest first, once the tracker has moved; what the configuration says is never forgotten. */
-function brokersOf(directory: Directory, configured: string): string[] {
-  const { brokers = [] } = directory.document()
+function brokersOf(directory: Directory, config: MemberConfig & TrackerAddress): string[] {
+  const { brokers = [], exchanges } = directory.document()
   const usable = brokers.filter((one) => one.startsWith('mqtts:') && URL.canParse(one))
-  return [...new Set([...usable, configured])]
+  const trackers = [...exchanges.flatMap(({ urls }) => urls), config['tracker.url'] ?? '']
+  const all = [...usable, config['broker.url']].flatMap((one) => [one, ...otherWay(one, trackers)])
+  return [...new Set(all)]
+}
+
+/** Where broker and exchange share a port, there is MQTT in WebSockets for networks that look at what is spoken. */
+function otherWay(broker: string, trackers: readonly string[]): string[] {
+  const one = URL.parse(broker)
+  const isShared = trackers.some((tracker) => {
+    const other = URL.parse(tracker)
+    return one?.hostname === other?.hostname && one?.port === (other?.port || '443')
+  })
+  return one?.protocol === 'mqtts:' && isShared ? [`wss://${one.host}${webSocketPath}`] : []
 }
 
 /** Where the tracker may be: once it has moved, as the owner says, and then as the configuration does. */

@@ -138,7 +138,7 @@ async function landingFor(
   })
   async function* read(offset: number, length: number): AsyncGenerator<Uint8Array> {
     for (let at = offset; at < offset + length; ) {
-      const wanted = Math.min(limits.chunkBytes, offset + length - at)
+      const wanted = Math.min(limits.offeredChunkBytes, offset + length - at)
       const some = await disk.read(path, at, wanted)
       if (some.length === 0) throw new Error(`${path} ends at ${at}`)
       yield some

@@ -1,4 +1,5 @@
 /** Who is let in at an exchange: members by their certificates, and where it is wanted those who have none yet. */
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { identityOf, keyIn } from '../trust/keys.ts'
 import type { PublicKey } from '../trust/trust.ts'
@@ -10,6 +11,8 @@ export interface DoorOptions {
   readonly strangers?: Serve
   /** Whether this identity may come in with this key; for revocation. Without it every valid certificate may. */
   admit?(identity: string, key: PublicKey): boolean
+  /** Takes members who speak MQTT on the same port, by ALPN or WebSocket. Without it only HTTP is spoken. */
+  mqtt?(stream: Duplex, identity: string, key: PublicKey): void
 }
 
 export interface DoorLimits {
@@ -23,6 +26,8 @@ export interface DoorLimits {
 export interface Guest {
   readonly peer: string
   readonly serve: Serve
+  /** That he has proved; absent of strangers. */
+  readonly key?: PublicKey
 }
 
 export interface Door {
@@ -32,19 +37,14 @@ export interface Door {
   guest(socket: TLSSocket): Guest | undefined
 }
 
-interface Known extends Guest {
-  /** Absent of strangers. */
-  readonly key?: PublicKey
-}
-
 export function door(options: DoorOptions, limits: DoorLimits): Door {
   const { serve, strangers, admit } = options
-  const guests = new WeakMap<TLSSocket, Known>()
+  const guests = new WeakMap<TLSSocket, Guest>()
   const counts = new Map<string, number>()
-  const stillMay = ({ peer, key }: Known): boolean =>
+  const stillMay = ({ peer, key }: Guest): boolean =>
     key === undefined || admit === undefined || admit(peer, key)
 
-  function known(socket: TLSSocket): Known | undefined {
+  function known(socket: TLSSocket): Guest | undefined {
     const certificate = socket.getPeerX509Certificate()
     if (certificate === undefined)
       return strangers && { peer: socket.remoteAddress ?? '', serve: strangers }

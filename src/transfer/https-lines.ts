@@ -18,7 +18,8 @@ interface Place {
   session: Buffer | undefined
 }
 
-export function openLines(tls: ConnectionOptions): Lines {
+/** @param tls as it is now: our certificate may be renewed */
+export function openLines(tls: () => ConnectionOptions): Lines {
   const places = new Map<string, Place>()
   const open = new Set<Line>()
   let closed: Error | undefined
@@ -37,7 +38,7 @@ export function openLines(tls: ConnectionOptions): Lines {
       place.session = session
     }
     const { session } = place
-    const line = openLine(to, { ...tls, keep, ...(session ? { session } : {}) }, connectMs)
+    const line = openLine(to, { ...tls(), keep, ...(session ? { session } : {}) }, connectMs)
     line.ready.catch(() => {
       place.session = undefined
     })

@@ -1,9 +1,11 @@
 import { constants, X509Certificate } from 'node:crypto'
-import { Agent, createServer } from 'node:https'
+import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { createSecureContext, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { allowances } from '../door/allowance.ts'
 import { boundHandshakes, type HandshakeLimits } from '../door/flood.ts'
+import { proxiedAgent, proxyFor } from '../door/proxy.ts'
+import { webSockets } from '../door/websocket.ts'
 import { limits } from '../limits.ts'
 import { cipherOrder } from '../system/cpu.ts'
 import { identityOf, keyIn, type Pem } from '../trust/keys.ts'
@@ -14,7 +16,7 @@ import { attempt, type Pool } from './https-call.ts'
 import { cutDawdlers } from './https-dawdle.ts'
 import { type DoorLimits, type DoorOptions, door } from './https-door.ts'
 import { openLines } from './https-lines.ts'
-import { Cut, type Dial, Unreachable } from './transfer.ts'
+import { type Address, Cut, type Dial, Unreachable } from './transfer.ts'
 
 /** Certificate of the archive's authority, and our own with its key. */
 export interface Credentials {
@@ -60,6 +62,8 @@ export interface Served {
   readonly port: number
   /** Breaks the connections of those who would not be let in any more. */
   recheck(): void
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: Pem): void
   /** Breaks what is open; resolves once no connection is left. */
   close(): Promise<void>
 }
@@ -74,20 +78,33 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
     noDelay: true,
   }) as const
 
+function goesByProxy({ url }: Address): boolean {
+  const { hostname = '', port } = URL.parse(url) ?? {}
+  try {
+    return proxyFor(hostname.replace(/^\[|\]$/g, ''), Number(port || 443)) !== undefined
+  } catch {
+    // What is wrong with it is told where it is dialled.
+    return true
+  }
+}
+
+export interface Dialler {
+  /** Our certificate is another from now on, of the same key. */
+  certify(certificate: Pem): void
+  close(): void
+}
+
 /**
- * Dials over a bounded pool of kept connections for each address and identity; uploads, which Node.js's own client does, over
- * another one. A kept connection that turns out to
- * be dead is replaced, as long as nothing of the body was sent.
+ * Dials over a bounded pool of kept connections for each address and identity; uploads, and what goes by a proxy, by Node.js's
+ * own client over another one. A kept connection that turns out to be dead is replaced, as long as nothing of the body was sent.
  */
-export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): void } {
+export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
   const checkServerIdentity = (identity: string, certificate: PeerCertificate) =>
     notNamed(identity, certificate, admit)
-  const lines = openLines({
-    ...tlsOptions(tls),
-    secureContext: createSecureContext(tlsOptions(tls)),
-    checkServerIdentity,
-  })
-  const agent = new Agent({
+  const contextOf = (mine: Dialling['tls']) => createSecureContext(tlsOptions(mine))
+  let secureContext = contextOf(tls)
+  const lines = openLines(() => ({ ...tlsOptions(tls), secureContext, checkServerIdentity }))
+  const agent = proxiedAgent({
     ...tlsOptions(tls),
     keepAlive: true,
     scheduling: 'lifo',
@@ -108,7 +125,7 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): vo
       if (pool.closed) throw new Unreachable('this dialler is closed')
       if (options.signal?.aborted) throw new Cut('aborted')
       const answer =
-        request.method === 'PATCH'
+        request.method === 'PATCH' || goesByProxy(to)
           ? await attempt(pool, to, request, options)
           : await lines.ask(to, request, options)
       if (answer !== 'stale') return answer
@@ -123,7 +140,11 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & { close(): vo
     lines.close(new Cut('this dialler was closed'))
     agent.destroy()
   }
-  return Object.assign(dial, { close })
+  const certify = (cert: Pem): void => {
+    Object.assign(agent.options, { cert })
+    secureContext = contextOf({ ...tls, cert })
+  }
+  return Object.assign(dial, { close, certify })
 }
 
 /**
@@ -145,15 +166,11 @@ function notNamed(
     : undefined
 }
 
-/**
- * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
- * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
- */
-export async function httpsServe(serving: Serving): Promise<Served> {
-  const { world } = serving
-  const bounds: ServeLimits = { ...limits, ...serving.limits }
+/** Listens to nobody yet. */
+function newServer(serving: Serving, bounds: ServeLimits): Server {
   const server = createServer({
     ...tlsOptions(serving.tls),
+    ...(serving.mqtt ? { ALPNProtocols: ['mqtt', 'http/1.1'] } : {}),
     requestCert: true,
     // Where strangers are answered, a wrong certificate is turned away by the door, before anything is read.
     rejectUnauthorized: serving.strangers === undefined,
@@ -170,7 +187,17 @@ export async function httpsServe(serving: Serving): Promise<Served> {
   server.timeout = bounds.transferIdleMs
   // All of them are read, or none: what lies beyond a bound would be left out without a word.
   server.maxHeadersCount = 0
-  boundHandshakes(server, world, bounds)
+  return server
+}
+
+/**
+ * Answers peers whose certificate our authority issued, under the name that it proves. Rejects when the address
+ * cannot be listened on. The maker of an answer's body may use a chunk again once the next one is asked for.
+ */
+export async function httpsServe(serving: Serving): Promise<Served> {
+  const { world } = serving
+  const bounds: ServeLimits = { ...limits, ...serving.limits }
+  const server = newServer(serving, bounds)
   const sockets = new Set<Socket>()
   const secured = new Set<TLSSocket>()
   const exchanges = new Map<Socket, Exchange>()
@@ -182,13 +209,29 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
+  // Node.js would begin to read HTTP before the door has decided, and whatever is spoken.
+  const toHttp = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
   server.on('secureConnection', (socket) => {
     if (!entrance.opens(socket)) return void socket.destroy()
-    const { peer = '' } = entrance.guest(socket) ?? {}
+    const { peer = '', key } = entrance.guest(socket) ?? {}
     secured.add(socket)
     paces.enter(peer)
     socket.once('close', () => secured.delete(socket) && paces.leave(peer))
+    if (socket.alpnProtocol !== 'mqtt') for (const begin of toHttp) begin.call(server, socket)
+    else if (key === undefined) socket.destroy()
+    else serving.mqtt?.(socket, peer, key)
   })
+  boundHandshakes(server, world, bounds)
+  const { mqtt } = serving
+  if (mqtt) {
+    const isMember = (socket: TLSSocket) => entrance.guest(socket)?.key !== undefined
+    const upgrade = webSockets(isMember, (stream, socket) => {
+      const { peer = '', key = '' } = entrance.guest(socket) ?? {}
+      mqtt(stream, peer, key)
+    })
+    server.on('upgrade', (request, socket, head) => upgrade(request, socket as TLSSocket, head))
+  }
   server.on('timeout', (socket: Socket) => {
     const exchange = exchanges.get(socket)
     if (exchange === undefined || exchange.waiting) socket.destroy()
@@ -219,6 +262,7 @@ export async function httpsServe(serving: Serving): Promise<Served> {
     recheck() {
       for (const socket of secured) if (!entrance.guest(socket)) socket.destroy()
     },
+    certify: (cert) => server.setSecureContext(tlsOptions({ ...serving.tls, cert })),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

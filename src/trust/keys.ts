@@ -92,6 +92,10 @@ export const keyOfCertificate = (certificate: Pem): PublicKey =>
 /** The same of a certificate that was read already. */
 export const keyIn = (certificate: X509Certificate): PublicKey => textOf(certificate.publicKey)
 
+/** When a certificate ends, milliseconds since 1970. */
+export const endOfCertificate = (certificate: Pem): number =>
+  Date.parse(new X509Certificate(certificate).validTo)
+
 /** The identity a certificate proves; undefined when it names none. Throws when it is no certificate. */
 export const nameOfCertificate = (certificate: Pem): string | undefined =>
   identityOf(new X509Certificate(certificate))

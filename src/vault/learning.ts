@@ -43,8 +43,11 @@ export interface Learning {
 export const learntFact = 'catalogue learnt at'
 const readFact = (collection: string, pillar: string): string => `read ${collection} ${pillar}`
 const actor = { actor: 'rebuild', conversation: '' }
-/** Texts fetched at a time. */
+/** Of the listing of one pillar, in memory at a time. */
+const infosMax = 16_384
+/** Texts fetched at a time, and those that are made durable together. */
 const textsAtATime = 64
+const adoptedAtOnce = 512
 
 export function learning(parts: VaultParts, work: Settling): Learning {
   const { world, view, directory } = parts
@@ -75,12 +78,17 @@ export function learning(parts: VaultParts, work: Settling): Learning {
             return fragments && unread.length >= copiesMin ? unread : []
           }),
     async learn(collection, pillar, listing, texts) {
-      const infos: Fragment[] = []
+      const pillars = directory.collection(collection)?.pillars ?? [pillar]
+      let infos: Fragment[] = []
+      let news = 0
       for await (const { id, size, checksum } of listing) {
         const named = fragmentOfFileId(id)
         if (named?.kind === 'info' && named.hash === checksum) infos.push({ ...named, size })
+        if (infos.length < infosMax) continue
+        news += await read(collection, turned(pillar, pillars, infos), texts)
+        infos = []
       }
-      const news = await read(collection, turned(pillar, infos), texts)
+      news += await read(collection, turned(pillar, pillars, infos), texts)
       const now = world.clock.now()
       const key = readFact(collection, pillar)
       const facts: ViewChange[] = [{ do: 'fact', key, value: `${now}` }]
@@ -133,6 +141,11 @@ function reading(parts: VaultParts, { alone, isHere }: Settling, told: () => voi
   ): Promise<number> => {
     let news = 0
     let at = 0
+    const waiting: Learnt[] = []
+    const take = async (): Promise<void> => {
+      const some = waiting.splice(0)
+      news += await alone(() => adopt(collection, some))
+    }
     while (at < fragments.length) {
       const unknown = new Map<string, Fragment>()
       for (; at < fragments.length && unknown.size < textsAtATime; at++) {
@@ -150,8 +163,11 @@ function reading(parts: VaultParts, { alone, isHere }: Settling, told: () => voi
         const { id, version } = about
         learnt.push({ told: about, entry: { collection, id, version, text, fragment } })
       }
-      news += await alone(() => adopt(collection, learnt))
+      waiting.push(...learnt)
+      // The first at once: from then on it is known that there is something to learn.
+      if (news === 0 || waiting.length >= adoptedAtOnce) await take()
     }
+    await take()
     return news
   }
 }
@@ -188,9 +204,8 @@ function newest(all: readonly Learnt[]): Learnt[] {
 }
 
 /** Begun elsewhere for each pillar: those that are read at the same time do not all bring the same. */
-function turned<T>(pillar: string, all: readonly T[]): readonly T[] {
-  const salt = [...pillar].reduce((sum, one) => (sum * 31 + one.charCodeAt(0)) % 65_521, 7)
-  const begin = Math.floor((salt / 65_521) * all.length)
+function turned<T>(pillar: string, pillars: readonly string[], all: readonly T[]): readonly T[] {
+  const begin = Math.floor((Math.max(0, pillars.indexOf(pillar)) / pillars.length) * all.length)
   return [...all.slice(begin), ...all.slice(0, begin)]
 }
 

@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts'
 import type { Distribution, Fetch } from '../tracker/roles.ts'
 import type { Directory } from '../trust/directory.ts'
 import type { Entry, View, ViewChange, ViewFile } from '../view/view.ts'
-import { lock } from '../world/lock.ts'
+import { gate, lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import { entryOf, understood } from './text.ts'
 
@@ -71,6 +71,7 @@ export type Settling = ReturnType<typeof settling>
 export function settling(parts: VaultParts) {
   const { disk, volume, view, distribution, directory, signal } = parts
   const one = lock()
+  const cut = cutting(parts)
   const unsafe = unsafeIds()
   const busy = new Map<string, Promise<void>>()
 
@@ -81,15 +82,14 @@ export function settling(parts: VaultParts) {
   async function goalOf(collection: string, id: string): Promise<Goal | 'changed' | undefined> {
     const [row] = await volume.stored(collection, [id])
     const here = row !== undefined && (await isHere(row))
-    const cut =
-      row && ((await view.slices(fileOf(row))) ?? (here ? await slicesOf(parts, row) : []))
+    const known = row && ((await view.slices(fileOf(row))) ?? (here ? await cut(row) : []))
     return one(async () => {
       const [now] = await volume.stored(collection, [id])
       if (now?.sequence !== row?.sequence) return 'changed'
       const stone = row ? undefined : await buried(volume, collection, id)
       const about = row ?? stone
       if (!about) return undefined
-      const slices = cut ?? []
+      const slices = known ?? []
       const total = slices.reduce((sum, { size }) => sum + size, 0)
       if (row && total !== row.size) throw new Error(`nobody knows of what ${id} consists`)
       const old = await view.entry(collection, id)
@@ -179,6 +179,15 @@ export function entryFor(
   return entryOf(world, { collection, id, version, state, size, checksum, mtime, slices })
 }
 
+/** A batch of files comes to its end at once: as few are read at a time as keep the processor busy. */
+function cutting(parts: VaultParts) {
+  const slots = gate(2)
+  return async (row: StoredFile): Promise<Fragment[]> => {
+    const leave = await slots.enter()
+    return slicesOf(parts, row).finally(leave)
+  }
+}
+
 /** Reads the payload and names its slices. */
 async function slicesOf(
   { world, volume, directory, signal }: VaultParts,
@@ -218,7 +227,7 @@ function sourceOf(
       const end = offset + length
       while (from < end && (await disk.stat(path))) {
         const some = await disk
-          .read(path, (place ?? 0) + from, Math.min(limits.chunkBytes, end - from))
+          .read(path, (place ?? 0) + from, Math.min(limits.offeredChunkBytes, end - from))
           .catch(() => new Uint8Array(0))
         if (some.length === 0) break
         yield some

@@ -1,102 +1,27 @@
 // A pillar whose disk sleeps: woken for work, never by us otherwise, and honest about the time it takes.
 
 import t from 'tap'
-import type { Mount } from '../../src/bay/bay.ts'
 import { coldDisk } from '../../src/bay/cold-disk.ts'
-import { controller } from '../../src/bay/controller.ts'
-import { poweredBay, selfSleepingBay } from '../../src/bay/powered.ts'
+import { selfSleepingBay } from '../../src/bay/powered.ts'
 import { getBatch } from '../../src/client/get.ts'
 import { statuses } from '../../src/client/list.ts'
 import { putBatch } from '../../src/client/put.ts'
-import { type Disk, DiskError } from '../../src/disk/disk.ts'
+import type { Disk } from '../../src/disk/disk.ts'
 import { simClock } from '../../src/sim/clock.ts'
 import { simDisk } from '../../src/sim/disk.ts'
 import { startFleet } from '../../src/sim/fleet.ts'
 import { memoryItem, memoryLanding } from '../../src/sim/memory.ts'
 import { simRandom } from '../../src/sim/random.ts'
-import { simSerial } from '../../src/sim/serial.ts'
 import { simWorld } from '../../src/sim/world.ts'
-import type { Clock, World } from '../../src/world/world.ts'
-import { simController } from '../support/bay-controller.ts'
+import { mountedMs, rack } from '../support/rack.ts'
 
 const { signal } = new AbortController()
 const [minute, hour, day] = [60_000, 3_600_000, 24 * 3_600_000]
-const path = '/dev/serial/by-id/usb-bays'
-/** From power to a file system that is mounted. */
-const mountedMs = 12_000
-
-/** Bays with disks in them, on one controller, as one board has them. */
-function rack(slots: number, onMax = slots) {
-  const calls: { readonly at: number; readonly slot: number; readonly method: string }[] = []
-  const line = simSerial()
-  const released = new Set<number>()
-  let bays: ReturnType<typeof simController> | undefined
-  let written = 0
-  const hosts = new Map<World, ReturnType<typeof controller>>()
-  const plugged = (clock: Clock) => {
-    bays ??= simController(clock, slots, onMax)
-    const { device } = bays
-    line.plug(path, (end) => {
-      const take = device(end)
-      return (bytes) => {
-        written++
-        take(bytes)
-      }
-    })
-    return bays
-  }
-  /** A call to a disk that is off would be a mistake of ours. */
-  function watched(slot: number, clock: Clock, disk: Disk): Disk {
-    const spied = Object.entries(disk).map(([method, work]) => [
-      method,
-      (...args: unknown[]) => {
-        if (method !== 'close') calls.push({ at: clock.monotonic(), slot, method })
-        if ((bays?.onFor(slot) ?? 0) < mountedMs) throw new DiskError('EIO', 'there is no power')
-        return (work as (...all: unknown[]) => unknown)(...args)
-      },
-    ])
-    return { ...Object.fromEntries(spied), close: async () => undefined } as Disk
-  }
-  return {
-    calls,
-    bays: () => bays,
-    asked: () => written,
-    /** The board and its controller lose their power. */
-    reset() {
-      bays?.reset()
-      line.pull(path)
-    },
-    wakes: () => bays?.changes.filter(({ on }) => on).length ?? 0,
-    /** A disk in a bay; `inUse` keeps its file system from being taken away. */
-    disk(slot: number, world: World, inner: Disk, inUse = () => false) {
-      const held = plugged(world.clock)
-      const host = hosts.get(world) ?? controller(world, line, { path, baud: 9600 })
-      hosts.set(world, host)
-      const mount: Mount = {
-        isThere() {
-          if (!held.hasPower(slot)) released.delete(slot)
-          return held.onFor(slot) >= mountedMs && !released.has(slot)
-        },
-        release: async () => {
-          if (!inUse()) released.add(slot)
-        },
-        keep: async () => undefined,
-      }
-      return coldDisk(world, {
-        bay: poweredBay(world, host.bay(slot), mount),
-        open: async () => watched(slot, world.clock, inner),
-        lingerMs: minute,
-        workEveryMs: 7 * day,
-      })
-    },
-  }
-}
-
 async function setting(seed: string) {
   const one = rack(1)
   const fleet = await startFleet({
     ...{ seed, pillars: 1, copiesMin: 1 },
-    cold: (_, world, disk) => one.disk(0, world, disk),
+    cold: (_, world, disk, slot) => one.disk(slot, world, disk),
   })
   const client = await fleet.client('ann')
   const items = ['a', 'b', 'c'].map((id) => memoryItem(fleet.random, fleet, id, 100_000))
@@ -259,6 +184,28 @@ t.test('[BAY-3] where the supply carries one, each has its turn', async (t) => {
   t.equal(most, 1)
 })
 
+t.test('[BAY-3] one that is asked without a rest gives way after three minutes', async (t) => {
+  const { time, world, disk, inner, bays } = bench(t.name, 2, 1)
+  const [busy, other] = inner.map((one, slot) => disk(slot, world, one.disk))
+  if (!busy || !other) throw new Error('two disks')
+  let calls = 0
+  const working = (async () => {
+    while (time.clock.monotonic() < 10 * minute) {
+      await busy.write('busy', calls++, new Uint8Array(1))
+      await time.clock.sleep(500)
+    }
+  })()
+  await time.advance(30_000)
+  const begun = time.clock.monotonic()
+  await time.finish(other.write('other', 0, new Uint8Array(1)))
+  const took = time.clock.monotonic() - begun
+  t.ok(took > minute && took < 4 * minute, `${took} ms`)
+  await time.finish(working)
+  t.equal(inner[0]?.snapshot().get('busy')?.length, calls, 'nothing of what it was asked failed')
+  const starts = bays()?.changes.filter(({ on }) => on).length ?? 0
+  t.equal(starts, 3, 'and then it had its turn again')
+})
+
 t.test('[BAY-7] what is still in use keeps its power, and is tried again', async (t) => {
   const { time, world, disk, inner, bays } = bench(t.name)
   let inUse = true
@@ -319,8 +266,11 @@ t.test('[BAY-8] a disk with a timer of its own is not woken either', async (t) =
       return Reflect.get(target, name)
     },
   })
+  const stops: number[] = []
   const cold = coldDisk(world, {
-    bay: selfSleepingBay({ isThere: () => there }),
+    bay: selfSleepingBay({ isThere: () => there }, async () => {
+      stops.push(time.clock.monotonic())
+    }),
     open: async () => ({ ...counted, close: async () => undefined }),
     lingerMs: minute,
     workEveryMs: 7 * day,
@@ -333,6 +283,7 @@ t.test('[BAY-8] a disk with a timer of its own is not woken either', async (t) =
     await time.advance(minute)
   }
   t.equal(calls, before)
+  t.equal(stops.length, 1, 'it is told to stop once, when it is to sleep')
   there = false
   await t.rejects(time.finish(cold.mkdir('b')), /not plugged in/)
 })

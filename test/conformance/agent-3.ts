@@ -14,4 +14,4 @@ const connect = mqttBus({
   tls: { ca: pem(config.ca), cert: pem(config.certificate), key: pem(config.key) },
   protocolVersion: 4,
 })
-void runProgram('agent-3', () => runAgent(world, config, connect), { stopWithParent: true })
+void runProgram('agent-3', () => runAgent(world, config, { connect }), { stopWithParent: true })

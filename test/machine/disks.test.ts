@@ -7,6 +7,7 @@ import type { Attached } from '../../src/machine/attached.ts'
 import { described } from '../../src/machine/described.ts'
 import { letGo } from '../../src/machine/let-go.ts'
 import { disksBelow, fileSystemId, mountOf, mountsIn } from '../../src/machine/mounts.ts'
+import { thermometer } from '../../src/machine/temperature.ts'
 import { machine } from './tree.ts'
 
 const table = [
@@ -72,6 +73,22 @@ t.test('a disk is told with its room, temperature, health and volume', async (t)
   t.notOk('health' in (bare ?? {}))
 })
 
+t.test('[BAY-4] a disk that sleeps is told of by what the agent knows, and not read', async (t) => {
+  const at = machine(t, { 'colonnade/volume.json': '{"volume":"read","pillar":"a","archive":"b"}' })
+  const part: Attached = {
+    ...{ device: '/dev/sdb1', disk: '/dev/sdb', bytes: 1e12, fileSystem: 'ext4', uuid: 'u' },
+    ...{ mount: at, label: '', model: 'WDC', serial: 'WD-1', connection: 'usb' },
+  }
+  const told = {
+    volumes: [{ id: 'v1', state: 'ready', space: { bytesFree: 7 } }],
+    places: { v1: at },
+    bays: [{ mount: at, state: 'asleep' }],
+  }
+  t.match(described([part], told), [{ volume: 'v1', state: ', asleep', bytesFree: 7 }])
+  const awake = { ...told, bays: [{ mount: at, state: 'awake' }] }
+  t.match(described([part], awake), [{ volume: 'read', owner: ' of a in b' }])
+})
+
 t.test('[VOL-7] a disk is parked when nothing else of it is mounted', async (t) => {
   const root = machine(t, { 'sys/devices/usb/block/sdb/device/delete': '' })
   const folder = join(root, 'sys/devices/usb/block/sdb')
@@ -101,4 +118,23 @@ t.test('[VOL-7] a disk is parked when nothing else of it is mounted', async (t) 
     },
   }
   t.match(letGo(failing, '/mnt/one', alone), /next: sudo umount \/mnt\/one/)
+})
+
+t.test('[SCRUB-1] the kernel says how hot a disk is, and is asked once a minute', async (t) => {
+  const root = t.testdir({})
+  const disk = join(root, 'sys/devices/ata1/block/sda')
+  const sensor = join(disk, 'device/hwmon/hwmon3/temp1_input')
+  mkdirSync(join(disk, 'sda1'), { recursive: true })
+  mkdirSync(join(sensor, '..'), { recursive: true })
+  writeFileSync(sensor, '41000\n')
+  mkdirSync(join(root, 'sys/dev/block'), { recursive: true })
+  symlinkSync(join(disk, 'sda1'), join(root, 'sys/dev/block/8:1'))
+  let now = 0
+  const celsius = thermometer({ monotonic: () => now }, () => ['8:1', '8:17'], root)
+  t.equal(celsius(), 41)
+  writeFileSync(sensor, '57000\n')
+  t.equal(celsius(), 41)
+  now += 60_000
+  t.equal(celsius(), 57)
+  t.equal(thermometer({ monotonic: () => 0 }, () => ['8:17'], root)(), undefined)
 })

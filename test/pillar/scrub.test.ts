@@ -148,3 +148,48 @@ t.test('[SCRUB-1] a power cut in the middle, and a start every day, put nothing 
   ])
   t.equal((await ids()).length, 12, 'it was brought again')
 })
+
+t.test(
+  '[SCRUB-1] a board that stands in 1970 and hears no time finds damage all the same',
+  async (t) => {
+    const { fleet, board, ids } = await setting(t)
+    const begun = fleet.time.clock.now()
+    await fleet.time.advance(2 * day)
+    board.crash()
+    board.clock.setOffset(-fleet.time.clock.now())
+    await fleet.time.finish(board.start())
+    const [row] = (await board.index.list({ collection: 'home', limit: 99 })).files
+    board.disk.faults.rot(`home/data/${row?.path}`, 5)
+    // Nobody brings it again: the others are asked by a tracker that is away.
+    fleet.tracker.crash()
+    for (let n = 0; n < 95; n++) {
+      // Switched on anew each day: how long it was off it does not know.
+      await fleet.time.advance(day)
+      board.crash()
+      board.clock.setOffset(-fleet.time.clock.now())
+      await fleet.time.finish(board.start())
+    }
+    t.notOk((await ids()).includes(row?.id ?? ''), 'it is put aside')
+    const { files } = await board.index.list({ collection: 'home', limit: 99 })
+    t.equal(files.length, 11)
+    for (const { id, provenAt } of files) t.ok(provenAt > begun + 2 * day, `${id} was proven`)
+  },
+)
+
+t.test('[SCRUB-1] a disk that is too hot is left alone until it is cooler', async (t) => {
+  const { fleet, board } = await setting(t)
+  const begun = fleet.time.clock.now()
+  board.celsius = 56
+  const proven = async (): Promise<number> =>
+    (await board.index.list({ collection: 'home', limit: 99 })).files.filter(
+      ({ provenAt }) => provenAt > begun + day,
+    ).length
+  await fleet.time.advance(60 * day)
+  t.ok((await proven()) <= 1, 'it rests in the first file')
+  board.celsius = 52
+  await fleet.time.advance(day)
+  t.ok((await proven()) <= 1, 'somewhat cooler is not enough')
+  board.celsius = 40
+  await fleet.time.advance(40 * day)
+  t.equal(await proven(), 12)
+})

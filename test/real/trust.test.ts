@@ -1,25 +1,18 @@
 // Tracker, boards and computers as processes of their own: a code lets them in, and no secret shows on the way.
 
 import { spawn } from 'node:child_process'
-import { createPrivateKey, webcrypto } from 'node:crypto'
 import { once } from 'node:events'
 import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import {
-  SubjectAlternativeNameExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from '@peculiar/x509'
 import t, { type Test } from 'tap'
 import { decide } from '../../src/setup/found.ts'
 import { readConfig } from '../../src/system/config.ts'
 import { trackerShape } from '../../src/system/config-shapes.ts'
-import { makeKeyPair } from '../../src/trust/keys.ts'
 import { type Archive, changeConfig, makeArchive } from '../support/archive.ts'
 import { snapshot, writeNoise } from '../support/files.ts'
 import { needs } from '../support/needs.ts'
-import { makePki } from '../support/pki.ts'
+import { expired, makePki } from '../support/pki.ts'
 import { type Program, plainEnvironment } from '../support/program.ts'
 import { until } from '../support/until.ts'
 
@@ -71,26 +64,6 @@ async function invited(archive: Archive, run: ReturnType<typeof commands>['run']
 }
 
 const pem = (...path: string[]): string => readFileSync(join(...path), 'utf8')
-
-/** A certificate that was right until yesterday. */
-async function expired(home: string, name: string): Promise<Tls> {
-  const { privateKey, publicKey } = makeKeyPair()
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-  const der = createPrivateKey(pem(home, 'archive', 'ca.key')).export({
-    type: 'pkcs8',
-    format: 'der',
-  })
-  const certificate = await X509CertificateGenerator.create({
-    ...{ serialNumber: '41', subject: `CN=${name}`, signingAlgorithm: algorithm },
-    issuer: new X509Certificate(pem(home, 'archive', 'ca.pem')).subjectName,
-    notBefore: new Date(0),
-    notAfter: new Date(Date.now() - 24 * 3_600_000),
-    publicKey: new Uint8Array(Buffer.from(publicKey, 'base64')),
-    signingKey: await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']),
-    extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
-  })
-  return { cert: certificate.toString('pem'), key: privateKey }
-}
 
 interface Tls {
   readonly cert?: string

@@ -62,6 +62,7 @@ async function door(t: Test) {
       ca: member.tls.ca,
       broker: { url: 'mqtts://127.0.0.1:8883', identity: 'tracker', prefix: 'colonnade' },
       exchangeUrl: 'https://127.0.0.1:8443',
+      graceMs: 0,
       keepDocument: (sealed) => writeFileSync(documentPath, sealed),
       announce: () => void announced++,
     })

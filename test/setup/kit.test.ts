@@ -12,9 +12,14 @@ import { openKit } from '../../src/trust/kit.ts'
 
 const now = Date.UTC(2026, 10, 23)
 
-async function founded(t: Test) {
+async function founded(
+  t: Test,
+  ports: { exchangePort: string; brokerPort?: string } = {
+    exchangePort: '8443',
+    brokerPort: '8883',
+  },
+) {
   const root = t.testdir({})
-  const ports = { exchangePort: '8443', brokerPort: '8883' }
   await init(root, { archive: 'tried', host: 'tracker.example.org', ...ports })
   const path = join(root, 'tracker', 'tracker.toml')
   return { root, path, config: () => readConfig(path, trackerShape).values }
@@ -83,5 +88,21 @@ t.test(
       'https://new.example.org:8443',
     ])
     t.ok(existsSync(join(elsewhere, 'tracker/recovering')))
+  },
+)
+
+t.test(
+  '[KIT-3] [DOOR-1] a broker without a port of its own has none afterwards either',
+  async (t) => {
+    const { root, config } = await founded(t, { exchangePort: '443' })
+    t.equal(config()['broker.listen'], 'exchange')
+    const kit = openKit(makeKit(config(), 'x', now, 10), 'x')
+    const { values } = readConfig(
+      await restoreArchive(join(root, 'other'), kit, { now }),
+      trackerShape,
+    )
+    t.equal(values['broker.listen'], 'exchange')
+    t.equal(values['exchange.listen'], '0.0.0.0:443')
+    t.equal(values['broker.url'], config()['broker.url'])
   },
 )

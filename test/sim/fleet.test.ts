@@ -26,6 +26,22 @@ t.test('what was acknowledged is kept, and every operation ends, whatever fails'
   t.ok(sum.crashes > seeds / 2, 'boards lose their power')
 })
 
+t.test('[PWR-9] and where mains fail, flap, and batteries end or lie as well', async (t) => {
+  const sum = { stored: 0, fetched: 0, crashes: 0, outages: 0, shutDowns: 0, virtualMs: 0 }
+  const options = Array.from({ length: Math.ceil(seeds / 10) }, (_, n) => ({
+    ...{ seed: 9_000 + n, operations: 5, power: true },
+    severity: n % 4 === 3 ? 1 : 0.5,
+  }))
+  for (const report of await apart(options))
+    for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += report[name]
+  t.comment(
+    `${options.length} seeds, ${Math.round(sum.virtualMs / 3_600_000)} simulated hours: ${sum.stored} files acknowledged, ` +
+      `${sum.fetched} fetched, ${sum.outages} outages, ${sum.shutDowns} boards switched off, 0 lost`,
+  )
+  t.ok(sum.stored > options.length * 2, `${sum.stored} files are acknowledged all the same`)
+  t.ok(sum.shutDowns > options.length / 4, `${sum.shutDowns} boards were switched off`)
+})
+
 t.test('the same seed replays bit for bit', async (t) => {
   for (const seed of [3, 4, 77]) {
     const once = await chaos({ seed, operations: 6, severity: 1 })

@@ -43,7 +43,7 @@ export async function startEmbedded(t: Test, options: Partial<EmbeddedBrokerOpti
 }
 
 /** mosquitto with the configuration that we ship; only paths, port and user are changed. */
-export async function startMosquitto(t: Test) {
+export async function startMosquitto(t: Test, acl?: string) {
   const pki = await makePki()
   const folder = t.testdir({})
   const port = await freePort()
@@ -55,7 +55,7 @@ export async function startMosquitto(t: Test) {
   await writeFile(join(folder, 'ca.crt'), ca)
   await writeFile(join(folder, 'broker.crt'), cert)
   await writeFile(join(folder, 'broker.key'), key)
-  await writeFile(join(folder, 'acl'), await readFile(join(shipped, 'mosquitto.acl')), {
+  await writeFile(join(folder, 'acl'), acl ?? (await readFile(join(shipped, 'mosquitto.acl'))), {
     mode: 0o600,
   })
   await writeFile(join(folder, 'mosquitto.conf'), `${config}\nuser root\n`)

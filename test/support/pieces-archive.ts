@@ -33,6 +33,8 @@ export interface PiecesOptions {
   readonly disks: readonly (number | undefined)[]
   readonly fragmentBytes: number
   readonly bundled: boolean
+  /** Of the tracker and the pillars. */
+  readonly nodeOptions?: readonly string[]
 }
 
 export interface Ended {
@@ -88,6 +90,7 @@ export async function makePieces(options: PiecesOptions): Promise<PiecesArchive>
       log: join(home, 'logs', `${name}.log`),
       command: process.execPath,
       args: [
+        ...(options.nodeOptions ?? []),
         ...[fileOf(script), 'run', '--config', join(home, name, `${script}.toml`)],
         '--stop-with-parent',
       ],

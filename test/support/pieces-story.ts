@@ -42,6 +42,7 @@ export interface PiecesStoryOptions {
   readonly home: string
   readonly bytes: number
   readonly bundled: boolean
+  readonly nodeOptions?: readonly string[]
   readonly say?: (text: string) => void
 }
 
@@ -51,7 +52,7 @@ const shares = [0.2, 0.3, 0.4, 0.5, 0.8, 1]
 const waitMsMax = 40 * 60_000
 
 export async function piecesStory(options: PiecesStoryOptions): Promise<PiecesStory> {
-  const { home, bytes, say = () => undefined } = options
+  const { home, bytes, say = () => undefined, nodeOptions = [] } = options
   rmSync(home, { recursive: true, force: true })
   mkdirSync(home, { recursive: true })
   const ownDisks = bytes > 1e9 && canMount(home)
@@ -59,13 +60,13 @@ export async function piecesStory(options: PiecesStoryOptions): Promise<PiecesSt
     ownDisks ? Math.ceil(share * bytes) + reserveBytes + 160 * MiB : undefined,
   )
   const archive = await makePieces({
-    ...{ home, disks, bundled: options.bundled },
+    ...{ home, disks, bundled: options.bundled, nodeOptions },
     fragmentBytes: bytes > 1e9 ? 4 * MiB : MiB / 4,
   })
   const forget = (): void => void archive.stop()
   process.once('exit', forget)
   try {
-    return await told(archive, { ...options, say, ownDisks, disks })
+    return await told(archive, { ...options, say, nodeOptions, ownDisks, disks })
   } finally {
     await archive.stop()
     process.off('exit', forget)

@@ -34,6 +34,8 @@ export interface ProgramOptions {
   readonly command: string
   readonly args: readonly string[]
   readonly log: string
+  /** That of the test, without what its runner put into it, when absent. */
+  readonly env?: NodeJS.ProcessEnv
   /** Whether what it said since its start says that it is up. */
   isReady(events: readonly Event[], said: string): boolean
 }
@@ -72,7 +74,7 @@ export function program(options: ProgramOptions): Program {
       // Its standard input is a pipe from us: it closes when we end, however we end.
       child = spawn(options.command, options.args, {
         stdio: ['pipe', file, file],
-        env: plainEnvironment(),
+        env: options.env ?? plainEnvironment(),
       })
       closeSync(file)
       end = once(child, 'exit').then(([code, signal]) => code ?? signal)

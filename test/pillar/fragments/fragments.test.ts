@@ -85,13 +85,14 @@ t.test(
     const at = await rig('long membership')
     const membership = membershipOf(at.fleet, 2)
     await at.join(first, { ...membership, members: [], count: 3 })
+    await at.pass(20_000)
+    t.ok(at.told.asked >= 3, 'it is asked for as soon as it is told of')
     const fragment = at.fragment(bytesOf(64 * 1024, 7))
     await started(at, [fragment])
-    await at.pass(20_000)
+    await at.pass(5_000)
     t.same(at.heard('FragmentDistributionRequested'), [], 'nobody knows yet who is a member')
-    t.ok(at.told.asked >= 3, 'it is asked for')
     at.told.membership = membership
-    await at.pass(60_000)
+    await at.pass(120_000)
     const { asked } = at.told
     await started(at, [fragment])
     await at.pass(60_000)
