@@ -163,7 +163,7 @@ export async function status(
   return options.check && !safe ? exitCodes.failed : exitCodes.done
 }
 
-/** A row each; with versions when they are wanted, or when they differ; with proofs and wear when all is wanted. */
+/** A row each; with versions when they are wanted, or when they differ; with proofs, wear and cipher when all is wanted. */
 export function rowsOf(
   seen: readonly Seen[],
   { verbose = false }: { readonly verbose?: boolean } = {},
@@ -173,7 +173,7 @@ export function rowsOf(
   return seen.map((one) => {
     const { status } = one
     if (!status) return rowOf(one, [])
-    const more = verbose ? [provenText(status), wearText(status)] : []
+    const more = verbose ? [provenText(status), wearText(status), cipherText(status)] : []
     return rowOf(one, [...more, ...(told ? [`version ${status.version}`] : [])])
   })
 }
@@ -189,6 +189,8 @@ const wearText = ({ wear }: Status): string =>
   wear === undefined
     ? ''
     : `${formatBytes(wear.bytes)} written outside its disks in ${formatDuration(wear.ms)}`
+
+const cipherText = ({ cipher }: Status): string => (cipher === undefined ? '' : `${cipher} first`)
 
 function rowOf(
   { pillar, site, status: one, downUntil }: Seen,

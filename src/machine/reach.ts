@@ -3,7 +3,7 @@ import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
 import { proxyFor, tunnelled } from '../door/proxy.ts'
-import { cipherOrder } from '../system/cpu.ts'
+import { cipherName } from '../system/cpu.ts'
 import { formatBytes } from '../world/units.ts'
 import { bad, type Finding, ok } from './finding.ts'
 
@@ -78,10 +78,9 @@ export function ciphers(): Finding {
     cipher.final()
   })
   const sha = rate((bytes) => createHash('sha256').update(bytes).digest())
-  const chosen = cipherOrder().startsWith('TLS_AES') ? 'AES' : 'ChaCha20'
   const [a, b, c] = [chacha, aes, sha].map((bytes) => `${formatBytes(Math.round(bytes))}/s`)
   const rates = `ChaCha20 ${a}, AES ${b}, SHA-256 ${c}`
-  return ok('cipher', `${rates}; ${chosen} comes first`)
+  return ok('cipher', `${rates}; ${cipherName()} comes first`)
 }
 
 /** Bytes a second. */

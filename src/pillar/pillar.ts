@@ -62,6 +62,8 @@ export interface PillarParts {
   readonly dial: Dial
   /** The power that there is; without it, all that is needed. */
   readonly supply?: Supply
+  /** The cipher that the processor is best at: only for telling. */
+  readonly cipher?: 'AES' | 'ChaCha20'
   /** When what can wait may use the link; at all times when absent. */
   readonly windows?: Windows
   /** How long it means to be away when its power ends, milliseconds. */

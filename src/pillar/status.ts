@@ -63,6 +63,7 @@ async function look(desk: Desk, collection: string): Promise<Status> {
     verdict: trouble !== undefined ? 'ERROR' : warning !== undefined ? 'WARNING' : 'OK',
     text: trouble ?? warning ?? 'all is well',
     ...(power === undefined ? {} : { power }),
+    ...(desk.cipher === undefined ? {} : { cipher: desk.cipher }),
     ...(desk.wear ? { wear: await desk.wear() } : {}),
     version,
     volumes: volumes.map(told),

@@ -10,6 +10,7 @@ import type { Leave, Supply } from '../power/power.ts'
 import { adoptVolume, readIdentity, readopt } from '../store/identity.ts'
 import { synchronised } from '../system/clock.ts'
 import type { AgentConfig } from '../system/config-shapes.ts'
+import { cipherName } from '../system/cpu.ts'
 import { keepBeside, openMember } from '../system/member.ts'
 import { version } from '../system/version.ts'
 import { openVolumeThread } from '../system/volume-thread.ts'
@@ -84,7 +85,7 @@ async function started(
       unwantedPercent: config['floor.unwanted'],
     },
     scrubMs: config['scrub.period'],
-    ...{ synchronised, wear },
+    ...{ synchronised, wear, cipher: cipherName() },
     ...(sleeps ? {} : { celsius: thermometer(world.clock, () => disksOf(config)) }),
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(supply === undefined ? {} : { supply, awayMs: config['power.away'] }),

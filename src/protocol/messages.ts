@@ -229,6 +229,8 @@ export const Status = v.object({
   /** Of a collection in fragments: how many copies the scarcest has, how many each is to have, on how many pillars. */
   copies: v.optional(v.object({ least: Count, wanted: Count, pillars: Count })),
   power: v.optional(PowerStatus),
+  /** The cipher that its processor is best at, and offers first. */
+  cipher: v.optional(v.picklist(['AES', 'ChaCha20'])),
   /** Written outside its volumes, log included, in so many milliseconds since its start. */
   wear: v.optional(v.object({ bytes: Bytes, ms: Count })),
 })

@@ -283,11 +283,17 @@ t.test(
   async (t) => {
     const proofAges = [30, 90].map((days) => ({ days, files: 200 - days }))
     const about = { proofAges, oldestProof: '2026-08-01T00:00:00.000Z' }
-    const one = seen('a', { ...about, wear: { bytes: 5 << 20, ms: 86_400_000 } })
+    const one = seen('a', {
+      ...about,
+      wear: { bytes: 5 << 20, ms: 86_400_000 },
+      cipher: 'ChaCha20',
+    })
     const text = (verbose: boolean): string => rowsOf([one], { verbose }).join()
     t.match(text(true), 'proven since 2026-08-01, 170 over 30 days, 110 over 90 days')
     t.match(text(true), /5 MiB written outside its disks in \d+ (h|d)/)
+    t.match(text(true), 'ChaCha20 first')
     t.notMatch(text(false), 'written outside')
+    t.notMatch(text(false), 'ChaCha20')
   },
 )
 

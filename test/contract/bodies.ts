@@ -64,11 +64,6 @@ export async function kept(body: AsyncIterable<Uint8Array> | undefined): Promise
   return chunks
 }
 
-export async function* replayed(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* chunks
-}
-
-/** A body that knows how much of it was taken, and whether its taker said that it is done. */
 export function tracked(chunks: readonly Uint8Array[]) {
   const state = { taken: 0, returned: false, body: iterable() }
   function iterable(): AsyncIterable<Uint8Array> {

@@ -16,7 +16,6 @@ import {
   MiB,
   opening,
   pieces,
-  replayed,
   stuck,
   text,
   tracked,
@@ -93,16 +92,26 @@ export function transferContract(t: Test, name: string, makeRig: (t: Test) => Pr
     },
   )
 
-  told('a reader may keep what it was given', async (t, rig) => {
-    const size = 300_000
-    const { url } = await rig.serve('exchange', async (_, { body }) => ({
-      status: 200,
-      headers: {},
-      body: replayed(await kept(body)),
-    }))
-    const request: Request = { method: 'PATCH', path: '/', headers: {}, body: counting(size) }
-    const { body } = await rig.dialAs('attic')({ identity: 'exchange', url }, request, options(rig))
-    t.equal(await checked(replayed(await kept(body)), size), size)
+  told('what was given stays as it is until more is asked for', async (t, rig) => {
+    const size = 3_000_000
+    async function* slowly(body: AsyncIterable<Uint8Array> | undefined) {
+      for await (const chunk of body ?? []) {
+        await rig.sleep(2)
+        yield chunk
+      }
+    }
+    const { url } = await rig.serve('exchange', async (_, { method, body }) => {
+      if (method === 'GET') return { status: 200, headers: {}, body: counting(size) }
+      const read = await checked(slowly(body), size)
+      return { status: 200, headers: { read: `${read}` } }
+    })
+    const dial = rig.dialAs('attic')
+    const to = { identity: 'exchange', url }
+    const up: Request = { method: 'PATCH', path: '/', headers: {}, body: counting(size) }
+    const answer = await dial(to, up, options(rig))
+    t.equal(answer.headers.read, `${size}`)
+    await text(answer)
+    t.equal(await checked(slowly((await dial(to, get, options(rig))).body), size), size)
   })
 
   told('a slow reader makes the maker of a request wait', async (t, rig) => {

@@ -30,7 +30,11 @@ async function archive() {
   }
   const keys = nodeKeys()
   const parts = { keys, owner: owner.publicKey, archive: 'test', state: openState(':memory:') }
-  return { ann, keys, directory: await openDirectory(parts, sealDocument(document, owner)) }
+  const directory = await openDirectory(parts, sealDocument(document, owner))
+  /** The owner signs another document, with these members. */
+  const renew = (identities: typeof document.identities): Promise<boolean> =>
+    directory.accept(sealDocument({ ...document, version: 2, identities }, owner))
+  return { ann, keys, directory, renew }
 }
 
 const part = (of: object): string => Buffer.from(JSON.stringify(of)).toString('base64url')
@@ -43,6 +47,30 @@ t.test('[XFER-1] [XFER-2] a token is a compact JWS that its issuer signed', asyn
   t.strictSame(claimsOf(token), claims)
   t.strictSame(checkToken(token, directory, keys, claims.exp * 1000 - 1), { claims })
   t.match(checkToken(token, directory, keys, claims.exp * 1000), { refused: /expired/ })
+})
+
+t.test('a token is verified once, and again by a newer document', async (t) => {
+  const { ann, keys, directory, renew } = await archive()
+  const token = issueToken(ann, claims)
+  let verified = 0
+  const counting: typeof keys = {
+    ...keys,
+    verify: (...args) => {
+      verified++
+      return keys.verify(...args)
+    },
+  }
+  const check = (text = token, at = now) => checkToken(text, directory, counting, at)
+  for (let n = 0; n < 3; n++) t.strictSame(check(), { claims })
+  t.equal(verified, 1)
+  t.match(check(token, claims.exp * 1000), { refused: /expired/ }, 'it still ends')
+  const [head, body, signature = ''] = token.split('.')
+  const other = `${head}.${body}.${signature.replace(/^./, (first) => (first === 'A' ? 'B' : 'A'))}`
+  t.match(check(other), { refused: /wrong signature/ }, 'the same words are not the same token')
+  for (let n = 0; n < 100; n++) check(issueToken(ann, { ...claims, exp: claims.exp + n + 1 }))
+  t.strictSame(check(), { claims }, 'whoever was forgotten is verified again')
+  t.equal(await renew([]), true)
+  t.match(check(), { refused: /unknown key/ }, 'who is no member any more is not believed')
 })
 
 t.test(
