@@ -17,7 +17,7 @@ import t, { type Test } from 'tap'
 import { decide } from '../../src/setup/found.ts'
 import { readConfig } from '../../src/system/config.ts'
 import { trackerShape } from '../../src/system/config-shapes.ts'
-import { type Archive, changeConfig, makeArchive } from '../support/archive.ts'
+import { type Archive, changeConfig, makeArchive, pillarNames } from '../support/archive.ts'
 import { snapshot, writeNoise } from '../support/files.ts'
 import { needs } from '../support/needs.ts'
 import { expired, makePki } from '../support/pki.ts'
@@ -51,6 +51,8 @@ function commands(home: string) {
   }
   return { run, shown }
 }
+
+const upsPassword = 'what-the-ups-hears'
 
 const has = (one: Program, event: string): boolean => one.events(event).length > 0
 
@@ -168,6 +170,10 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const archive = await makeArchive(t, kind)
   const { home } = archive
   const { run, shown } = commands(home)
+  // At its most talkative: what is not said then is never said.
+  const talkative = { 'log.level': 'debug' } as const
+  for (const one of ['tracker/tracker.toml', ...pillarNames.map((name) => `${name}/agent.toml`)])
+    changeConfig(join(home, one), talkative)
   await archive.start()
   const codes: string[] = []
   const invite = async (...args: string[]): Promise<string> => {
@@ -182,7 +188,7 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const joined = await run('agent', 'enrol', forBoard, '--mount', mount, '--config', board)
   t.match(joined, { code: 0, output: /this machine is the pillar attic/ })
   t.match(joined.output, /adopted .* as volume .* of attic\nnext: colonnade-agent run --config/)
-  changeConfig(board, { 'volume.reserve': '64MiB' })
+  changeConfig(board, { 'volume.reserve': '64MiB', ...talkative })
   const attic = archive.agent('attic', board)
   attic.start()
   await attic.ready()
@@ -199,6 +205,7 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
     output: /this computer is the client laptop/,
   })
   changeConfig(laptop, {
+    ...talkative,
     'exchange.listen': here.exchange,
     'exchange.advertise': here.advertise,
   })
@@ -224,6 +231,11 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   t.same(snapshot(join(home, 'back')), snapshot(join(home, 'source')))
   t.match((await colonnade('collection', 'show', 'photos')).output, /attic \(home\)/)
 
+  const watched = join(home, 'attic', 'watched.toml')
+  const ups = { 'power.source': 'nut', 'power.server': 'ups@127.0.0.1:9', 'power.user': 'watcher' }
+  changeConfig(board, { ...ups, 'power.password': upsPassword }, watched)
+  t.match((await run('agent', 'doctor', '--config', watched)).output, /exchange at .* is tracker/)
+  t.match((await colonnade('status')).output, /photos/)
   const again = await run('agent', 'enrol', forBoard, '--config', join(home, 'thief/agent.toml'))
   t.match(again, { code: 1, errors: /^colonnade-agent: error: this code was used on .*\n$/ })
   const wrong = await run('cli', 'enrol', forBoard.replace(/.$/, '*'), '--config', join(home, 'x'))
@@ -259,13 +271,15 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const logs = archive.programs.map(({ log }) => readFileSync(log, 'utf8'))
   const titles = archive.programs.map(({ pid }) => pem(`/proc/${pid}/cmdline`))
   const all = [...shown, ...logs, ...titles].join('\n')
-  const secrets = secretsBelow(home, codes)
+  const secrets = [...secretsBelow(home, codes), upsPassword]
   t.ok(secrets.length > 10)
   t.same(
     secrets.filter((secret) => all.includes(secret)),
     [],
     'no secret in a log, a message or the list of processes',
   )
+  // Nor what would let another fetch or deliver: the beginning of a token is always the same.
+  t.notMatch(all, /eyJ[\w-]{20,}\.|Bearer /)
 }
 
 t.test(

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { setAddress } from '../../src/setup/address.ts'
 import { init } from '../../src/setup/found.ts'
 import { confirmKit, kitFault, makeKit, restoreArchive } from '../../src/setup/kit.ts'
 import { isCredential, signingKeys, waitingIn } from '../../src/setup/signing.ts'
@@ -127,3 +128,14 @@ t.test(
     t.equal(signingKeys(given), undefined)
   },
 )
+
+t.test('[DOOR-1] a tracker that moves takes its broker along, to the one port', async (t) => {
+  const { path, config } = await founded(t, { exchangePort: '8443' })
+  const moved = setAddress(path, config(), { address: 'new.example.org:443' })
+  t.match(moved, { broker: 'mqtts://new.example.org:443', restart: true })
+  t.match(config(), { 'broker.listen': 'exchange', 'exchange.listen': '0.0.0.0:443' })
+  t.throws(
+    () => setAddress(path, config(), { address: 'new.example.org', brokerPort: '8883' }),
+    /no port of its own/,
+  )
+})
