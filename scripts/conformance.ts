@@ -27,7 +27,9 @@ Holds a pillar to what is written of it, by messages and HTTPS alone.
 
 The pillar must reach the exchange of the configuration (exchange.listen, exchange.advertise), at an address of its own
 network. Files are put below conformance-.../ and deleted in the end; their bytes are kept aside for a while, and the trail
-keeps their entries: better an archive, or a collection, for this alone. It takes about a minute and 150 MB.
+keeps their entries: better an archive, or a collection, for this alone. It takes about a minute and 150 MB. These are more
+files than one client may delete in a day: unless the owner allows it before (\`colonnade collection allow NAME --member CLIENT
+--changes 1000\`), some of them stay, and another run on that day fails where it deletes.
 
 Exit codes: 0 none failed, 1 one failed, 2 wrong usage.
 `

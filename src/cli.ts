@@ -11,6 +11,7 @@ import { approve, orderDelete, orderReplace, perform, wantsTwo } from './cli/ord
 import { Complaint, exitCodes, output, reasonOf } from './cli/output.ts'
 import { ownerCommands } from './cli/owner-commands.ts'
 import { checkPut, type PutOptions, put } from './cli/put.ts'
+import { receiptCommands, writeReceipts } from './cli/receipt.ts'
 import { checkReplace, type ReplaceOptions, replace } from './cli/replace.ts'
 import { type CommonOptions, session, typedPath } from './cli/session.ts'
 import { status } from './cli/status.ts'
@@ -119,18 +120,25 @@ command(
   .option('--checksum', 'read every file again, also those whose size and time are known')
   .option('--prove', 'what pillars have already they read again, too, before it counts')
   .option('--limit <rate>', limitText, rate)
+  .option('--receipt <file>', 'write what each pillar signs of these files; see receipt verify')
   .addOption(new Option('--wait <what>', 'wait for pillars that are away').choices(['all']))
   .action(
     (
       collection: string,
       paths: string[],
-      { wait, ...options }: CommonOptions & PutOptions & { wait?: 'all' },
+      {
+        wait,
+        receipt,
+        ...options
+      }: CommonOptions & PutOptions & { wait?: 'all'; receipt?: string },
     ) =>
       session(
         options,
         async (desk) => {
           const all = { ...options, waitAll: wait === 'all' }
-          const { code } = await put(desk, collection, paths.map(typedPath), all)
+          const { code, summary } = await put(desk, collection, paths.map(typedPath), all)
+          if (receipt !== undefined && !options.dryRun)
+            await writeReceipts(desk, collection, summary.kept, typedPath(receipt))
           return code
         },
         () => checkPut(options),
@@ -305,6 +313,7 @@ command(
   ),
 )
 
+receiptCommands(program, command)
 ownerCommands(program, command, { bytes, count, number, duration, list })
 
 command(

@@ -24,6 +24,8 @@ interface KitOptions {
   readonly passphraseFile?: string
 }
 
+// Keys, codes, and what the tracker knows: for whom it runs as, and for nobody else.
+process.umask(0o077)
 const program = new Command('colonnade-tracker')
   .description('the centre of a Colonnade archive: who is there, what is owed, and a relay')
   .version(version)

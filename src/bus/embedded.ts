@@ -102,9 +102,7 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
       const keeps = client === null || peers.get(client.conn) === ourselves
       if (packet.retain && !keeps && options.mayRetain?.(packet.topic) === false)
         Object.assign(packet, { retain: false })
-      const ms = client ? paces.take(nameOf(peers, client)) : 0
-      if (ms === 0) done(null)
-      else setTimeout(done, ms, null)
+      later(client ? paces.take(nameOf(peers, client)) : 0, done)
     },
     authorizeSubscribe(client, subscription, done) {
       const fits = client === null || filtersOf(client) < limits.filtersPerLinkMax
@@ -146,6 +144,11 @@ export async function embeddedBroker(options: EmbeddedBrokerOptions): Promise<Em
       await server.close()
     },
   }
+}
+
+function later(ms: number, done: (error: null) => void): void {
+  if (ms === 0) done(null)
+  else setTimeout(done, ms, null)
 }
 
 const ourselves = Symbol('ourselves')

@@ -13,6 +13,8 @@ export interface Desk {
   readonly signal: AbortSignal
   /** Where the owner's private key lies, if the configuration says it. */
   readonly ownerKey?: string | undefined
+  /** Certificate of the archive's authority, PEM. */
+  readonly authority?: string
   /** What is known of the internet here. */
   readonly link?: LinkMemory
 }

@@ -18,6 +18,8 @@ export interface PutSummary {
   failed: number
   /** Of those, the ones that no pillar answered for. */
   unanswered: number
+  /** Ids of what is stored. */
+  readonly kept: string[]
 }
 
 export const newSummary = (): PutSummary => ({
@@ -31,6 +33,7 @@ export const newSummary = (): PutSummary => ({
   problems: 0,
   failed: 0,
   unanswered: 0,
+  kept: [],
 })
 
 /** A file that stays out of the archive while the rest goes on. */
@@ -57,6 +60,7 @@ export function counted(
   out.object({ id, size, outcome: known ? 'known' : 'wouldPut' })
   if (known) {
     summary.known++
+    summary.kept.push(id)
     return
   }
   summary.stored++
@@ -82,6 +86,7 @@ export function told(out: Output, result: PutResult, summary: PutSummary): void 
     ...(why === undefined ? {} : { why }),
   })
   if (outcome === 'stored') {
+    summary.kept.push(id)
     if (known) summary.known++
     else {
       summary.stored++
@@ -122,7 +127,8 @@ export function report(
   if (notHandedOver > 0)
     out.warn('the tracker could not be told what is owed; repeat the command later')
   if (failed > 0) out.note('hint: repeat the same command; it goes on where it stopped')
-  out.object({ summary: { ...summary, owed: Object.fromEntries(owed) } })
+  const { kept: _, ...counts } = summary
+  out.object({ summary: { ...counts, owed: Object.fromEntries(owed) } })
 }
 
 export function codeOf(

@@ -1,5 +1,5 @@
 /** One run of a command: opens the archive, does it, closes, and turns every end into a sentence and an exit code. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Client, type ClientParts, Unable } from '../client/client.ts'
@@ -72,6 +72,21 @@ export async function session(
   process.exitCode = await done().catch((error) => ended(out, error))
 }
 
+/** The same of what needs no archive. */
+export async function offline(
+  options: CommonOptions,
+  work: (out: Output) => ExitCode,
+): Promise<void> {
+  const out = output(options)
+  process.stdout.on('error', readerGone)
+  const done = async (): Promise<ExitCode> => work(out)
+  process.exitCode = await done().catch((error) => ended(out, error))
+}
+
+/** Of the archive that this computer is a member of. */
+export const ownAuthority = (options: CommonOptions): string =>
+  readFileSync(readConfig(configPath(options), clientShape).values.ca, 'utf8')
+
 /** Whoever read our output has enough, like `head`: there is nobody left to tell. */
 function readerGone(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error
@@ -118,6 +133,7 @@ async function run(
     return await work({
       ...{ client, disk, out, signal: stop.signal },
       ownerKey: values['owner-key'],
+      authority: readFileSync(values.ca, 'utf8'),
       link: linkMemory(join(home, 'link.json'), limit),
     })
   } finally {

@@ -1,4 +1,5 @@
 /** The disks of this machine, as the system sees them. */
+import type { Systeminformation } from 'systeminformation'
 
 /** A disk, or a file system on one. */
 export interface Attached {
@@ -20,9 +21,28 @@ export interface Attached {
   readonly connection: string
 }
 
-export async function attached(): Promise<Attached[]> {
-  const { blockDevices } = await import('systeminformation')
-  const all = await blockDevices()
+export async function attached(
+  devices: () => Promise<readonly Systeminformation.BlockDevicesData[]> = blockDevices,
+): Promise<Attached[]> {
+  const all = await devices().catch(() => [])
+  const found = fromDevices(all)
+  return found.length > 0 ? found : mounted()
+}
+
+const blockDevices = async () => (await import('systeminformation')).blockDevices()
+
+/** What is mounted, by `df`: where the system tells nothing of its devices there is no more to be known. */
+async function mounted(): Promise<Attached[]> {
+  const { getDiskInfo } = await import('node-disk-info')
+  const unknown = { fileSystem: '', uuid: '', label: '', model: '', serial: '', connection: '' }
+  return (await getDiskInfo())
+    .filter(({ filesystem }) => filesystem.startsWith('/dev/'))
+    .map(({ filesystem: device, blocks, mounted }) => {
+      return { ...unknown, device, disk: diskOf(device), bytes: blocks * 1024, mount: mounted }
+    })
+}
+
+function fromDevices(all: readonly Systeminformation.BlockDevicesData[]): Attached[] {
   const found = all.filter(({ type, size }) => /^(disk|part)$/.test(type) && size > 0)
   return found.map((one) => {
     const device = `/dev/${one.name}`

@@ -12,6 +12,7 @@ import type { Desk } from './pillar.ts'
 import { promises } from './promises.ts'
 import type { proofs } from './proofs.ts'
 import { identifyPut, identifyReplace, type receptions } from './put.ts'
+import { giveReceipt } from './receipts.ts'
 import { identifyDelete, type removals } from './removal.ts'
 import type { results } from './results.ts'
 import { status } from './status.ts'
@@ -83,6 +84,8 @@ export function dispatch(desk: Desk, work: Work): (mail: Mail) => Promise<void> 
         return listTombstones(desk, message)
       case 'GetFragmentsRequest':
         return tellFragments(desk, message)
+      case 'GetReceiptsRequest':
+        return giveReceipt(desk, message)
       case 'GetStatusRequest':
         return status(desk, message)
       case 'GetAuditTrailsRequest':

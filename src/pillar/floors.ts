@@ -64,26 +64,28 @@ export function floors(parts: FloorParts): Floors {
   }
   // What one reads and writes, no other may have written meanwhile.
   const one = lock()
+  async function objection(wish: Wish): Promise<string | undefined> {
+    const book = await opened()
+    const { files, why } = await left(parts, book, wish)
+    if (wish.files <= files) return undefined
+    await cry(parts, book, wish, why)
+    return why
+  }
+  async function spend(wish: Wish): Promise<{ granted: number; why?: string }> {
+    if (wish.files === 0) return { granted: 0 }
+    const book = await opened()
+    const { files, why } = await left(parts, book, wish)
+    const granted = Math.min(wish.files, files)
+    if (granted > 0) await book.spend(accountOf(wish), wish.collection, granted)
+    if (granted === wish.files) return { granted }
+    await cry(parts, book, wish, why)
+    return { granted, why }
+  }
+  const unknown = (error: unknown): string =>
+    `nobody knows how much went today: ${error instanceof Error ? error.message : String(error)}`
   return {
-    objection: (wish) =>
-      one(async () => {
-        const book = await opened()
-        const { files, why } = await left(parts, book, wish)
-        if (wish.files <= files) return undefined
-        await cry(parts, book, wish, why)
-        return why
-      }),
-    spend: (wish) =>
-      one(async () => {
-        if (wish.files === 0) return { granted: 0 }
-        const book = await opened()
-        const { files, why } = await left(parts, book, wish)
-        const granted = Math.min(wish.files, files)
-        if (granted > 0) await book.spend(accountOf(wish), wish.collection, granted)
-        if (granted === wish.files) return { granted }
-        await cry(parts, book, wish, why)
-        return { granted, why }
-      }),
+    objection: (wish) => one(() => objection(wish).catch(unknown)),
+    spend: (wish) => one(() => spend(wish).catch((error) => ({ granted: 0, why: unknown(error) }))),
     note: () => one(async () => (await opened()).keep()),
   }
 }

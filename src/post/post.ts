@@ -81,6 +81,8 @@ export function startPost(parts: PostParts, handlers: PostHandlers): Post {
       return refuse(raw, `signed by ${owner.name} in the name of ${head.from}`)
     if (head.replyTo !== undefined && !parts.topics.isReplyOf(head.replyTo, owner.name))
       return refuse(raw, 'a reply topic of another')
+    if (parsed.is === 'message' && !parts.topics.isPlaceOf(raw.topic, parsed.message))
+      return refuse(raw, 'a topic where such is not said')
     if (parsed.is === 'notUnderstood')
       return handlers.notUnderstood?.(parsed.head, owner, parsed.why)
     await handlers.mail({

@@ -12,6 +12,8 @@ export interface Attended {
   /** The disk is not used any more: may be unmounted, and is to be there again. */
   park(): Promise<void>
   unpark(): Promise<void>
+  /** Tells the UPS to cut its output soon, where that is wished; what comes then is the last. */
+  readonly cut?: (() => Promise<void>) | undefined
   /** Switches the machine off; resolves when that was asked for. */
   shutDown(): Promise<void>
 }
@@ -88,7 +90,9 @@ export function attend(
     }
     await step('park', attended.park)
     // Back in the meantime: nobody wants it off any more.
-    if (watch.plan().stop && !stop.signal.aborted) await step('shutDown', attended.shutDown)
+    if (!watch.plan().stop || stop.signal.aborted) return
+    if (attended.cut) await step('cut', attended.cut)
+    await step('shutDown', attended.shutDown)
   }
   async function step(name: string, act: () => Promise<void>): Promise<void> {
     log.info('power.step', { step: name })

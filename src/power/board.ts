@@ -21,5 +21,6 @@ export const withBoard = (power: Power, root: string): Power => ({
     const weak = underVoltage(root)
     return weak === undefined ? reading : { ...reading, underVoltage: weak }
   },
+  ...(power.cut ? { cut: power.cut } : {}),
   close: () => power.close(),
 })

@@ -29,6 +29,20 @@ export interface Status {
   readonly shutdown: boolean
 }
 
+/** The output goes off after this, and comes back 3 min after there are mains: with less some never come. Most answer nothing. */
+export function cutOrder(afterMs: number): string {
+  if (!(afterMs >= cutMsMin && afterMs <= cutMsMax)) throw new RangeError(`no delay: ${afterMs} ms`)
+  // Tenths of a minute have one digit.
+  const isShort = afterMs <= 54_000
+  const after = isShort
+    ? `.${Math.ceil(afterMs / 6_000)}`
+    : `${Math.ceil(afterMs / 60_000)}`.padStart(2, '0')
+  return `S${after}R0003\r`
+}
+
+export const cutMsMin = 12_000
+export const cutMsMax = 10 * 60_000
+
 /** `230.1`, `---.-` where a device has no such sensor. */
 const field = String.raw`(\d{1,3}(?:\.\d{1,2})?|-+(?:\.-+)?)`
 const frame = new RegExp(`^\\(${`${field} +`.repeat(7)}([01]{8})$`)

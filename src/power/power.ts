@@ -5,6 +5,11 @@
 export interface Power {
   /** One look, which may take seconds. Never rejects: what fails is an unknown reading. */
   read(signal: AbortSignal): Promise<Reading>
+  /**
+   * Has the device cut its output after so long, milliseconds, and give it again when there are mains: what is switched off
+   * then starts again, also when they are back before. Rejects when it says that it does not.
+   */
+  cut?(afterMs: number): Promise<void>
   /** Lets go of line or connection. */
   close(): Promise<void>
 }

@@ -1,8 +1,10 @@
 /** A UPS by its serial line: asked, and believed only when a whole answer comes in time, and none that was not asked for. */
 import type { Line, Serial } from '../serial/serial.ts'
+import { lock } from '../world/lock.ts'
 import type { World } from '../world/world.ts'
 import {
   answerCharsMax,
+  cutOrder,
   faultOf,
   megatecBaud,
   parseStatus,
@@ -27,6 +29,8 @@ const quietMsMax = 3_000
 
 /** What makes a reading an unknown one. */
 class NoAnswer extends Error {}
+/** Not one byte. */
+class Silence extends NoAnswer {}
 
 export function q1Power(
   world: Pick<World, 'clock'>,
@@ -34,6 +38,7 @@ export function q1Power(
   { path, baud = megatecBaud }: Q1Options,
 ): Power {
   let talk: Promise<Talk> | undefined
+  const oneAtATime = lock()
 
   async function opened(): Promise<Talk> {
     const known = await talk?.catch(() => undefined)
@@ -53,11 +58,23 @@ export function q1Power(
   return {
     async read(signal) {
       try {
-        return await look(signal)
+        return await oneAtATime(() => look(signal))
       } catch (error) {
         return unknownReading(error instanceof Error ? error.message : String(error))
       }
     },
+    cut: (afterMs) =>
+      oneAtATime(async () => {
+        const line = await opened()
+        const answer = await line
+          .ask(cutOrder(afterMs), new AbortController().signal)
+          .catch((error) => {
+            if (error instanceof Silence) return ''
+            throw error
+          })
+        // Most say nothing; who says it again does not know it.
+        if (answer !== '' && !answer.startsWith('(ACK')) throw new NoAnswer(faultOf(answer))
+      }),
     async close() {
       const known = await talk?.catch(() => undefined)
       await known?.close()
@@ -131,7 +148,7 @@ function talkOn(clock: World['clock'], line: Line): Talk {
       }
       if (come.length > answerCharsMax) throw new NoAnswer(faultOf(come))
       const left = until - clock.monotonic()
-      if (left <= 0) throw new NoAnswer(come === '' ? 'no answer' : faultOf(come))
+      if (left <= 0) throw come === '' ? new Silence('no answer') : new NoAnswer(faultOf(come))
       await heard(left, signal)
     }
   }

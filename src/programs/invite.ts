@@ -12,7 +12,7 @@ import { isName, timeText } from '../protocol/scalars.ts'
 import { fingerprintOf } from '../setup/enrolment.ts'
 import { forgetInvitations, keepInvitation } from '../setup/invitations.ts'
 import { revoke, revokedList } from '../setup/revoke.ts'
-import { signingKeys } from '../setup/signing.ts'
+import { isCredential, signingKeys } from '../setup/signing.ts'
 import { type Command, InvalidArgumentError, Option } from '../system/commands.ts'
 import { writeConfig } from '../system/config.ts'
 import { type TrackerConfig, trackerShape } from '../system/config-shapes.ts'
@@ -190,7 +190,8 @@ function check(
   if (old && !replace)
     throw new Error(`there is a member ${name} already: --replace gives its name to a new board`)
   if (old && old.role !== role) throw new Error(`${name} is a ${old.role}, and stays one`)
-  if (signingKeys(config['owner-key']) !== undefined) return
+  // What systemd gives to the service is not for us to see.
+  if (isCredential(config['owner-key']) || signingKeys(config['owner-key']) !== undefined) return
   throw new Error(
     'the tracker can let nobody in: its owner-key names no folder with owner.key, ca.pem and ca.key. ' +
       'Put them back for as long as it takes, or use `colonnade-tracker add` where they are',

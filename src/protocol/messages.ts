@@ -10,6 +10,7 @@ import { fragmentEvents } from './fragments.ts'
 import { answer, envelope, fileAnswer, files, OfferedFile, request, Transmission } from './parts.ts'
 import { GetFragmentsFinalResponse, GetFragmentsRequest } from './pieces.ts'
 import { puts } from './puts.ts'
+import { GetReceiptsFinalResponse, GetReceiptsRequest } from './receipts.ts'
 import { removalMessages } from './removals.ts'
 import { GetRepairsFinalResponse, GetRepairsRequest } from './repairs.ts'
 import { delivered, itemsOf, wantsResults } from './results.ts'
@@ -311,6 +312,8 @@ export const Message = v.variant('type', [
   Alarm,
   GetAlarmsRequest,
   GetAlarmsFinalResponse,
+  GetReceiptsRequest,
+  GetReceiptsFinalResponse,
   GetRepairsRequest,
   GetRepairsFinalResponse,
   SayOfPillarRequest,

@@ -15,8 +15,25 @@ export function topicsUnder(prefix: string) {
     /** Whether a `replyTo` is one that this sender may name. */
     isReplyOf: (topic: string, identity: string) =>
       topic.startsWith(`${prefix}/replies/${identity}/`) && !/[+#\0]/.test(topic),
+    /** Whether a message of this kind, by this sender, is ever said there: who holds a broker can say it elsewhere again. */
+    isPlaceOf(topic: string, { type, from, collection }: Placed): boolean {
+      if (type === 'Presence')
+        return topic === `${prefix}/pillars/${from}/state` || topic === `${prefix}/tracker/state`
+      if (type === 'Alarm') return topic === `${prefix}/alarms`
+      if (type in eventTopics) return topic === `${prefix}/${eventTopics[type as EventType]}`
+      if (type.endsWith('Response')) return topic.startsWith(`${prefix}/replies/`)
+      const [kind, name, rest] = topic.slice(prefix.length + 1).split('/')
+      if (kind === 'tracker') return name === 'requests'
+      return rest === 'requests' && (kind === 'pillars' || name === collection)
+    },
   }
 }
+interface Placed {
+  readonly type: string
+  readonly from: string
+  readonly collection?: string | undefined
+}
+
 /** The topics that MyTorrent's design gives to its events. */
 const eventTopics = {
   TrackerHello: 'tracker/hello',

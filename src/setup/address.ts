@@ -24,7 +24,7 @@ export interface Moved {
 }
 
 /** Throws with a sentence. The running tracker takes the document at once. */
-export function setAddress(path: string, config: TrackerConfig, to: Moving): Moved {
+export function setAddress(file: string, config: TrackerConfig, to: Moving): Moved {
   const keys = signingKeys(config['owner-key'])
   if (!keys) throw new Error('the owner key is not here: put it back for as long as it takes')
   if (!/^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/.test(to.address))
@@ -33,10 +33,15 @@ export function setAddress(path: string, config: TrackerConfig, to: Moving): Mov
   const next = new URL(`https://${to.address}`)
   const port = /:\d+$/.test(to.address) ? next.port || '443' : before.port || '443'
   const exchange = `https://${next.hostname}:${port}`
-  const ours = config['broker.listen'] !== ''
-  const brokerPort = to.brokerPort ?? new URL(broker).port
-  // A broker of its own does not move with us.
-  const now = ours ? `mqtts://${next.hostname}:${brokerPort}` : broker
+  const listen = config['broker.listen']
+  // At the port of the exchange it goes where that goes; one of its own does not move with us.
+  const isShared = listen === 'exchange'
+  if (to.brokerPort !== undefined && (isShared || listen === ''))
+    throw new Error('the broker has no port of its own here')
+  const brokerPort = isShared ? port : (to.brokerPort ?? new URL(broker).port)
+  const { protocol, pathname } = new URL(broker)
+  const path = pathname === '/' ? '' : pathname
+  const now = listen === '' ? broker : `${protocol}//${next.hostname}:${brokerPort}${path}`
   const home = dirname(documentBeside(config))
   const unlock = lockNow(home)
   try {
@@ -53,12 +58,13 @@ export function setAddress(path: string, config: TrackerConfig, to: Moving): Mov
   } finally {
     unlock()
   }
-  const listens = { 'exchange.listen': port, ...(ours ? { 'broker.listen': brokerPort } : {}) }
+  const own = listen !== '' && !isShared
+  const listens = { 'exchange.listen': port, ...(own ? { 'broker.listen': brokerPort } : {}) }
   const changed = Object.entries(listens).map(
     ([key, to]) => [key, config[key as keyof typeof listens].replace(/\d+$/, to)] as const,
   )
   const restart = changed.some(([key, value]) => config[key as keyof typeof listens] !== value)
-  rewriteConfig(path, trackerShape, {
+  rewriteConfig(file, trackerShape, {
     ...Object.fromEntries(restart ? changed : []),
     'exchange.urls': [exchange],
     'broker.url': now,

@@ -53,7 +53,7 @@ export const partSealing = (home: string, archive: string): Sealing =>
 /** What a kit of this archive would say now; throws when the owner key is not here. */
 function kitOf(config: TrackerConfig, madeAt: string): Kit {
   const keys = signingKeys(config['owner-key'])
-  if (!keys || config['owner-key'] === undefined)
+  if (!keys)
     throw new Error('the owner key and the authority are not here: put them back, and repeat it')
   const { 'broker.identity': identity, 'topics.prefix': prefix } = config
   return {
@@ -61,7 +61,7 @@ function kitOf(config: TrackerConfig, madeAt: string): Kit {
     ...{ exchange: config['exchange.urls'][0] ?? '', broker: config['broker.url'] },
     ...(identity === usualBroker ? {} : { brokerIdentity: identity }),
     ...(prefix === usualPrefix ? {} : { prefix }),
-    owner: scalarOf(readFileSync(config['owner-key'], 'utf8')),
+    owner: scalarOf(keys.ownerKey),
     authority: scalarOf(keys.authority.privateKey),
     tracker: scalarOf(readFileSync(config.key, 'utf8')),
     part: partKey(homeOf(config)).toString('base64url'),

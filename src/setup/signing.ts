@@ -10,13 +10,27 @@ import type { Signer } from '../trust/trust.ts'
 export interface Signing {
   readonly owner: Signer & { readonly publicKey: string }
   readonly authority: Authority
+  /** PEM, for the recovery kit. */
+  readonly ownerKey: string
+}
+
+const credential = /^.*\/\$CREDENTIALS_DIRECTORY(?=\/)/
+
+/** Whether systemd gives the keys to the service, and to nobody else: `$CREDENTIALS_DIRECTORY/owner.key`. */
+export const isCredential = (ownerKey: string | undefined): boolean =>
+  ownerKey !== undefined && credential.test(ownerKey)
+
+function placeOf(ownerKey: string): string {
+  const { CREDENTIALS_DIRECTORY: given } = process.env
+  return given === undefined ? ownerKey : ownerKey.replace(credential, () => given)
 }
 
 /** The keys as they lie now; undefined when they are not here. They may be taken away at any time. */
 export function signingKeys(ownerKey: string | undefined): Signing | undefined {
   if (ownerKey === undefined) return undefined
-  const beside = (name: string): string => join(dirname(ownerKey), name)
-  const paths = [ownerKey, beside('ca.pem'), beside('ca.key')]
+  const place = placeOf(ownerKey)
+  const beside = (name: string): string => join(dirname(place), name)
+  const paths = [place, beside('ca.pem'), beside('ca.key')]
   if (!paths.every((path) => existsSync(path))) return undefined
   const [owner = '', certificate = '', privateKey = ''] = paths.map((path) =>
     readFileSync(path, 'utf8'),
@@ -24,7 +38,7 @@ export function signingKeys(ownerKey: string | undefined): Signing | undefined {
   const authority = { certificate, privateKey }
   if (nodeSigner(privateKey).publicKey !== keyOfCertificate(certificate))
     throw new Error(`${beside('ca.key')} is not the key of ${beside('ca.pem')}`)
-  return { owner: nodeSigner(owner), authority }
+  return { owner: nodeSigner(owner), authority, ownerKey: owner }
 }
 
 export interface Publishing {

@@ -1,8 +1,6 @@
 /** What all members of a simulated fleet share: who is who, the world while they live, and the archive document. */
 import type { ConnectBus } from '../bus/bus.ts'
 import type { FloorOptions } from '../pillar/floors.ts'
-import type { AttendOptions } from '../power/attend.ts'
-import type { WatchOptions } from '../power/watch.ts'
 import { type ArchiveDocument, parseDocument } from '../protocol/document.ts'
 import { unseal } from '../protocol/envelope.ts'
 import { topicsUnder } from '../protocol/topics.ts'
@@ -14,6 +12,7 @@ import type { Cold } from './fleet-volumes.ts'
 import { simKeys, simSigner } from './keys.ts'
 import type { Life } from './mortal.ts'
 import type { SimNet } from './net.ts'
+import type { PowerOptions } from './powered.ts'
 import type { SimRandom } from './random.ts'
 import type { SlowReading } from './slow-disk.ts'
 import { type SimWorld, simWorld } from './world.ts'
@@ -51,7 +50,7 @@ export interface FleetOptions {
   /** How much may be destroyed in a day, on each pillar and in the vault; the usual when absent. */
   readonly floors?: FloorOptions
   /** Each pillar has a UPS of its own, and works by it. */
-  readonly power?: Partial<WatchOptions & AttendOptions>
+  readonly power?: PowerOptions
 }
 
 export const archive = 'test'

@@ -14,6 +14,7 @@ import type { World } from '../world/world.ts'
 import type { BoardClock } from './clock.ts'
 import { type SimDisk, simDisk } from './disk.ts'
 import { type Life, mortal } from './mortal.ts'
+import type { SimRandom } from './random.ts'
 
 /** What a board keeps of one disk when its power goes. */
 export interface SimVolume {
@@ -22,11 +23,35 @@ export interface SimVolume {
   readonly state: State
 }
 
-export const freshVolume = (capacity: number, clock: BoardClock): SimVolume => ({
+const freshVolume = (capacity: number, clock: BoardClock): SimVolume => ({
   disk: simDisk({ capacity, clock }),
   index: asyncIndex(openIndex(':memory:')),
   state: openState(':memory:'),
 })
+
+/** The places for disks of one board. */
+export function simRack(capacity: number, clock: BoardClock, count: number) {
+  const fresh = (): SimVolume => freshVolume(capacity, clock)
+  const all = Array.from({ length: count }, fresh)
+  const first = (): SimVolume => {
+    const [one] = all
+    if (!one) throw new Error('no volume')
+    return one
+  }
+  const swap = (number: number, to = fresh()): void => {
+    all[number] = to
+  }
+  return {
+    ...{ all, first, swap },
+    unplugged: new Set<number>(),
+    newDisk: () => swap(0, { ...fresh(), state: first().state }),
+    newBoard: () => swap(0, { ...first(), state: openState(':memory:') }),
+    /** The power goes; each forgets what it may. */
+    crash(random: SimRandom): void {
+      for (const [n, { disk }] of all.entries()) disk.crash(n === 0 ? random : random.fork(`${n}`))
+    },
+  }
+}
 
 export const undying = <T extends { close(): Promise<void> }>(inner: T): T => ({
   ...inner,
@@ -40,7 +65,9 @@ export interface PooledOptions {
   readonly pillar: string
   readonly archive: string
   readonly kind: PillarKind
-  readonly cold: Cold
+  readonly cold?: Cold | undefined
+  /** Disks that are not plugged in, by their numbers. */
+  readonly unplugged: ReadonlySet<number>
 }
 
 /** Its volumes as one store, and its state on all of them, as the agent opens them; `end` lets the disks sleep. */
@@ -48,29 +75,31 @@ export async function openPooled(
   world: World,
   own: Life,
   volumes: readonly SimVolume[],
-  { pillar, archive, kind, cold }: PooledOptions,
+  { pillar, archive, kind, cold, unplugged }: PooledOptions,
 ): Promise<{ store: Store; state: State; end(): Promise<void> }> {
   const owner = { pillar, archive, kind }
   const disks: ColdDisk[] = []
   const found = await Promise.all(
     volumes.map(async ({ disk, index, state }, slot) => {
-      const sleeper = cold(pillar, world, disk.disk, slot)
-      disks.push(sleeper)
+      if (unplugged.has(slot)) return []
+      const sleeper = cold?.(pillar, world, disk.disk, slot)
+      const mine: Disk = sleeper ?? { ...disk.disk, close: async () => undefined }
+      if (sleeper) disks.push(sleeper)
       const volume = `volume-of-${pillar}${slot === 0 ? '' : `-${slot + 1}`}`
       try {
-        if ((await sleeper.stat('volume.json')) === undefined)
-          await adoptVolume(world, sleeper, { ...owner, volume })
+        if ((await mine.stat('volume.json')) === undefined)
+          await adoptVolume(world, mine, { ...owner, volume })
       } catch {
         // It does not come: the others go on.
         return []
       }
       return [
         {
-          ...{ where: `/mnt/${slot + 1}`, disk: sleeper, sleeper },
+          ...{ where: `/mnt/${slot + 1}`, disk: mine, ...(sleeper ? { sleeper } : {}) },
           openIndex: async () => mortal(own, undying(index)),
           openState: async () => mortal(own, undying(state)),
-          end: sleeper.close,
-          abandon: sleeper.close,
+          end: mine.close,
+          abandon: mine.close,
         },
       ]
     }),

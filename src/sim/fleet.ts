@@ -35,7 +35,7 @@ import {
   version,
 } from './fleet-ground.ts'
 import { type TrackerBoard, trackerBoard } from './fleet-tracker.ts'
-import { freshVolume, openPooled, type SimVolume, undying } from './fleet-volumes.ts'
+import { openPooled, type SimVolume, simRack, undying } from './fleet-volumes.ts'
 import { simSigner } from './keys.ts'
 import { type Life, life, mortal } from './mortal.ts'
 import { calmNet, type NetFaults, type SimNet, simNet } from './net.ts'
@@ -57,6 +57,10 @@ export interface Board {
   readonly index: Index
   /** Each disk, with its index; the first is that of above. */
   readonly volumes: readonly SimVolume[]
+  /** Disks that are not plugged in at the next start, by their numbers. */
+  readonly unplugged: Set<number>
+  /** Another disk takes the place of this one. The board must not run. */
+  swap(number: number): void
   readonly state: State
   /** How warm its disk is. */
   celsius: number | undefined
@@ -131,7 +135,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       kind: n < files ? 'file' : 'checksum',
       told: options.told ?? false,
       ...(options.slow ? { slow: options.slow } : {}),
-      ...(options.cold ? { cold: options.cold, disks: options.disks ?? 1 } : {}),
+      ...(options.cold ? { cold: options.cold } : {}),
+      disks: options.disks ?? 1,
       ...(options.power ? { power: options.power } : {}),
       ...(options.floors ? { floors: options.floors } : {}),
     }),
@@ -180,10 +185,7 @@ interface BoardOptions
 
 function pillarBoard(ground: Ground, name: string, capacity: number, options: BoardOptions): Board {
   const clock = ground.time.board()
-  const fresh = (): SimVolume => freshVolume(capacity, clock)
-  let ours = fresh()
-  const more = Array.from({ length: (options.disks ?? 1) - 1 }, fresh)
-  const volumes = (): SimVolume[] => [ours, ...more]
+  const rack = simRack(capacity, clock, options.disks ?? 1)
   let pillar: Pillar | undefined
   let current = life()
   const power = options.power && poweredBoard(clock, options.power)
@@ -191,7 +193,7 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
   /** Gives what stops it. */
   async function open(own: Life, part: Living, supply?: Supply) {
     const begun = await openPillar(ground, name, {
-      ...{ own, part, volumes: volumes(), options, supply },
+      ...{ own, part, volumes: rack.all, unplugged: rack.unplugged, options, supply },
       celsius: () => board.celsius,
     })
     if (!own.dead()) pillar = begun
@@ -231,33 +233,20 @@ function pillarBoard(ground: Ground, name: string, capacity: number, options: Bo
     forget()
     pillar = undefined
   }
-  const forget = (): void => {
-    for (const [n, { disk }] of volumes().entries())
-      disk.crash(
-        ground.random.fork(
-          `${name}/crash/${ground.time.clock.monotonic()}${n === 0 ? '' : `/${n}`}`,
-        ),
-      )
-  }
+  const forget = (): void =>
+    rack.crash(ground.random.fork(`${name}/crash/${ground.time.clock.monotonic()}`))
   const board: Board = {
     ...{ name, clock, start, crash, power, celsius: undefined },
+    ...{ volumes: rack.all, unplugged: rack.unplugged, swap: rack.swap },
+    ...{ newDisk: rack.newDisk, newBoard: rack.newBoard },
     get disk() {
-      return ours.disk
+      return rack.first().disk
     },
     get index() {
-      return ours.index
-    },
-    get volumes() {
-      return volumes()
+      return rack.first().index
     },
     get state() {
-      return ours.state
-    },
-    newDisk() {
-      ours = { ...fresh(), state: ours.state }
-    },
-    newBoard() {
-      ours = { ...ours, state: openState(':memory:') }
+      return rack.first().state
     },
     running: () => pillar,
     async stop() {
@@ -278,6 +267,7 @@ async function openPillar(
     readonly own: Life
     readonly part: Living
     readonly volumes: readonly SimVolume[]
+    readonly unplugged: ReadonlySet<number>
     readonly options: BoardOptions
     readonly supply: Supply | undefined
     celsius(): number | undefined
@@ -316,17 +306,20 @@ async function openStored(
   {
     own,
     volumes,
+    unplugged,
     options,
   }: {
     readonly own: Life
     readonly volumes: readonly SimVolume[]
+    readonly unplugged: ReadonlySet<number>
     readonly options: BoardOptions
   },
 ): Promise<{ store: Store; state: State; end(): Promise<void> }> {
   const { kind, told, slow, cold } = options
   const [ours] = volumes
   if (!ours) throw new Error('no volume')
-  if (cold) return openPooled(world, own, volumes, { pillar: name, archive, kind, cold })
+  if (cold || volumes.length > 1)
+    return openPooled(world, own, volumes, { pillar: name, archive, kind, cold, unplugged })
   const bare = ours.disk.disk
   const mine: Disk = slow ? slowDisk(bare, world.clock, slow) : bare
   if ((await mine.stat('volume.json')) === undefined)

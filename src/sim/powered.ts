@@ -7,6 +7,9 @@ import { simSerial } from './serial.ts'
 import { type SimUps, simUps } from './ups.ts'
 import type { SimWorld } from './world.ts'
 
+/** `cutMs`: the UPS is told to cut its output so long after the machine was switched off. */
+export type PowerOptions = Partial<WatchOptions & AttendOptions & { readonly cutMs: number }>
+
 /** The power of one board: a UPS on a serial line. */
 export interface PoweredBoard {
   readonly ups: SimUps
@@ -40,10 +43,7 @@ export const usualPower: WatchOptions & AttendOptions = {
 
 const path = '/dev/serial/by-id/usb-ups'
 
-export function poweredBoard(
-  clock: Pick<Clock, 'sleep'>,
-  options: Partial<WatchOptions & AttendOptions>,
-): PoweredBoard {
+export function poweredBoard(clock: Pick<Clock, 'sleep'>, options: PowerOptions): PoweredBoard {
   const all = { ...usualPower, ...options }
   const ups = simUps(clock)
   const steps: string[] = []
@@ -86,6 +86,13 @@ export function poweredBoard(
           }
         },
         park: async () => step('park'),
+        cut:
+          options.cutMs === undefined
+            ? undefined
+            : async () => {
+                step('cut')
+                await power.cut?.(options.cutMs ?? 0)
+              },
         unpark: async () => step('unpark'),
         async shutDown() {
           step('shutDown')

@@ -11,6 +11,8 @@ export interface SimUps {
   manners: Manners
   /** Questions that it has heard. */
   readonly asked: number
+  /** It was told to cut its output, and does, or gives it again. */
+  onOutput: (isOn: boolean) => void
 }
 
 export type Manners =
@@ -50,6 +52,7 @@ export function simUps(clock: Pick<Clock, 'sleep'>): SimUps {
     low: false,
     ending: false,
     manners: 'good',
+    onOutput: () => undefined,
     get asked() {
       return asked
     },
@@ -62,13 +65,29 @@ export function simUps(clock: Pick<Clock, 'sleep'>): SimUps {
           const question = come.slice(0, at)
           come = come.slice(at + 1)
           asked++
+          const [, after, restore] = /^S(\.\d|\d\d)R(\d{4})$/.exec(question) ?? []
           if (question === 'Q1') say(end)
+          else if (after && ups.manners === 'good')
+            void cut(clock, ups, [Number(after), Number(restore)])
           else end.send(`${question}\r`)
         }
       }
     },
   }
   return ups
+}
+
+/** Minutes until the output goes, and from mains until it comes back, whether they were away or not. */
+async function cut(
+  clock: Pick<Clock, 'sleep'>,
+  ups: SimUps,
+  [after, restore]: [number, number],
+): Promise<void> {
+  await clock.sleep(after * 60_000)
+  ups.onOutput(false)
+  do await clock.sleep(restore * 60_000)
+  while (!ups.mains)
+  ups.onOutput(true)
 }
 
 /** What is said where `answer` would be right. */

@@ -181,6 +181,11 @@ const power = {
     default: [],
     doc: 'Program and arguments that switch the machine off; without it the agent waits, and goes on when the mains are back.',
   },
+  'power.cut': {
+    type: 'duration',
+    optional: true,
+    doc: 'With q1 and power.shutdown: the UPS is told to cut its output so long after, 12s to 10min, and to give it again when there are mains, so that the board starts. When absent it is told nothing.',
+  },
 } as const satisfies Shape
 
 const floor = {
@@ -306,7 +311,7 @@ export const trackerShape = {
   'owner-key': {
     type: 'path',
     optional: true,
-    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited.',
+    doc: 'Private key of the owner, `ca.pem` and `ca.key` beside it: only while the tracker may let in whom the owner has invited. `$CREDENTIALS_DIRECTORY/owner.key` when systemd gives it to the service.',
   },
 } as const satisfies Shape
 

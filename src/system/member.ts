@@ -153,7 +153,7 @@ export function keepBeside(
 /** The newest first, once the tracker has moved; what the configuration says is never forgotten. */
 function brokersOf(directory: Directory, config: MemberConfig & TrackerAddress): string[] {
   const { brokers = [], exchanges } = directory.document()
-  const usable = brokers.filter((one) => one.startsWith('mqtts:') && URL.canParse(one))
+  const usable = brokers.filter((one) => /^(mqtts|wss):/.test(one) && URL.canParse(one))
   const trackers = [...exchanges.flatMap(({ urls }) => urls), config['tracker.url'] ?? '']
   const all = [...usable, config['broker.url']].flatMap((one) => [one, ...otherWay(one, trackers)])
   return [...new Set(all)]

@@ -18,7 +18,7 @@ interface Place {
   session: Buffer | undefined
 }
 
-/** @param tls as it is now: our certificate may be renewed */
+/** `tls`: with what the next one proves who we are. */
 export function openLines(tls: () => ConnectionOptions): Lines {
   const places = new Map<string, Place>()
   const open = new Set<Line>()

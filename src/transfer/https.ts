@@ -78,16 +78,6 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
     noDelay: true,
   }) as const
 
-function goesByProxy({ url }: Address): boolean {
-  const { hostname = '', port } = URL.parse(url) ?? {}
-  try {
-    return proxyFor(hostname.replace(/^\[|\]$/g, ''), Number(port || 443)) !== undefined
-  } catch {
-    // What is wrong with it is told where it is dialled.
-    return true
-  }
-}
-
 export interface Dialler {
   /** Our certificate is another from now on, of the same key. */
   certify(certificate: Pem): void
@@ -95,14 +85,14 @@ export interface Dialler {
 }
 
 /**
- * Dials over a bounded pool of kept connections for each address and identity; uploads, and what goes by a proxy, by Node.js's
- * own client over another one. A kept connection that turns out to be dead is replaced, as long as nothing of the body was sent.
+ * Dials over a bounded pool of kept connections for each address and identity; uploads, and what goes through a proxy, over
+ * another one, of Node.js's own client. A kept connection that turns out to be dead is replaced, as long as nothing of the body
+ * was sent.
  */
 export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
   const checkServerIdentity = (identity: string, certificate: PeerCertificate) =>
     notNamed(identity, certificate, admit)
-  const contextOf = (mine: Dialling['tls']) => createSecureContext(tlsOptions(mine))
-  let secureContext = contextOf(tls)
+  let secureContext = createSecureContext(tlsOptions(tls))
   const lines = openLines(() => ({ ...tlsOptions(tls), secureContext, checkServerIdentity }))
   const agent = proxiedAgent({
     ...tlsOptions(tls),
@@ -125,7 +115,7 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
       if (pool.closed) throw new Unreachable('this dialler is closed')
       if (options.signal?.aborted) throw new Cut('aborted')
       const answer =
-        request.method === 'PATCH' || goesByProxy(to)
+        request.method === 'PATCH' || isProxied(to)
           ? await attempt(pool, to, request, options)
           : await lines.ask(to, request, options)
       if (answer !== 'stale') return answer
@@ -142,9 +132,15 @@ export function httpsDial({ tls, admit, world }: Dialling): Dial & Dialler {
   }
   const certify = (cert: Pem): void => {
     Object.assign(agent.options, { cert })
-    secureContext = contextOf({ ...tls, cert })
+    secureContext = createSecureContext(tlsOptions({ ...tls, cert }))
   }
   return Object.assign(dial, { close, certify })
+}
+
+function isProxied({ url }: Address): boolean {
+  const place = URL.parse(url)
+  if (place === null) return false
+  return proxyFor(place.hostname.replace(/^\[|\]$/g, ''), Number(place.port || 443)) !== undefined
 }
 
 /**

@@ -92,6 +92,23 @@ export const keyOfCertificate = (certificate: Pem): PublicKey =>
 /** The same of a certificate that was read already. */
 export const keyIn = (certificate: X509Certificate): PublicKey => textOf(certificate.publicKey)
 
+/** Whom a certificate names, when this authority has issued it; undefined otherwise, and for what is no certificate. */
+export function vouchedFor(
+  authority: Pem,
+  certificate: Pem,
+): { readonly name: string; readonly publicKey: PublicKey; readonly ends: number } | undefined {
+  try {
+    const [issuer, one] = [new X509Certificate(authority), new X509Certificate(certificate)]
+    const name = identityOf(one)
+    if (!issuer.ca || !one.checkIssued(issuer) || !one.verify(issuer.publicKey)) return undefined
+    return name === undefined
+      ? undefined
+      : { name, publicKey: keyIn(one), ends: Date.parse(one.validTo) }
+  } catch {
+    return undefined
+  }
+}
+
 /** When a certificate ends, milliseconds since 1970. */
 export const endOfCertificate = (certificate: Pem): number =>
   Date.parse(new X509Certificate(certificate).validTo)

@@ -1,5 +1,8 @@
 // Collections are added and changed by the owner, wherever his key is.
 
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,6 +14,7 @@ import { readDocument } from '../../src/setup/archive.ts'
 import { decide } from '../../src/setup/found.ts'
 import { makeKeyPair } from '../../src/trust/keys.ts'
 import { changeConfig, makeArchive, pillarNames } from '../support/archive.ts'
+import { plainEnvironment } from '../support/program.ts'
 
 const pillar = (name: string, site?: string, kind?: 'checksum') => ({
   ...{ name, role: 'pillar' as const, publicKey: '' },
@@ -146,7 +150,21 @@ t.test('the owner adds and changes collections, and nobody else does', async (t)
   writeFileSync(join(home, 'photo'), 'a photo')
   const put = await (await archive.colonnade(['put', 'photos', join(home, 'photo')])).ended
   t.match(put, { code: 0, output: /1 file stored/ }, put.errors)
-  t.equal((await run('set', 'photos', '--retain', '90d', ...owner)).code, 0)
+  t.equal((await run('set', 'photos', '--retain', '90d', '--approvals', '2', ...owner)).code, 0)
+  // Now one alone deletes nothing: the order goes to another computer, and comes back.
+  const sum = createHash('sha256').update('a photo').digest('hex')
+  const doomed = ['delete', 'photos', 'photo', '--checksum', sum, '--pillar', 'pillar-1']
+  const ordered = await (await archive.colonnade(doomed)).ended
+  t.match(ordered, { code: 0, output: /nothing is done yet/ }, ordered.errors)
+  const order = /the order is (\S+),/.exec(ordered.output)?.[1] ?? ''
+  const cli = join(import.meta.dirname, '..', '..', 'src', 'cli.ts')
+  const other = ['--config', join(home, 'other', 'client.toml')]
+  const child = spawn(process.execPath, [cli, 'approve', order, '--yes', ...other], {
+    ...{ env: plainEnvironment(), stdio: 'ignore' },
+  })
+  t.same(await once(child, 'close'), [0, null])
+  const performed = await (await archive.colonnade(['perform', order])).ended
+  t.match(performed, { code: 0, output: /deleted: photo on pillar-1/ }, performed.errors)
   const leave = ['--member', 'client', '--changes', '500', '--for', '2h']
   t.match(await run('allow', 'photos', ...leave, ...owner), {
     code: 0,

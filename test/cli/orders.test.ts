@@ -2,7 +2,9 @@
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
+import { confirmed } from '../../src/cli/asked.ts'
 import { lsDeleted } from '../../src/cli/delete.ts'
 import type { Desk } from '../../src/cli/desk.ts'
 import { approve, orderDelete, orderReplace, perform, wantsTwo } from '../../src/cli/orders.ts'
@@ -98,6 +100,25 @@ t.test(
     )
   },
 )
+
+t.test('[APR-4] [MASS-3] yes is what somebody at a terminal types, and nothing else', async (t) => {
+  const typed = async (text: string | undefined, isTTY = true): Promise<boolean | undefined> => {
+    const input = Object.assign(new PassThrough(), { isTTY })
+    const output = Object.assign(new PassThrough(), { isTTY: true })
+    const asked = confirmed('All of them?\u001b[2J', signal, { input, output })
+    if (text === undefined) input.end()
+    else input.write(text)
+    const yes = await asked
+    const shown = `${output.read() ?? ''}`
+    t.equal(shown.includes('\u001b[2J'), false, 'no file name steers the terminal')
+    if (isTTY) t.match(shown, /All of them\?.* \[y\/N\]/)
+    return yes
+  }
+  for (const text of ['y\n', 'Yes\n', ' YES \n']) t.equal(await typed(text), true, text)
+  for (const text of ['\n', 'n\n', 'yess\n', 'no yes\n']) t.equal(await typed(text), false, text)
+  t.equal(await typed(undefined), false, 'the terminal is closed')
+  t.equal(await typed('y\n', false), undefined, 'a pipe is nobody')
+})
 
 t.test('[APR-4] a replace is approved with its new bytes, and with no others', async (t) => {
   const { fleet, ann, bob, item, stored, folder } = await archive(t)

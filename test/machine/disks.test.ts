@@ -4,9 +4,16 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Attached } from '../../src/machine/attached.ts'
+import { attached } from '../../src/machine/attached.ts'
 import { described } from '../../src/machine/described.ts'
 import { letGo } from '../../src/machine/let-go.ts'
-import { disksBelow, fileSystemId, mountOf, mountsIn } from '../../src/machine/mounts.ts'
+import {
+  disksBelow,
+  fileSystemId,
+  mountOf,
+  mountsIn,
+  mountTable,
+} from '../../src/machine/mounts.ts'
 import { thermometer } from '../../src/machine/temperature.ts'
 import { machine } from './tree.ts'
 
@@ -137,4 +144,19 @@ t.test('[SCRUB-1] the kernel says how hot a disk is, and is asked once a minute'
   now += 60_000
   t.equal(celsius(), 57)
   t.equal(thermometer({ monotonic: () => 0 }, () => ['8:17'], root)(), undefined)
+})
+
+t.test('where the system tells of no devices, what is mounted is told all the same', async (t) => {
+  for (const devices of [async () => [], async () => Promise.reject(new Error('no lsblk'))]) {
+    const found = await attached(devices)
+    const mounts = mountsIn(mountTable()).filter(({ source }) => source.startsWith('/dev/'))
+    for (const { device, mount, bytes } of found) {
+      t.ok(bytes > 0, device)
+      t.ok(
+        mounts.some(({ at }) => at === mount),
+        mount,
+      )
+    }
+    t.equal(found.length > 0, mounts.length > 0)
+  }
 })

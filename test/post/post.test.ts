@@ -88,7 +88,7 @@ t.test(
         connect: broker.connectAs('ann'),
         clientId: 'ann',
         persistent: false,
-        subscriptions: ['x'],
+        subscriptions: [topics.alarms()],
         async refresh() {
           fetched++
           await time.clock.sleep(2_000)
@@ -119,14 +119,17 @@ t.test(
     })
     await time.advance(100)
     for (const from of ['new', 'new', 'stranger'])
-      void sender.publish('x', seal(JSON.stringify(alarm(from)), simSigner(from)))
+      void sender.publish(topics.alarms(), seal(JSON.stringify(alarm(from)), simSigner(from)))
     await time.advance(1_000)
     t.same(heard, [], 'they wait')
     await time.advance(5_000)
     t.same(heard, ['new', 'new'])
     t.equal(fetched, 1)
     for (let n = 0; n < 50; n++)
-      void sender.publish('x', seal(JSON.stringify(alarm('stranger')), simSigner('stranger')))
+      void sender.publish(
+        topics.alarms(),
+        seal(JSON.stringify(alarm('stranger')), simSigner('stranger')),
+      )
     await time.advance(5_000)
     t.equal(fetched, 1, 'a stranger does not make us fetch again and again')
     await time.finish(post.close())
@@ -175,4 +178,30 @@ t.test('topics: each role may do what it must, and nothing else', async (t) => {
   t.notOk(may('client', 'a', 'subscribe', 'c/tracker/requests'))
   t.notOk(may('client', 'a', 'subscribe', 'c/pillars/b/requests'))
   t.ok(may('client', 'a', 'subscribe', 'c/pillars/+/state'))
+})
+
+t.test('[MSG-5] a message counts only where such is said', async (t) => {
+  const topics = topicsUnder('c')
+  const at = (type: string, from = 'ann', collection?: string) => ({ type, from, collection })
+  const places: [topic: string, message: ReturnType<typeof at>, isIts: boolean][] = [
+    [topics.pillarState('ann'), at('Presence'), true],
+    [topics.trackerState(), at('Presence'), true],
+    [topics.pillarState('bob'), at('Presence'), false],
+    [topics.alarms(), at('Presence'), false],
+    [topics.alarms(), at('Alarm'), true],
+    [topics.pillarRequests('bob'), at('Alarm'), false],
+    [topics.event('TrackerHello'), at('TrackerHello'), true],
+    [topics.event('TrackerGoodbye'), at('TrackerHello'), false],
+    [topics.replies('bob', 'x'), at('PutFileFinalResponse'), true],
+    [topics.pillarRequests('bob'), at('PutFileFinalResponse'), false],
+    [topics.collectionRequests('photos'), at('GetStatusRequest', 'ann', 'photos'), true],
+    [topics.collectionRequests('films'), at('GetStatusRequest', 'ann', 'photos'), false],
+    [topics.pillarRequests('bob'), at('GetStatusRequest', 'ann', 'photos'), true],
+    [topics.trackerRequests(), at('GetStatusRequest', 'ann', 'photos'), true],
+    [topics.replies('bob', 'x'), at('GetStatusRequest', 'ann', 'photos'), false],
+    [topics.pillarState('bob'), at('DeleteFileRequest', 'ann', 'photos'), false],
+    ['c/collections/photos', at('GetStatusRequest', 'ann', 'photos'), false],
+  ]
+  for (const [topic, message, isIts] of places)
+    t.equal(topics.isPlaceOf(topic, message), isIts, `${message.type} on ${topic}`)
 })

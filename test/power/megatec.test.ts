@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { faultOf, parseStatus, readingOf } from '../../src/power/megatec.ts'
+import { cutOrder, faultOf, parseStatus, readingOf } from '../../src/power/megatec.ts'
 
 const mains = '(226.0 195.0 226.0 014 49.0 27.5 30.0 00001000'
 
@@ -89,4 +89,13 @@ t.test('[PWR-2] no beginning, end, or mixture of answers is one', async () => {
     }),
     { numRuns: 300, seed: 1 },
   )
+})
+
+t.test('[PWR-12] the order to cut, as it is printed in the sources', async (t) => {
+  t.equal(cutOrder(12_000), 'S.2R0003\r')
+  t.equal(cutOrder(54_000), 'S.9R0003\r')
+  t.equal(cutOrder(55_000), 'S01R0003\r', 'never sooner than it was said')
+  t.equal(cutOrder(3 * 60_000), 'S03R0003\r')
+  t.equal(cutOrder(10 * 60_000), 'S10R0003\r')
+  for (const wrong of [0, 11_999, 600_001, Number.NaN]) t.throws(() => cutOrder(wrong), RangeError)
 })

@@ -30,7 +30,7 @@ interface Bay {
 }
 
 // [BAY-3] [BAY-4] [BAY-5] [BAY-7] [BAY-9]
-t.test('two disks wake for work, and sleep', possible, async (t) => {
+t.test('two disks', possible, async (t) => {
   const archive = await makeArchive(t)
   const { home, pillars } = archive
   const path = join(home, 'pillar-3', 'agent.toml')

@@ -149,8 +149,8 @@ t.test('[PWR-2] who answers as a server of NUT does not is not believed', async 
   t.match(await run(), /plan +stop in order, park the disk, switch off/)
 })
 
-// [PWR-7] [PWR-9]: its name is short, since its socket stands in a folder of this name.
-t.test('an agent on battery stops in order', serial, async (t) => {
+// [PWR-7] [PWR-9]: refuses on battery, stops in order. The name is short: its socket stands in a folder of it.
+t.test('outage', serial, async (t) => {
   const cable = await startCable(t)
   const ups = await connectUps(t, cable.device)
   const archive = await makeArchive(t)

@@ -2,14 +2,22 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { decide } from '../../src/setup/found.ts'
 import { readConfig } from '../../src/system/config.ts'
 import { trackerShape } from '../../src/system/config-shapes.ts'
-import { type Archive, changeConfig, makeArchive } from '../support/archive.ts'
+import { type Archive, changeConfig, makeArchive, pillarNames } from '../support/archive.ts'
 import { snapshot, writeNoise } from '../support/files.ts'
 import { needs } from '../support/needs.ts'
 import { expired, makePki } from '../support/pki.ts'
@@ -43,6 +51,8 @@ function commands(home: string) {
   }
   return { run, shown }
 }
+
+const upsPassword = 'what-the-ups-hears'
 
 const has = (one: Program, event: string): boolean => one.events(event).length > 0
 
@@ -121,6 +131,21 @@ async function bringList({ home, mosquitto }: Archive): Promise<void> {
   await mosquitto.ready()
 }
 
+/** What others may write to, and secrets and state that others may read, below the folders of all members. */
+function loose(home: string): string[] {
+  const isOpen = /^(ca\.pem|certificate\.pem|archive-document|revoked\.crl)$/
+  const below = (folder: string): string[] =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((one) => {
+      const path = join(one.parentPath, one.name)
+      if (one.isSocket()) return []
+      const others = statSync(path).mode & (isOpen.test(one.name) ? 0o022 : 0o077)
+      return others === 0 ? [] : [`${path} ${(statSync(path).mode & 0o777).toString(8)}`]
+    })
+  const folders = ['archive', 'tracker', 'attic', 'laptop'].map((name) => join(home, name))
+  const open = folders.filter((folder) => (statSync(folder).mode & 0o077) !== 0)
+  return [...open, ...folders.flatMap(below)]
+}
+
 type Colonnade = (...args: string[]) => Promise<{ code: number; output: string; errors: string }>
 
 /** What `laptop` may do, before and after the owner has said so. */
@@ -145,6 +170,10 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const archive = await makeArchive(t, kind)
   const { home } = archive
   const { run, shown } = commands(home)
+  // At its most talkative: what is not said then is never said.
+  const talkative = { 'log.level': 'debug' } as const
+  for (const one of ['tracker/tracker.toml', ...pillarNames.map((name) => `${name}/agent.toml`)])
+    changeConfig(join(home, one), talkative)
   await archive.start()
   const codes: string[] = []
   const invite = async (...args: string[]): Promise<string> => {
@@ -159,7 +188,7 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
   const joined = await run('agent', 'enrol', forBoard, '--mount', mount, '--config', board)
   t.match(joined, { code: 0, output: /this machine is the pillar attic/ })
   t.match(joined.output, /adopted .* as volume .* of attic\nnext: colonnade-agent run --config/)
-  changeConfig(board, { 'volume.reserve': '64MiB' })
+  changeConfig(board, { 'volume.reserve': '64MiB', ...talkative })
   const attic = archive.agent('attic', board)
   attic.start()
   await attic.ready()
@@ -176,17 +205,37 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
     output: /this computer is the client laptop/,
   })
   changeConfig(laptop, {
+    ...talkative,
     'exchange.listen': here.exchange,
     'exchange.advertise': here.advertise,
   })
   writeNoise(join(home, 'source', 'a'), 300_000, 1)
   const colonnade = (...args: string[]) => run('cli', ...args, '--config', laptop)
-  const put = await colonnade('put', 'photos', join(home, 'source'), '--wait', 'all')
+  const receipts = join(home, 'receipts')
+  const source = join(home, 'source')
+  const put = await colonnade('put', 'photos', source, '--wait', 'all', '--receipt', receipts)
   t.equal(put.code, 0, put.errors)
+  const checked = await run(
+    'cli',
+    'receipt',
+    'verify',
+    receipts,
+    '--ca',
+    join(home, 'archive/ca.pem'),
+  )
+  t.match(checked, {
+    code: 0,
+    output: /^attic \(home\) keeps photos\/a: .*\npillar-1 keeps photos\/a: /,
+  })
   t.equal((await colonnade('get', 'photos', '--all', '-o', join(home, 'back/'))).code, 0)
   t.same(snapshot(join(home, 'back')), snapshot(join(home, 'source')))
   t.match((await colonnade('collection', 'show', 'photos')).output, /attic \(home\)/)
 
+  const watched = join(home, 'attic', 'watched.toml')
+  const ups = { 'power.source': 'nut', 'power.server': 'ups@127.0.0.1:9', 'power.user': 'watcher' }
+  changeConfig(board, { ...ups, 'power.password': upsPassword }, watched)
+  t.match((await run('agent', 'doctor', '--config', watched)).output, /exchange at .* is tracker/)
+  t.match((await colonnade('status')).output, /photos/)
   const again = await run('agent', 'enrol', forBoard, '--config', join(home, 'thief/agent.toml'))
   t.match(again, { code: 1, errors: /^colonnade-agent: error: this code was used on .*\n$/ })
   const wrong = await run('cli', 'enrol', forBoard.replace(/.$/, '*'), '--config', join(home, 'x'))
@@ -218,20 +267,23 @@ async function story(t: Test, kind: Archive['kind']): Promise<void> {
     errors: /^colonnade-tracker: error: there is no member attic\n$/,
   })
 
+  t.same(loose(home), [], 'keys and state are for whom they belong to')
   const logs = archive.programs.map(({ log }) => readFileSync(log, 'utf8'))
   const titles = archive.programs.map(({ pid }) => pem(`/proc/${pid}/cmdline`))
   const all = [...shown, ...logs, ...titles].join('\n')
-  const secrets = secretsBelow(home, codes)
+  const secrets = [...secretsBelow(home, codes), upsPassword]
   t.ok(secrets.length > 10)
   t.same(
     secrets.filter((secret) => all.includes(secret)),
     [],
     'no secret in a log, a message or the list of processes',
   )
+  // Nor what would let another fetch or deliver: the beginning of a token is always the same.
+  t.notMatch(all, /eyJ[\w-]{20,}\.|Bearer /)
 }
 
 t.test(
-  '[ENR-2] [REV-1] a board and a computer are let in by codes, and turned out: embedded broker',
+  '[ENR-2] [REV-1] [RCP-2] a board and a computer are let in by codes, and turned out: embedded broker',
   (t) => story(t, 'embedded'),
 )
 t.test(

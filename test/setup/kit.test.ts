@@ -3,10 +3,11 @@
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { setAddress } from '../../src/setup/address.ts'
 import { init } from '../../src/setup/found.ts'
 import { confirmKit, kitFault, makeKit, restoreArchive } from '../../src/setup/kit.ts'
-import { waitingIn } from '../../src/setup/signing.ts'
-import { readConfig } from '../../src/system/config.ts'
+import { isCredential, signingKeys, waitingIn } from '../../src/setup/signing.ts'
+import { readConfig, rewriteConfig } from '../../src/system/config.ts'
 import { trackerShape } from '../../src/system/config-shapes.ts'
 import { openKit } from '../../src/trust/kit.ts'
 
@@ -106,3 +107,35 @@ t.test(
     t.equal(values['broker.url'], config()['broker.url'])
   },
 )
+
+t.test(
+  '[KIT-6] keys that systemd gives to the service are used there, and by nobody else',
+  async (t) => {
+    const { root, path, config } = await founded(t)
+    rewriteConfig(path, trackerShape, { 'owner-key': '$CREDENTIALS_DIRECTORY/owner.key' })
+    const given = config()['owner-key']
+    t.ok(isCredential(given))
+    t.notOk(isCredential(join(root, 'archive', 'owner.key')))
+    t.equal(signingKeys(given), undefined, 'a command sees none')
+    const { CREDENTIALS_DIRECTORY: before } = process.env
+    t.teardown(() => {
+      if (before === undefined) delete process.env.CREDENTIALS_DIRECTORY
+      else process.env.CREDENTIALS_DIRECTORY = before
+    })
+    process.env.CREDENTIALS_DIRECTORY = join(root, 'archive')
+    t.equal(signingKeys(given)?.owner.publicKey, config().owner)
+    process.env.CREDENTIALS_DIRECTORY = root
+    t.equal(signingKeys(given), undefined)
+  },
+)
+
+t.test('[DOOR-1] a tracker that moves takes its broker along, to the one port', async (t) => {
+  const { path, config } = await founded(t, { exchangePort: '8443' })
+  const moved = setAddress(path, config(), { address: 'new.example.org:443' })
+  t.match(moved, { broker: 'mqtts://new.example.org:443', restart: true })
+  t.match(config(), { 'broker.listen': 'exchange', 'exchange.listen': '0.0.0.0:443' })
+  t.throws(
+    () => setAddress(path, config(), { address: 'new.example.org', brokerPort: '8883' }),
+    /no port of its own/,
+  )
+})

@@ -197,6 +197,46 @@ t.test('[PWR-9] mains of a moment in the middle of the stop are none: it goes of
   t.equal(one.running(), undefined)
 })
 
+t.test(
+  '[PWR-12] mains are back before the UPS cuts: it cuts, and the board starts again',
+  async (t) => {
+    const all = await setting(t, { power: { cutMs: 2 * minute } })
+    const { fleet, boards, item, put, pass } = all
+    const [one] = boards
+    const { power } = one
+    const items = [item('a'), item('b')]
+    await fleet.time.finish(put(...items))
+    const output: boolean[] = []
+    let started: Promise<void> | undefined
+    power.ups.onOutput = (isOn) => {
+      output.push(isOn)
+      t.equal(one.running(), undefined, 'whatever it does, the board is off')
+      if (isOn) started = one.start()
+    }
+    Object.assign(power.ups, { mains: false, low: true })
+    await pass(20 * second)
+    t.same(power.steps, ['open', 'leave', 'closed', 'park', 'cut', 'shutDown'])
+    Object.assign(power.ups, { mains: true, low: false })
+    await pass(minute)
+    t.same(output, [], 'not before its time')
+    await pass(2 * minute)
+    t.same(output, [false], 'nor does it come back at once')
+    await pass(3 * minute)
+    t.same(output, [false, true])
+    await fleet.time.finish(started ?? Promise.reject(new Error('it was not started')))
+    t.equal(await held(one, items), 2)
+    // One that does not know the order: it is switched off all the same.
+    Object.assign(power.ups, { mains: false, low: true, manners: 'good' })
+    power.onStep = (step) => {
+      if (step === 'cut') power.ups.manners = 'echo'
+    }
+    await pass(30 * second)
+    t.same(power.steps.slice(-2), ['cut', 'shutDown'])
+    await pass(5 * minute)
+    t.same(output, [false, true])
+  },
+)
+
 t.test('[PWR-9] without a way to switch off it waits, and goes on by itself', async (t) => {
   const all = await setting(t)
   const { fleet, boards, item, put, pass } = all

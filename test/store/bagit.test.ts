@@ -18,6 +18,9 @@ import { needs } from '../support/needs.ts'
 import { ann, bytes, owner } from './kit.ts'
 
 const script = resolve(import.meta.dirname, '../../deploy/check.sh')
+/** Of PyPI: not everywhere to be had. */
+const needsPython =
+  spawnSync('bagit.py', ['--version']).status === 0 ? {} : { skip: 'bagit.py: not installed' }
 const ids = ['plain.txt', 'with space/and  two', '100%', 'emoji 😀', 'empty', `${'x'.repeat(300)}`]
 
 async function bags(t: Test): Promise<{ root: string; store: Store }> {
@@ -125,3 +128,20 @@ for (const shell of ['sh', 'bash'])
       t.match(check(root), { status: 1, stdout: /mtimes\.txt: FAILED/ })
     },
   )
+
+test(
+  '[DISK-8] the Library of Congress reads every collection as a bag, and sees what is wrong',
+  needsPython,
+  async (t) => {
+    const { root, store } = await bags(t)
+    await store.close()
+    const validate = (bag: string) => {
+      const { status, stderr } = spawnSync('bagit.py', ['--validate', join(root, bag)])
+      return { status, said: String(stderr) }
+    }
+    for (const bag of ['home', 'films'])
+      t.match(validate(bag), { status: 0, said: /is valid/ }, bag)
+    writeFileSync(join(root, 'home/data/100=25'), 'bytes of 100_')
+    t.match(validate('home'), { status: 1, said: /data\/100=25 sha256 validation failed/ })
+  },
+)

@@ -14,6 +14,7 @@ import { type Fleet, startFleet } from '../../src/sim/fleet.ts'
 import { simKeys, simSigner } from '../../src/sim/keys.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
 import { openState } from '../../src/state/sqlite.ts'
+import { cutAt } from './cut.ts'
 import { topics, type Wire, wire } from './wire.ts'
 
 const { signal } = new AbortController()
@@ -41,8 +42,12 @@ interface Setting {
   ): Promise<{ code: string; text?: string | undefined }>
 }
 
-async function setting(t: Test, change = guarded): Promise<Setting> {
-  const fleet = await startFleet({ seed: t.name, pillars: 1, copiesMin: 1 })
+async function setting(
+  t: Test,
+  change = guarded,
+  seed: number | string = t.name,
+): Promise<Setting> {
+  const fleet = await startFleet({ seed, pillars: 1, copiesMin: 1 })
   const client = await fleet.client('bob')
   const on = await wire(fleet)
   await fleet.time.advance(1_000)
@@ -53,7 +58,6 @@ async function setting(t: Test, change = guarded): Promise<Setting> {
   await fleet.publish(change)
   await fleet.time.advance(5_000)
   const board = fleet.boards[0]
-  let asked = 0
   return {
     ...{ fleet, wire: on, item, put },
     stored: async () => ((await board?.index.stored('home', ['a.txt'])) ?? [])[0] !== undefined,
@@ -81,8 +85,9 @@ async function setting(t: Test, change = guarded): Promise<Setting> {
         replyTo: topics.replies(by, 'wire'),
       }
       if (by === 'ann') {
+        const before = on.answers('DeleteFileFinalResponse').length
         await on.say(requests, request)
-        const answer = await on.wait('DeleteFileFinalResponse', ++asked)
+        const answer = await on.wait('DeleteFileFinalResponse', before + 1)
         return answer.responseInfo
       }
       await on.say(requests, request, bob)
@@ -174,6 +179,32 @@ t.test('[APR-3] an order is run once, also over a restart', async (t) => {
   t.match(await run(text), { code: 'FAILURE', text: 'the order was run here already' })
   t.equal(await stored(), true)
   t.match(await run(both(order())), { code: 'OPERATION_COMPLETED' }, 'another order is another')
+})
+
+t.test('[APR-3] the power goes at any moment, and the order is run once', async (t) => {
+  let cuts = 0
+  for (let n = 1; n < 30; n++) {
+    const { run, order, stored, fleet, put, wire, item } = await setting(t, guarded, n)
+    const [board] = fleet.boards
+    if (!board) throw new Error('no board')
+    const text = both(order())
+    const [version = 0] = await board.index.versions('home', ['a.txt'])
+    const type = 'DeleteFileRequest' as const
+    const files = [{ id: 'a.txt', checksum: item.checksum, version }]
+    const isCut = await cutAt(fleet, board, n, async () => {
+      const draft = { type, to: ['pillar-1'], files, order: text }
+      await wire.say(requests, wire.make<typeof type>(draft))
+      await fleet.time.advance(5_000)
+    })
+    if (await stored()) t.match(await run(text), { code: 'OPERATION_COMPLETED' }, `cut at ${n}`)
+    t.equal(await stored(), false)
+    await put()
+    t.match(await run(text), { text: 'the order was run here already' }, `cut at ${n}`)
+    t.equal(await stored(), true)
+    if (!isCut) break
+    cuts++
+  }
+  t.ok(cuts > 3, `${cuts} cuts`)
 })
 
 t.test('[APR-3] what a power cut broke off is run when it is said again', async (t) => {

@@ -12,6 +12,7 @@ import type { FleetOptions } from '../../src/sim/fleet-ground.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
 import { objectName } from '../../src/transfer/objects.ts'
 import { rig } from '../pillar/fragments/rig.ts'
+import { cutAt } from './cut.ts'
 import { topics, type Wire, wire } from './wire.ts'
 
 const { signal } = new AbortController()
@@ -131,6 +132,46 @@ t.test(
 )
 
 t.test(
+  '[FLR-1] the power goes at any moment, and no more goes than the floor allows',
+  async (t) => {
+    const floors = { changes: 2, changesAll: 9, unwantedPercent: 5 }
+    let cuts = 0
+    for (let n = 1; n < 30; n++) {
+      const on = await setting(t, 4, { seed: n, floors })
+      const { fleet, ann, items } = on
+      const [board] = fleet.boards
+      if (!board) throw new Error('no board')
+      const ids = items.map(({ id }) => id)
+      const versions = await board.index.versions('home', ids)
+      const files = items.map(({ id, checksum }, at) => ({
+        id,
+        checksum,
+        version: versions[at] ?? 0,
+      }))
+      const type = 'DeleteFileRequest' as const
+      const request = ann.make<typeof type>({ type, to: ['pillar-1'], files })
+      const isCut = await cutAt(fleet, board, n, async () => {
+        await ann.say(requests, request)
+        await fleet.time.advance(5_000)
+      })
+      // Said again, and asked anew.
+      await ann.say(requests, request)
+      await fleet.time.advance(5_000)
+      for (const { id, checksum } of items) {
+        const [version = 0] = await board.index.versions('home', [id])
+        const again = [{ id, checksum, version }]
+        await ann.say(requests, ann.make<typeof type>({ type, to: ['pillar-1'], files: again }))
+        await fleet.time.advance(1_000)
+      }
+      t.ok((await on.stored()) >= 2, `cut at ${n}`)
+      if (!isCut) break
+      cuts++
+    }
+    t.ok(cuts > 5, `${cuts} cuts`)
+  },
+)
+
+t.test(
   '[FLR-1] replaces are counted as deletes are, and nothing is replaced on one pillar only',
   async (t) => {
     const floors = { changes: 1, changesAll: 9, unwantedPercent: 5 }
@@ -178,6 +219,23 @@ t.test(
     ])
   },
 )
+
+t.test('[FLR-1] of two that are brought at once the floor lets one through', async (t) => {
+  const floors = { changes: 1, changesAll: 9, unwantedPercent: 5 }
+  const { fleet, items } = await setting(t, 2, { floors })
+  const client = await fleet.client('ann')
+  await fleet.time.advance(1_000)
+  const both = items.map(({ id, checksum }) => {
+    const item = memoryItem(fleet.random, fleet, id, 99)
+    return replaceFile(client, 'home', checksum, item, ['pillar-1'], { signal })
+  })
+  const results = (await fleet.time.finish(Promise.all(both))).flat()
+  t.same(results.map(({ is }) => is).sort(), ['done', 'refused'])
+  t.match(
+    results.find(({ is }) => is === 'refused'),
+    { why: /no more than 1 file/ },
+  )
+})
 
 t.test('[FLR-3] the document makes bytes stay longer, and never shorter', async (t) => {
   const { fleet, ann, items, erase } = await setting(t, 2, {})

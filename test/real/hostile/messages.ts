@@ -157,6 +157,11 @@ export function broken({ peer, other }: MessageGround): MessageCase[] {
         /a reply topic of another/,
       ),
     ),
+    line(
+      'an alarm where requests are',
+      sealed(said({ type: 'Alarm', alarmCode: 'TIMEOUT', alarmText: 'x' }), signer),
+      /a topic where such is not said/,
+    ),
     ...garbage.map(([name, one]) => line(`${name}, signed`, sealed(one, signer), /./)),
   ]
 }
