@@ -78,6 +78,16 @@ const tlsOptions = ({ ca, cert, key }: Dialling['tls']) =>
     noDelay: true,
   }) as const
 
+function goesByProxy({ url }: Address): boolean {
+  const { hostname = '', port } = URL.parse(url) ?? {}
+  try {
+    return proxyFor(hostname.replace(/^\[|\]$/g, ''), Number(port || 443)) !== undefined
+  } catch {
+    // What is wrong with it is told where it is dialled.
+    return true
+  }
+}
+
 export interface Dialler {
   /** Our certificate is another from now on, of the same key. */
   certify(certificate: Pem): void
