@@ -110,12 +110,19 @@ async function story(t: Test, options: Partial<FleetOptions> = {}): Promise<Stor
 
 function meddled(real: Disk, folder: string, read: string[], meddle: Meddling): Disk {
   const local = (path: string): string => relative(folder, `/${path}`)
+  const looked = (path: string, offset: number): void => {
+    if (offset === 0) read.push(local(path))
+    meddle.read?.(local(path), offset)
+  }
   return {
     ...real,
     async read(path, offset, length) {
-      if (offset === 0) read.push(local(path))
-      meddle.read?.(local(path), offset)
+      looked(path, offset)
       return real.read(path, offset, length)
+    },
+    async readInto(path, offset, into) {
+      looked(path, offset)
+      return real.readInto(path, offset, into)
     },
     async write(path, offset, bytes) {
       meddle.write?.(local(path))
