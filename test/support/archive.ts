@@ -192,7 +192,7 @@ export function changeConfig(
     if (key === undefined) config[section] = value as string
     else config[section] = { ...(config[section] as object), [key]: value as string }
   }
-  writeFileSync(into, stringifyToml(config))
+  writeFileSync(into, stringifyToml(config), { mode: 0o600 })
 }
 
 function makePrograms(
