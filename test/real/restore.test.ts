@@ -49,7 +49,7 @@ t.test('[KIT-3] [KIT-4] [KIT-5] a lost tracker is back by its kit', async (t) =>
     const kept = Object.values(archive.pillars).map((one) => one.events('recovery.kept').at(-1))
     const versions = kept.map((one) => Number(one?.version ?? 0))
     return versions.every(
-      (one) => one > 0 && one >= statSync(join(home, 'tracker/invitations')).mtimeMs,
+      (one) => one > 0 && one >= Math.floor(statSync(join(home, 'tracker/invitations')).mtimeMs),
     )
   })
   const [page, words] = [join(home, 'kit.txt'), join(home, 'words')]

@@ -7,6 +7,7 @@ import { sumsOf } from '../../src/client/proofs.ts'
 import { type PutItem, type PutOptions, putBatch } from '../../src/client/put.ts'
 import { startFleet } from '../../src/sim/fleet.ts'
 import { memoryItem } from '../../src/sim/memory.ts'
+import { objectName } from '../../src/transfer/objects.ts'
 import { topics, wire } from './wire.ts'
 
 const { signal } = new AbortController()
@@ -78,7 +79,7 @@ t.test('[PUT-5] an equal file is confirmed by its bytes, not by its row', async 
 t.test(
   '[PUT-5] on the wire: positive with the time of the last proof, then the new one',
   async (t) => {
-    const { fleet, item } = await setting(t)
+    const { fleet, item, client } = await setting(t)
     await fleet.time.advance(day)
     const ann = await wire(fleet)
     const files = [
@@ -94,7 +95,10 @@ t.test(
     const identified = await ann.wait('IdentifyPillarsForPutFileResponse')
     const [old] = identified.files
     t.match(old, { code: 'IDENTIFICATION_POSITIVE', provenAt: /^20/ })
-    const transmission = { exchanges: [], token: 'none.is.needed' }
+    const transmission = client.transmission({
+      ...{ dir: 'down', hld: to },
+      obj: [[objectName(fleet, 'not fetched'), item.size]],
+    })
     await ann.say(
       topics.pillarRequests('pillar-1'),
       ann.make<'PutFileRequest'>({ type: 'PutFileRequest', to, files, prove: true, transmission }),
