@@ -109,7 +109,7 @@ t.test('[TRIM-3] two trackers that trim at once leave what there is to be', asyn
     for (const { client } of trackers) await fleet.time.finish(client.close())
   }
   t.comment(`${seeds} seeds: ${trimmed} copies were trimmed`)
-  t.ok(trimmed > seeds, 'and trimmed was all the same')
+  t.ok(trimmed > seeds / 2, 'and trimmed was all the same')
 })
 
 function shuffled<T>(all: readonly T[], random: { int(below: number): number }): T[] {
