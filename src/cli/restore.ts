@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { hashFile, openLanding } from '../client/files.ts'
 import { type Mosaic, openMosaic } from '../client/fragments/mosaic.ts'
 import type { Known } from '../client/list.ts'
-import type { Disk } from '../disk/disk.ts'
+import { type Disk, diskErrorCode } from '../disk/disk.ts'
 import type { Landing } from '../exchange/bench.ts'
 import { objectName } from '../transfer/objects.ts'
 import { type Desk, onDisk } from './desk.ts'
@@ -74,20 +74,44 @@ export interface RestoreOptions {
   failed(error: Complaint): void
 }
 
+const holdTries = 3
+
 export function restoring(desk: Desk, options: RestoreOptions): Restore {
   const { disk } = desk
   const { place } = options
   const base = place.is === 'folder' ? place.path : dirname(place.path)
   const obstacle = obstacles(disk, base)
-  const gathering = new Set<string>()
+  const made = new Set<string>()
+  const held = new Set<string>()
   const taken = new Set<string>()
 
   async function makeFolders(folder: string): Promise<void> {
-    if (gathering.has(folder)) return
+    if (made.has(folder)) return
     const parts = onDisk(folder).split('/')
     for (let n = 1; n <= parts.length; n++) await disk.mkdir(parts.slice(0, n).join('/'))
-    gathering.add(folder)
+    made.add(folder)
   }
+  /** Another run that ends removes the folder as long as nothing is in it, also between these two. */
+  async function hold({ folder, path }: Gathered, partial: string): Promise<void> {
+    for (let tries = 1; ; tries++)
+      try {
+        await makeFolders(folder)
+        if ((await disk.stat(partial)) !== undefined) return
+        await disk.write(partial, 0, new Uint8Array(0))
+        held.add(partial)
+        return
+      } catch (error) {
+        const isThere = made.delete(folder)
+        if (diskErrorCode(error) === 'ENOENT' && tries < holdTries) continue
+        if (!isThere) throw error
+        await trying(path, options.failed)(() => Promise.reject(error))
+      }
+  }
+  const about = (known: Known, path: string, slice: Slice | undefined): Gathered => ({
+    ...{ known, path, slice, taken, hold },
+    folder: join(dirname(path), partialFolder),
+    let: (partial) => void held.delete(partial),
+  })
   return {
     taken,
     async need(known, slice) {
@@ -97,18 +121,12 @@ export function restoring(desk: Desk, options: RestoreOptions): Restore {
       const why = `${idText(above)} is no folder, and nothing is written through it`
       return { is: 'inTheWay', path, why }
     },
-    async land(known, path, slice) {
-      const folder = join(dirname(path), partialFolder)
-      await makeFolders(folder)
-      return landingAt(desk, options, { known, path, slice, folder, taken })
-    },
-    async mosaic(known, path, slice) {
-      const folder = join(dirname(path), partialFolder)
-      await makeFolders(folder)
-      return mosaicAt(desk, options, { known, path, slice, folder, taken })
-    },
+    land: (known, path, slice) => landingAt(desk, options, about(known, path, slice)),
+    mosaic: (known, path, slice) => mosaicAt(desk, options, about(known, path, slice)),
     async tidy() {
-      for (const folder of gathering) await disk.rmdir(onDisk(folder)).catch(() => false)
+      for (const partial of held)
+        if ((await disk.stat(partial))?.size === 0) await disk.remove(partial)
+      for (const folder of made) await disk.rmdir(onDisk(folder)).catch(() => false)
     },
   }
 }
@@ -163,7 +181,14 @@ function gathering({ client }: Desk, collection: string, wanted: Gathered, ...mo
   const whole = slice ? {} : { checksum, mtime }
   return { partial: onDisk(join(folder, name)), final: onDisk(path), ...whole }
 }
-type Gathered = Wanted & { readonly folder: string; readonly taken: Set<string> }
+interface Gathered extends Wanted {
+  readonly folder: string
+  readonly taken: Set<string>
+  /** Makes the folder and an empty file in it, unless it is there from an earlier run. */
+  hold(wanted: Gathered, partial: string): Promise<void>
+  /** The file is none that gathers any more. */
+  let(partial: string): void
+}
 
 /** The disk of the user is not the pillar's fault: no other one is tried when it fails. */
 const trying =
@@ -198,6 +223,7 @@ async function landingAt(
 ): Promise<Landing> {
   const { disk, client } = desk
   const place = gathering(desk, collection, wanted)
+  await wanted.hold(wanted, place.partial)
   const inner = await openLanding(client.world, disk, place)
   const tried = trying(wanted.path, failed)
   return {
@@ -207,7 +233,7 @@ async function landingAt(
     finish: (size) =>
       tried(() =>
         unlessTaken(disk, wanted, overwrite ? undefined : place.final, {
-          finish: () => inner.finish(size),
+          finish: () => inner.finish(size).finally(() => wanted.let(place.partial)),
           forget: () => disk.remove(place.partial),
         }),
       ),
@@ -224,6 +250,7 @@ async function mosaicAt(
   // By another name: what came in order has no holes.
   const place = gathering(desk, collection, wanted, 'in pieces')
   const range = { offset: slice?.offset ?? 0, length: slice?.length ?? known.size }
+  await wanted.hold(wanted, place.partial)
   const inner = await openMosaic(client.world, disk, { ...place, ...range })
   const tried = trying(wanted.path, failed)
   return {
@@ -233,7 +260,9 @@ async function mosaicAt(
     came: (at, bytes, whole) => tried(() => inner.came(at, bytes, whole)),
     close: () => tried(inner.close),
     finish: () =>
-      tried(() => unlessTaken(disk, wanted, overwrite ? undefined : place.final, inner)),
+      tried(() => unlessTaken(disk, wanted, overwrite ? undefined : place.final, inner)).finally(
+        () => wanted.let(place.partial),
+      ),
     forget: inner.forget,
   }
 }

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -643,7 +644,7 @@ t.test('a get goes on after an interruption, and leaves nothing half-way', async
   const stop = new AbortController()
   let writes = 0
   const write2 = (): void => {
-    if (++writes === 100) stop.abort(new Stopped('interrupted'))
+    if (++writes === 250) stop.abort(new Stopped('interrupted'))
   }
   const options = { all: true, output: `${folder}/back/` }
   await t.rejects(get([], options, { signal: stop.signal, write: write2 }), { name: 'Stopped' })
@@ -661,6 +662,31 @@ t.test('a get goes on after an interruption, and leaves nothing half-way', async
   t.equal(Math.floor(statSync(join(folder, 'back/src/deep/7')).mtimeMs), day * 1000, 'its time')
   const again = await get([], options)
   t.match(again.said, '0 files fetched (0 B), 201 were there already')
+})
+
+t.test('two gets into one folder leave each other what gathers there', async (t) => {
+  const { write, put, get, folder } = await story(t)
+  for (const name of ['a', 'b', 'c']) write(`src/${name}`, `file ${name}`)
+  await put()
+  // As the other one does when it ends: it removes the folder, if nothing is in it.
+  let ends = 0
+  const other = (path: string): void => {
+    if (path.startsWith('back/src/.colonnade-partial/') && ++ends !== 2)
+      rmdirSync(join(folder, 'back/src/.colonnade-partial'))
+  }
+  const meddle = {
+    write(path: string): void {
+      try {
+        other(path)
+      } catch (error) {
+        t.equal((error as NodeJS.ErrnoException).code, 'ENOTEMPTY')
+      }
+    },
+  }
+  const did = await get([], { all: true, output: `${folder}/back/` }, meddle)
+  t.equal(did.code, 0, did.said)
+  t.ok(ends > 3)
+  t.same(readdirSync(join(folder, 'back/src')).sort(), ['a', 'b', 'c'], 'and nothing is left over')
 })
 
 t.test('what differs is left alone unless --overwrite says otherwise', async (t) => {

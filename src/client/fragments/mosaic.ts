@@ -150,7 +150,7 @@ async function openNotes(disk: Disk, partial: string) {
   const path = `${partial}.notes`
   const found = new Map<number, number>()
   let size = 0
-  const have = (await disk.stat(partial)) !== undefined
+  const have = ((await disk.stat(partial))?.size ?? 0) > 0
   const length = have ? ((await disk.stat(path))?.size ?? 0) : 0
   const text = new TextDecoder().decode(await whole(disk, path, length))
   // What a power cut has torn is no line.
